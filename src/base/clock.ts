@@ -1,0 +1,29 @@
+// The one door through which time enters. A lint rule of the architecture test forbids Date.now() and timers elsewhere.
+import { setTimeout as delay } from 'node:timers/promises'
+
+export interface Clock {
+  /** Wall time, milliseconds since 1970 UTC. May jump. */
+  now(): number
+  /** Milliseconds from an arbitrary start; never goes back. For durations and leases held in memory. */
+  monotonic(): number
+  /** Resolves after `ms`; rejects with the signal's reason when it is aborted first. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  sleep: async (ms, signal) => {
+    try {
+      await delay(ms, undefined, signal ? { signal } : {})
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason
+      throw error
+    }
+  },
+}
+
+/** ISO 8601 in UTC with milliseconds, e.g. `2026-11-20T14:05:00.000Z`. */
+export function formatTime(epochMs: number): string {
+  return new Date(epochMs).toISOString()
+}
