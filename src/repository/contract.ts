@@ -1,0 +1,324 @@
+// What a repository offers to the rooms above. The format itself: doc/design/repository-format.md.
+import { serviceKey } from '../base/room.ts'
+import type { CommitEntry, ChangeMap, RelationFile } from '../wal/contract.ts'
+import type { Lsn } from '../wal/lsn.ts'
+
+// ---------------------------------------------------------------- stores
+
+/** A place for immutable, uniquely named objects: a folder, later a bucket. Every driver runs the conformance suite. */
+export interface ObjectStore {
+  /** For messages: `file:/backups/wharf`. Never holds credentials. */
+  readonly location: string
+  /**
+   * Stores a new object; rejects with `repository.object-exists` if the name is taken. When it resolves, the bytes are readable
+   * by everyone, but only durable after barrier() (or with `durable: true`).
+   */
+  put(name: string, chunks: readonly Uint8Array[], options: { signal: AbortSignal; durable?: boolean }): Promise<void>
+  /** Streams a new object that is too large for memory; abandon() leaves nothing behind. */
+  create(name: string, options: { signal: AbortSignal }): Promise<ObjectWriter>
+  /** Whole object or a range; rejects with `repository.object-missing`. A short object gives a short buffer. */
+  get(name: string, options: { signal: AbortSignal; offset?: number; length?: number }): Promise<Buffer>
+  /** Undefined where it does not exist. `modifiedMs` is the store's clock. */
+  stat(name: string, options: { signal: AbortSignal }): Promise<ObjectInfo | undefined>
+  /** All objects whose name starts with `prefix`, in byte order of their names. */
+  list(prefix: string, options: { signal: AbortSignal }): AsyncIterable<ObjectInfo>
+  /** Removing what is not there is no error. */
+  remove(name: string, options: { signal: AbortSignal }): Promise<void>
+  /** Resolves once everything put before the call survives a power cut. */
+  barrier(options: { signal: AbortSignal }): Promise<void>
+  /** Now by the store's clock, epoch milliseconds. */
+  now(options: { signal: AbortSignal }): Promise<number>
+  /** What a worker thread needs to open the same store: structured-cloneable. */
+  readonly descriptor: StoreDescriptor
+}
+export interface ObjectInfo {
+  readonly name: string
+  readonly bytes: number
+  readonly modifiedMs: number
+}
+export interface ObjectWriter {
+  write(chunk: Uint8Array): Promise<void>
+  /** Makes the object appear under its name, as put() does. */
+  finish(): Promise<void>
+  abandon(): Promise<void>
+}
+export type StoreDescriptor = { readonly kind: 'file'; readonly path: string }
+
+// ---------------------------------------------------------------- extents and maps
+
+/** Where an extent lies. `pack` is 32 hex digits; `number` counts from 0 within the pack. */
+export interface ExtentRef {
+  readonly pack: string
+  readonly number: number
+  /** Bytes from the start of the pack object, and length as stored (compressed and sealed). */
+  readonly offset: number
+  readonly storedBytes: number
+  readonly plainBytes: number
+}
+
+/** A run of blocks of one segment file: `count` blocks from `block` on, at places `place`, `place`+1, … of extent `extent`. */
+export interface MapRun {
+  readonly block: number
+  readonly count: number
+  /** Index into SegmentMap.extents. */
+  readonly extent: number
+  readonly place: number
+}
+
+/** For one relation segment file: where each of its blocks is. Complete: runs cover 0 … blockCount − 1 without holes. */
+export interface SegmentMap {
+  /** Path within the data directory as in the manifest, e.g. `base/16384/16385.2`, `pg_tblspc/16400/PG_18_…/5/16401`. */
+  readonly file: string
+  readonly blockCount: number
+  readonly extents: readonly ExtentRef[]
+  readonly runs: readonly MapRun[]
+}
+
+/** A stored segment map: name of the object that holds it, place in it, and its SHA-256 (hex). Shared between manifests. */
+export interface MapRef {
+  readonly object: string
+  readonly offset: number
+  readonly bytes: number
+  readonly sha256: string
+}
+
+/** Seals extents into packs. Usable in worker threads: open one from a PackWriterSeed. */
+export interface PackWriter {
+  /**
+   * Compresses, seals and appends up to 128 blocks of one segment file, or up to 1 MiB of a plain file. `blocks` lists their numbers within
+   * the segment file in order; empty for plain files. The pack rolls over by itself.
+   */
+  append(extent: { file: string; blocks: Uint32Array; plain: Buffer }): Promise<ExtentRef>
+  /** Ends the last pack. Nothing is durable before the store's barrier. */
+  finish(): Promise<{ packs: readonly PackRef[] }>
+  abandon(): Promise<void>
+}
+export interface PackRef {
+  readonly id: string
+  readonly bytes: number
+  readonly sha256: string
+}
+/** Structured-cloneable; holds a secret (the data key): never log it. */
+export type PackWriterSeed = { readonly store: StoreDescriptor } & Readonly<Record<string, unknown>>
+
+/** Reads extents back, verified. Usable in worker threads. */
+export interface ExtentReader {
+  /**
+   * The plain bytes of extents of one pack, in the order asked; neighbours are fetched together. Rejects with `repository.damaged-extent`
+   * naming pack, extent and file on any mismatch (seal, checksum, file or block list).
+   */
+  read(pack: string, wanted: readonly ExtentWanted[], signal: AbortSignal): AsyncIterable<{ wanted: ExtentWanted; plain: Buffer }>
+}
+export interface ExtentWanted {
+  readonly ref: ExtentRef
+  /** What the extent must say it holds. */
+  readonly file: string
+}
+
+// ---------------------------------------------------------------- manifests
+
+export type BackupKind = 'full' | 'differential' | 'incremental'
+
+/** A file of the data directory as the backup holds it. Paths use `/`; tablespaces appear under `pg_tblspc/<oid>/`. */
+export type ManifestFile = {
+  readonly path: string
+  /** Permission bits. */
+  readonly mode: number
+  /** Epoch milliseconds at the source. */
+  readonly modifiedMs: number
+  readonly bytes: number
+} & (
+  | { readonly kind: 'segment'; readonly map: MapRef; /** Backup whose data the map last took in. */ readonly storedBy: string }
+  | { readonly kind: 'plain'; readonly extents: readonly ExtentRef[]; readonly sha256: string }
+)
+
+/** A block that was bad at the source: stored as it was, never restored silently. */
+export interface CorruptBlock {
+  readonly file: string
+  /** Number within the segment file. */
+  readonly block: number
+  readonly reason: 'checksum' | 'header' | 'unreadable'
+}
+
+export interface ManifestTablespace {
+  readonly oid: number
+  readonly name: string
+  /** Absolute path at the source; undefined for in-place tablespaces (directories under pg_tblspc). */
+  readonly location: string | undefined
+}
+
+/** One relation of one database at backup time. */
+export interface MappedRelation {
+  readonly database: string
+  readonly databaseOid: number
+  readonly schema: string
+  readonly name: string
+  readonly oid: number
+  readonly file: RelationFile
+  /** pg_class.relkind. */
+  readonly kind: string
+  /** pg_class.relpersistence. */
+  readonly persistence: 'p' | 'u' | 't'
+  /** oid of the table that an index or TOAST table belongs to. */
+  readonly belongsTo: number | undefined
+  readonly tier: 'critical' | 'standard' | 'scratch'
+}
+
+/** One backup: everything needed to restore it but the blocks. Immutable. 64-bit values are bigint. */
+export interface Manifest {
+  readonly id: string
+  readonly warehouse: string
+  readonly node: string
+  readonly kind: BackupKind
+  readonly parent: string | undefined
+  readonly systemIdentifier: bigint
+  readonly timeline: number
+  /** History file content of `timeline`, empty for timeline 1. */
+  readonly history: string
+  readonly startLsn: Lsn
+  readonly stopLsn: Lsn
+  /** Redo position of the start checkpoint equals startLsn; location of the checkpoint record itself. */
+  readonly checkpointLsn: Lsn
+  readonly startedMs: number
+  readonly finishedMs: number
+  readonly postgresVersion: number
+  readonly catalogVersion: number
+  readonly walSegmentBytes: number
+  readonly blockBytes: number
+  readonly dataChecksums: boolean
+  /** Exactly what pg_backup_stop returned. */
+  readonly backupLabel: string
+  readonly tablespaceMap: string
+  readonly tablespaces: readonly ManifestTablespace[]
+  /** Empty folders and folders whose content is left out; all that must exist. */
+  readonly folders: readonly { readonly path: string; readonly mode: number }[]
+  readonly files: readonly ManifestFile[]
+  readonly relations: readonly MappedRelation[]
+  /** Files of unlogged relations that were left out (main, fsm, vm forks), with their size at backup time. */
+  readonly unlogged: readonly { readonly path: string; readonly bytes: number }[]
+  readonly corrupt: readonly CorruptBlock[]
+  /** Settings that a restore needs or wants to know: from pg_settings, secrets left out. */
+  readonly settings: Readonly<Record<string, string>>
+  /** Configuration files outside the data directory (path at the source → content). */
+  readonly outsideFiles: readonly { readonly path: string; readonly content: string }[]
+  /** Packs that any map or plain file of this manifest names. */
+  readonly packs: readonly string[]
+  readonly statistics: BackupStatistics
+  /** Version of wharf that made it. */
+  readonly madeBy: string
+}
+
+export interface BackupStatistics {
+  /** Bytes of the cluster's protected files. */
+  readonly clusterBytes: number
+  readonly readBytes: number
+  /** Plain bytes newly stored, and what they take in the repository. */
+  readonly newBytes: number
+  readonly storedBytes: number
+  /** Plain bytes shared with older backups without reading them. */
+  readonly sharedBytes: number
+  readonly durationMs: number
+}
+
+/** Cheap facts of a manifest, from its head alone. */
+export type BackupSummary = Omit<
+  Manifest,
+  'files' | 'relations' | 'unlogged' | 'folders' | 'history' | 'backupLabel' | 'tablespaceMap' | 'settings' | 'outsideFiles' | 'packs' | 'corrupt'
+> & { readonly corruptBlocks: number; readonly unloggedBytes: number }
+
+/** A backup being written: holds a lease, renewed by itself, from the start until commit or abandon. */
+export interface BackupWriter {
+  readonly id: string
+  readonly seed: PackWriterSeed
+  openPackWriter(): Promise<PackWriter>
+  /** Stores maps (bundled) after a durability barrier; call once, when all packs are finished. Refs in the order given. */
+  writeMaps(maps: readonly SegmentMap[], packs: readonly PackRef[], signal: AbortSignal): Promise<readonly MapRef[]>
+  /** Barrier, manifest, barrier, read back. When it resolves the backup is complete. Rejects with `repository.lease-lost` if it held too long. */
+  commit(manifest: Manifest, signal: AbortSignal): Promise<void>
+  abandon(): Promise<void>
+}
+
+// ---------------------------------------------------------------- WAL
+
+/** A stretch of WAL bytes with what was found in it. */
+export interface WalChunk {
+  readonly systemIdentifier: bigint
+  readonly timeline: number
+  readonly startLsn: Lsn
+  readonly walSegmentBytes: number
+  readonly postgresVersion: number
+  readonly bytes: Buffer
+  /** Undefined where decoding failed: then `problem` says why. The bytes are kept all the same. */
+  readonly changeMap: ChangeMap | undefined
+  readonly commits: readonly CommitEntry[]
+  readonly problem: string | undefined
+}
+
+/** From the name of a chunk alone. */
+export interface WalChunkInfo {
+  readonly object: string
+  readonly systemIdentifier: bigint
+  readonly timeline: number
+  readonly startLsn: Lsn
+  readonly endLsn: Lsn
+  readonly storedBytes: number
+  /** When the store got it, by the store's clock. */
+  readonly modifiedMs: number
+}
+
+/** A contiguous range of WAL of one timeline that the repository holds. */
+export interface WalRange {
+  readonly timeline: number
+  readonly startLsn: Lsn
+  readonly endLsn: Lsn
+}
+
+export interface WalArchive {
+  /** Stores one chunk durably. The same range with the same bytes again is no error; other bytes reject with `repository.wal-conflict`. */
+  put(chunk: WalChunk, signal: AbortSignal): Promise<WalChunkInfo>
+  putHistory(systemIdentifier: bigint, timeline: number, content: string, signal: AbortSignal): Promise<void>
+  history(systemIdentifier: bigint, timeline: number, signal: AbortSignal): Promise<string | undefined>
+  list(systemIdentifier: bigint, signal: AbortSignal, timeline?: number): Promise<readonly WalChunkInfo[]>
+  /** Joined ranges in order; a gap shows as two ranges. */
+  ranges(systemIdentifier: bigint, signal: AbortSignal): Promise<readonly WalRange[]>
+  read(info: WalChunkInfo, signal: AbortSignal): Promise<WalChunk>
+  /** The change map and commits alone, cheaper than the bytes. */
+  readIndex(info: WalChunkInfo, signal: AbortSignal): Promise<Pick<WalChunk, 'changeMap' | 'commits' | 'problem'>>
+  /**
+   * One whole segment file by name (`000000010000000000000003`, `00000002.history`), or undefined where the repository has nothing of it. A segment
+   * that is only begun is padded with zeros (`partial: true`), and only where no full one exists.
+   */
+  segment(systemIdentifier: bigint, name: string, signal: AbortSignal): Promise<{ bytes: Buffer; partial: boolean } | undefined>
+}
+
+// ---------------------------------------------------------------- the repository
+
+export interface Repository {
+  /** Name in wharf.yaml. */
+  readonly name: string
+  /** Random id made at init, authenticated everywhere. */
+  readonly id: string
+  readonly encrypted: boolean
+  readonly store: ObjectStore
+  readonly wal: WalArchive
+  /** Complete backups, oldest first. A manifest that is damaged rejects with `repository.damaged-manifest` unless `onDamaged` is given. */
+  listBackups(signal: AbortSignal, options?: { warehouse?: string; onDamaged?: (object: string, error: Error) => void }): Promise<readonly BackupSummary[]>
+  readManifest(id: string, signal: AbortSignal): Promise<Manifest>
+  /** Backups that hold a lease and have no manifest yet. */
+  listUnfinished(signal: AbortSignal): Promise<readonly { readonly id: string; readonly warehouse: string; readonly startedMs: number; readonly leaseUntilMs: number }[]>
+  /** Rejects with `repository.busy` while another backup of the warehouse holds a lease. */
+  beginBackup(options: { warehouse: string; signal: AbortSignal }): Promise<BackupWriter>
+  readMaps(refs: readonly MapRef[], signal: AbortSignal): Promise<readonly SegmentMap[]>
+  /** For the main thread; worker threads open their own from `readerSeed` with openExtentReader(). */
+  openExtentReader(): ExtentReader
+  readonly readerSeed: PackWriterSeed
+  close(): Promise<void>
+}
+
+export interface Repositories {
+  /** As declared in wharf.yaml. */
+  list(): readonly { readonly name: string; readonly location: string; readonly encrypted: boolean }[]
+  /** Opens once per program run. Rejects with `repository.unknown`, `.not-initialised`, `.wrong-key`, `.unreachable`, … */
+  open(name: string, signal: AbortSignal): Promise<Repository>
+}
+export const repositories = serviceKey<Repositories>('repositories')

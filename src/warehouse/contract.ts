@@ -1,0 +1,88 @@
+// Warehouses and their servers, for the rooms above.
+import type { Client } from 'pg'
+
+import { serviceKey } from '../base/room.ts'
+import type { Lsn } from '../wal/lsn.ts'
+
+/** A warehouse as wharf.yaml declares it. */
+export interface WarehouseDeclaration {
+  readonly name: string
+  /** Without a password. */
+  readonly url: string
+  /** Repositories by name. */
+  readonly repositories: readonly string[]
+  /** True for a server that wharf starts itself (the demo, or `managed: true`). */
+  readonly managed: boolean
+}
+
+/** What the server said about itself. */
+export interface ServerFacts {
+  /** server_version_num, e.g. 180004. */
+  readonly version: number
+  readonly majorVersion: number
+  readonly systemIdentifier: bigint
+  readonly timeline: number
+  readonly dataDirectory: string
+  readonly dataChecksums: boolean
+  readonly walLevel: 'minimal' | 'replica' | 'logical'
+  readonly fullPageWrites: boolean
+  readonly inRecovery: boolean
+  readonly walSegmentBytes: number
+  readonly blockBytes: number
+  readonly tablespaces: readonly { readonly oid: number; readonly name: string; readonly location: string; readonly inPlace: boolean }[]
+  readonly databases: readonly { readonly oid: number; readonly name: string; readonly bytes: number; readonly allowsConnections: boolean }[]
+  readonly bytes: number
+  readonly insertLsn: Lsn
+  /** Paths of postgresql.conf, pg_hba.conf, pg_ident.conf. */
+  readonly configFiles: Readonly<Record<'config_file' | 'hba_file' | 'ident_file', string>>
+  readonly settings: Readonly<Record<string, string>>
+}
+
+/** Sessions with one warehouse. Every session has application_name `wharf <purpose>`, a connect time-out and is cancelled with its signal. */
+export interface Warehouse {
+  readonly declaration: WarehouseDeclaration
+  /** Rejects with `warehouse.unreachable`, `.wrong-password`, `.no-database`, `.denied`, … each with a hint. */
+  connect(options: { purpose: string; database?: string; signal: AbortSignal; statementTimeoutMs?: number; lockTimeoutMs?: number }): Promise<Session>
+  connectReplication(options: { purpose: string; signal: AbortSignal }): Promise<ReplicationSession>
+  facts(signal: AbortSignal): Promise<ServerFacts>
+}
+
+/** One pg connection; closed by `await using`. On abort the running statement is cancelled on the server and the query rejects. */
+export interface Session extends AsyncDisposable {
+  readonly client: Client
+  /** Rows of a query with parameters, every value as pg gives it (bigint as string unless cast in SQL). */
+  query<Row extends object>(sql: string, parameters?: readonly unknown[]): Promise<Row[]>
+  /** pid of the backend, for kill that reaches it. */
+  readonly backendPid: number
+  close(): Promise<void>
+}
+
+export interface ReplicationSession extends AsyncDisposable {
+  identify(): Promise<{ systemIdentifier: bigint; timeline: number; flushLsn: Lsn }>
+  /** Creates the physical slot with reserved WAL unless it is there. */
+  ensureSlot(name: string): Promise<{ restartLsn: Lsn | undefined }>
+  dropSlot(name: string): Promise<void>
+  /** Content of `<timeline>.history`, undefined for timeline 1. */
+  timelineHistory(timeline: number): Promise<string | undefined>
+  /** Starts streaming at a segment or record boundary; ends when the server ends the timeline (then `next` says where it goes on). */
+  stream(options: { slot: string | undefined; timeline: number; startLsn: Lsn; signal: AbortSignal }): WalStreamSource
+  close(): Promise<void>
+}
+
+export interface WalStreamSource {
+  /** Stretches of WAL in order without holes. Back-pressure holds the socket. */
+  messages(): AsyncIterable<{ readonly startLsn: Lsn; readonly bytes: Buffer; /** End of WAL at the server when it was sent. */ readonly serverLsn: Lsn }>
+  /** Reports positions to the server (write ≤, flush = durable). Also answers keepalives with the last positions by itself. */
+  report(positions: { writtenLsn: Lsn; flushedLsn: Lsn }): void
+  /** After messages() ended: the next timeline, undefined where the server simply shut down. */
+  next(): { timeline: number; startLsn: Lsn } | undefined
+  /** Milliseconds (monotonic clock) since the server was last heard. */
+  silentForMs(): number
+}
+
+export interface Warehouses {
+  list(): readonly WarehouseDeclaration[]
+  /** Rejects with `warehouse.unknown` and the nearest name. */
+  get(name: string): Warehouse
+}
+export const warehouses = serviceKey<Warehouses>('warehouses')
