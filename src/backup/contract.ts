@@ -28,6 +28,8 @@ export interface RecoverableRange {
 }
 
 export interface Protection {
+  /** Warehouses as declared, with the names of the repositories that protect them (may be none). */
+  warehouses(): readonly { readonly name: string; readonly repositories: readonly string[] }[]
   walStatus(warehouse: string, signal: AbortSignal): Promise<readonly WalStatus[]>
   backups(warehouse: string, signal: AbortSignal): Promise<readonly (BackupSummary & { readonly repository: string })[]>
   /** Ranges of points after a complete backup without holes; holes show as several ranges. */

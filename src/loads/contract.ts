@@ -23,3 +23,25 @@ export interface LoadJournal {
   get(warehouse: string, id: string, signal: AbortSignal): Promise<JournalEntry | undefined>
 }
 export const loadJournal = serviceKey<LoadJournal>('load journal')
+
+/** What the loads of one warehouse are doing, for the status page. Times ISO 8601. */
+export interface LoadActivity {
+  /** Pipelines whose tasks write to the warehouse, with their newest runs, newest first. */
+  recent(warehouse: string, options: { limit: number; signal: AbortSignal }): Promise<readonly LoadRun[]>
+}
+export interface LoadRun {
+  readonly runId: string
+  readonly pipeline: string
+  readonly state: 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled'
+  readonly businessDate: string | undefined
+  readonly createdAt: string
+  readonly startedAt: string | undefined
+  readonly finishedAt: string | undefined
+  /** Rows brought in so far, where the task kinds tell. */
+  readonly rows: number | undefined
+  /** Tasks done and in all. */
+  readonly tasksDone: number
+  readonly tasks: number
+  readonly error: { readonly code: string; readonly message: string; readonly hint?: string } | undefined
+}
+export const loadActivity = serviceKey<LoadActivity>('load activity')
