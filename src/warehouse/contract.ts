@@ -29,8 +29,18 @@ export interface ServerFacts {
   readonly inRecovery: boolean
   readonly walSegmentBytes: number
   readonly blockBytes: number
-  readonly tablespaces: readonly { readonly oid: number; readonly name: string; readonly location: string; readonly inPlace: boolean }[]
-  readonly databases: readonly { readonly oid: number; readonly name: string; readonly bytes: number; readonly allowsConnections: boolean }[]
+  readonly tablespaces: readonly {
+    readonly oid: number
+    readonly name: string
+    readonly location: string
+    readonly inPlace: boolean
+  }[]
+  readonly databases: readonly {
+    readonly oid: number
+    readonly name: string
+    readonly bytes: number
+    readonly allowsConnections: boolean
+  }[]
   readonly bytes: number
   readonly insertLsn: Lsn
   /** Paths of postgresql.conf, pg_hba.conf, pg_ident.conf. */
@@ -42,7 +52,13 @@ export interface ServerFacts {
 export interface Warehouse {
   readonly declaration: WarehouseDeclaration
   /** Rejects with `warehouse.unreachable`, `.wrong-password`, `.no-database`, `.denied`, … each with a hint. */
-  connect(options: { purpose: string; database?: string; signal: AbortSignal; statementTimeoutMs?: number; lockTimeoutMs?: number }): Promise<Session>
+  connect(options: {
+    purpose: string
+    database?: string
+    signal: AbortSignal
+    statementTimeoutMs?: number
+    lockTimeoutMs?: number
+  }): Promise<Session>
   connectReplication(options: { purpose: string; signal: AbortSignal }): Promise<ReplicationSession>
   facts(signal: AbortSignal): Promise<ServerFacts>
 }
@@ -71,7 +87,11 @@ export interface ReplicationSession extends AsyncDisposable {
 
 export interface WalStreamSource {
   /** Stretches of WAL in order without holes. Back-pressure holds the socket. */
-  messages(): AsyncIterable<{ readonly startLsn: Lsn; readonly bytes: Buffer; /** End of WAL at the server when it was sent. */ readonly serverLsn: Lsn }>
+  messages(): AsyncIterable<{
+    readonly startLsn: Lsn
+    readonly bytes: Buffer
+    /** End of WAL at the server when it was sent. */ readonly serverLsn: Lsn
+  }>
   /** Reports positions to the server (write ≤, flush = durable). Also answers keepalives with the last positions by itself. */
   report(positions: { writtenLsn: Lsn; flushedLsn: Lsn }): void
   /** After messages() ended: the next timeline, undefined where the server simply shut down. */

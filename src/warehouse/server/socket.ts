@@ -1,0 +1,26 @@
+// Where a server's socket lies. The path of a socket has at most 103 bytes on macOS (107 on Linux).
+import { createHash } from 'node:crypto'
+import { chmod, chown, mkdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import type { ServerAccount } from './account.ts'
+
+const longestPath = 103
+/** `/.s.PGSQL.65535.lock` */
+const fileNameLength = 21
+
+/** `wanted`, or where that is too long a folder with a short name that is the same at every start. */
+export function socketFolder(wanted: string, temporary: string = tmpdir()): string {
+  if (Buffer.byteLength(wanted) + fileNameLength <= longestPath) return wanted
+  const short = `wharf-${createHash('sha256').update(wanted).digest('hex').slice(0, 10)}`
+  const inTemporary = join(temporary, short)
+  return Buffer.byteLength(inTemporary) + fileNameLength <= longestPath ? inTemporary : join('/tmp', short)
+}
+
+/** Makes the folder for the socket: the server's account writes to it, others may only pass. */
+export async function makeSocketFolder(folder: string, account: ServerAccount | undefined): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o711 })
+  await chmod(folder, account ? 0o711 : 0o700)
+  if (account) await chown(folder, account.uid, account.gid)
+}

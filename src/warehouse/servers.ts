@@ -1,0 +1,93 @@
+// Running PostgreSQL servers of our own, for the rooms above: the control database, managed warehouses, recovered clusters, sandboxes.
+import { mkdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+import type { Clock } from '../base/clock.ts'
+import type { Environment } from '../base/environment.ts'
+import { warehouseErrors } from './errors.ts'
+import { accountFor, assertReachable } from './server/account.ts'
+import { embeddedBinaries, embeddedPackage, systemBinaries, type PostgresBinaries } from './server/binaries.ts'
+import { initialise } from './server/initialise.ts'
+import { inspectPostmaster } from './server/postmaster.ts'
+import { startServer, stopServer, type StartedServer, type StopMode } from './server/run.ts'
+import { makeSocketFolder, socketFolder } from './server/socket.ts'
+
+export interface ServerSpec {
+  readonly binaries: PostgresBinaries
+  readonly dataDirectory: string
+  /** Wanted folder of the socket; a shorter one is taken where the path would be too long. */
+  readonly socketDirectory: string
+  readonly logFile: string
+  /** Shown in the process list: no secrets. */
+  readonly settings: Readonly<Record<string, string>>
+  readonly port?: number | undefined
+  readonly clock: Clock
+  readonly environment: Environment
+  readonly signal: AbortSignal
+  /** Default 60 s; give more to a server that has WAL to replay. */
+  readonly timeoutMs?: number
+}
+
+/**
+ * Starts a server on an existing data directory, or adopts the one that runs there. As root it runs as the owner of the directory.
+ * Rejects with `warehouse.not-a-data-directory`, `.wrong-major`, `.server-died`, `.port-taken`, `.start-timeout`, `.not-reachable-by-server`.
+ */
+export async function runServer(spec: ServerSpec): Promise<StartedServer> {
+  const account = await accountFor(spec.dataDirectory, spec.environment)
+  await assertReachable(spec.dataDirectory, account)
+  const socketDirectory = socketFolder(spec.socketDirectory)
+  await makeSocketFolder(socketDirectory, account)
+  await mkdir(dirname(spec.logFile), { recursive: true })
+  return await startServer({ ...spec, socketDirectory, account })
+}
+
+/** Makes the data directory unless it is there; as root it belongs to `nobody`. Returns whether this call made it. */
+export async function makeDataDirectory(options: {
+  binaries: PostgresBinaries
+  dataDirectory: string
+  password: string
+  environment: Environment
+  signal: AbortSignal
+}): Promise<boolean> {
+  const account = await accountFor(options.dataDirectory, options.environment)
+  return await initialise({ ...options, account })
+}
+
+/** Stops the server of a data directory of ours. Resolves to false where none runs. */
+export async function endServer(options: {
+  dataDirectory: string
+  mode: StopMode
+  clock: Clock
+  signal: AbortSignal
+}): Promise<boolean> {
+  return await stopServer(options)
+}
+
+/** Whether a server runs there now. */
+export async function serverRuns(dataDirectory: string): Promise<boolean> {
+  return (await inspectPostmaster(dataDirectory)).state === 'running'
+}
+
+/** The user (uid and gid) to whom files of a data directory must belong; undefined for our own. */
+export async function ownerOfServer(
+  dataDirectory: string,
+  environment: Environment,
+): Promise<{ name: string; uid: number; gid: number } | undefined> {
+  return await accountFor(dataDirectory, environment)
+}
+
+/** Binaries for a version: `folder` if given (a bin folder), else the embedded ones, else those of the system. */
+export async function findBinaries(options: {
+  majorVersion: number
+  home: string
+  folder?: string | undefined
+}): Promise<PostgresBinaries> {
+  if (options.folder !== undefined) return { majorVersion: options.majorVersion, bin: options.folder }
+  const embedded = await embeddedPackage()
+  if (embedded?.majorVersion === options.majorVersion) return await embeddedBinaries(options.home)
+  const system = systemBinaries(options.majorVersion)
+  if (!system) throw warehouseErrors.noBinaries({ what: `PostgreSQL ${options.majorVersion}` })
+  return system
+}
+
+export type { PostgresBinaries, StartedServer, StopMode }
