@@ -74,7 +74,13 @@ export class ByteReader {
       value += (byte & 0x7f) * scale
       if (byte < 0x80) return value
       scale *= 128
-      if (scale > Number.MAX_SAFE_INTEGER) throw errors.pastEnd({ what: `${this.what} (varint)`, wanted: 9, offset: this.offset, length: this.buffer.length })
+      if (scale > Number.MAX_SAFE_INTEGER)
+        throw errors.pastEnd({
+          what: `${this.what} (varint)`,
+          wanted: 9,
+          offset: this.offset,
+          length: this.buffer.length,
+        })
     }
   }
 

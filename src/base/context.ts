@@ -3,7 +3,14 @@ import type { Clock } from './clock.ts'
 import type { Environment } from './environment.ts'
 import type { Log } from './log.ts'
 import type { Random } from './random.ts'
-import { roomErrors, type ConfigSection, type Context, type ExtensionPoint, type Room, type ServiceKey } from './room.ts'
+import {
+  roomErrors,
+  type ConfigSection,
+  type Context,
+  type ExtensionPoint,
+  type Room,
+  type ServiceKey,
+} from './room.ts'
 
 export interface ContextParts {
   readonly clock: Clock
@@ -25,7 +32,10 @@ export function createContext(parts: ContextParts, scope: AsyncDisposableStack):
     ...rest,
     section: <T>(section: ConfigSection<T>): T => sections[section.key] as T,
     offers: <T>(point: ExtensionPoint<T>): readonly T[] =>
-      parts.rooms.flatMap((room) => room.offers ?? []).filter((one) => one.point === point.name).map((one) => one.value as T),
+      parts.rooms
+        .flatMap((room) => room.offers ?? [])
+        .filter((one) => one.point === point.name)
+        .map((one) => one.value as T),
     use: <T>(key: ServiceKey<T>): Promise<T> => {
       const known = built.get(key.name)
       if (known) return known as Promise<T>

@@ -9,11 +9,23 @@ export interface Log {
   child(fields: object): Log
 }
 
-const secretKeys = ['password', 'passphrase', 'secret', 'token', 'key', '*.password', '*.passphrase', '*.secret', '*.token']
+const secretKeys = [
+  'password',
+  'passphrase',
+  'secret',
+  'token',
+  'key',
+  '*.password',
+  '*.passphrase',
+  '*.secret',
+  '*.token',
+]
 
 /** Hides the password of every `postgresql://user:password@host` in a text. */
 export function redactUrls(text: string): string {
-  return text.replaceAll(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@]*):[^\s@]*@/gi, '$1:***@').replaceAll(/([?&]password=)[^&\s]*/gi, '$1***')
+  return text
+    .replaceAll(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@]*):[^\s@]*@/gi, '$1:***@')
+    .replaceAll(/([?&]password=)[^&\s]*/gi, '$1***')
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'

@@ -2,6 +2,7 @@
 // OpenAPI page and the console's form.
 import type { z } from 'zod'
 
+import { defineErrors } from './errors.ts'
 import type { Context } from './room.ts'
 
 export type Role = 'viewer' | 'operator' | 'admin'
@@ -40,6 +41,8 @@ export interface Operation<Input = unknown, Output = unknown> {
   readonly needs: Need
   /** `run`: over HTTP it starts a run on a worker, answers 202 with its id and takes an idempotency key. */
   readonly where: 'here' | 'run'
+  /** `command-line`: makes sense only for who sits at the machine (`up`, `completion`); the server leaves it out. */
+  readonly only?: 'command-line'
   run(input: Input, context: OperationContext, signal: AbortSignal): Promise<Output>
   /** The output for people on a terminal. Ends without a newline. */
   text(output: Output): string
@@ -61,4 +64,17 @@ export type AnyOperation = Operation<any, any>
 /** Infers input and output types from the schemas. */
 export function defineOperation<Input, Output>(operation: Operation<Input, Output>): Operation<Input, Output> {
   return operation
+}
+
+export const operationErrors = defineErrors('base', {
+  notConfirmed: {
+    exit: 'cancelled',
+    message: (question: string) => `not confirmed: ${question}`,
+    hint: () => 'answer y to the question, or pass --yes where nobody can be asked',
+  },
+})
+
+/** Asks before something is destroyed and rejects with `base.not-confirmed` unless the answer is yes. */
+export async function demandConfirmation(context: OperationContext, question: string): Promise<void> {
+  if (!(await context.confirm(question))) throw operationErrors.notConfirmed(question)
 }

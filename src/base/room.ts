@@ -25,7 +25,7 @@ export interface ServiceProvider<T = unknown> {
 }
 
 export function provide<T>(key: ServiceKey<T>, build: ServiceProvider<T>['build']): ServiceProvider {
-  return { key, build } as ServiceProvider
+  return { key, build }
 }
 
 /** A list that any room may add to, e.g. run kinds or probes; owned by the room that walks it. */
@@ -71,9 +71,30 @@ export interface Migration {
 /** Work in the background of `wharf up`: receivers, schedulers, probes. Returns when the signal aborts and all is drained. */
 export interface Daemon {
   readonly name: string
-  run(context: Context, signal: AbortSignal): Promise<void>
+  run(context: Context, signal: AbortSignal, tools: DaemonTools): Promise<void>
+}
+/** `wharf up` stops in three steps, each with a bound: `signal` (drain), then `hurry` (give up what runs), then the process ends. */
+export interface DaemonTools {
+  /** Says something that the operator should see once on the terminal: `console: http://127.0.0.1:7411`. May hold a new password. */
+  announce(line: string): void
+  /** Aborted when draining took too long: leave running work as it is and return. */
+  readonly hurry: AbortSignal
 }
 export const daemons = extensionPoint<Daemon>('daemon')
+
+/**
+ * What `wharf up` does where there is no wharf.yaml: may write one at `context.configFile` (the demo). The program then
+ * reads its configuration anew. `confirm` asks on a terminal and is true where nobody can be asked.
+ */
+export interface FirstStart {
+  readonly name: string
+  run(
+    context: Context,
+    tools: { confirm(question: string): Promise<boolean> },
+    signal: AbortSignal,
+  ): Promise<'written' | 'declined'>
+}
+export const firstStarts = extensionPoint<FirstStart>('first start')
 
 /** One line of `wharf doctor`. */
 export interface DoctorCheck {
