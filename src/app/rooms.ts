@@ -1,0 +1,6 @@
+// All rooms, in the order of their floors: operations are listed and migrations applied in this order.
+import type { Room } from '../base/room.ts'
+import { room as cli } from '../cli/room.ts'
+import { room as app } from './room.ts'
+
+export const rooms: readonly Room[] = [cli, app]
