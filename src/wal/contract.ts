@@ -63,7 +63,14 @@ export interface ControlData {
   readonly catalogVersion: number
   /** PostgreSQL's major version, from pg_control's own version number and the catalog version. */
   readonly majorVersion: number
-  readonly state: 'starting' | 'shut down' | 'shut down in recovery' | 'shutting down' | 'in crash recovery' | 'in archive recovery' | 'in production'
+  readonly state:
+    | 'starting'
+    | 'shut down'
+    | 'shut down in recovery'
+    | 'shutting down'
+    | 'in crash recovery'
+    | 'in archive recovery'
+    | 'in production'
   readonly checkpointLsn: Lsn
   readonly redoLsn: Lsn
   readonly timeline: number

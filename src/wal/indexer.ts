@@ -1,0 +1,235 @@
+// From records to change map and commit index: what each kind of record means for them.
+import { messageOf } from '../base/errors.ts'
+import { ChangeMapBuilder } from './change-map.ts'
+import { BLOCK_BYTES, forks, type ChangeMap, type CommitEntry } from './contract.ts'
+import {
+  dbaseInfo,
+  droppedStatisticBytes,
+  INVALIDATION_BYTES,
+  POSTGRES_EPOCH_US,
+  prepareOffsets,
+  resourceManagers,
+  rmgr,
+  smgrInfo,
+  truncateFlags,
+  xactInfo,
+  xinfo,
+  xlogInfo,
+} from './layouts.ts'
+import { formatLsn, type Lsn } from './lsn.ts'
+import type { RecordSink, WalRecord } from './record.ts'
+
+/** Prefix of the logical message by which a load marks its own transaction. */
+export const LOAD_PREFIX = 'wharf.load'
+/** Marks whose transaction has not ended yet that are remembered, so that a crashed loader cannot fill memory. */
+const MOST_OPEN_MARKS = 10_000
+/** Heap blocks per page of the visibility map: two bits each in a page without its header. */
+const HEAP_BLOCKS_PER_VM_PAGE = (BLOCK_BYTES - 24) * 4
+
+/** Sink of a RecordStream that keeps map and index of the stretch since the last cut(). */
+export class WalIndexer implements RecordSink {
+  private readonly majorVersion: number
+  private map: ChangeMapBuilder
+  private commits: CommitEntry[] = []
+  /** Load marks by the transaction (or subtransaction) that wrote them. */
+  private readonly openMarks = new Map<number, string>()
+
+  constructor(majorVersion: number, startLsn: Lsn) {
+    this.majorVersion = majorVersion
+    this.map = new ChangeMapBuilder(startLsn)
+  }
+
+  /** Ends the stretch at `endLsn` and starts the next there. Records that end later belong to the next. */
+  cut(endLsn: Lsn): { changeMap: ChangeMap; commits: readonly CommitEntry[] } {
+    const made = { changeMap: this.map.finish(endLsn), commits: this.commits }
+    this.map = new ChangeMapBuilder(endLsn)
+    this.commits = []
+    return made
+  }
+
+  record(record: WalRecord, stream: { readonly baseLsn: Lsn }): void {
+    try {
+      this.understand(record, stream)
+    } catch (error) {
+      // Its checksum was good, so its layout is not the one that we know: the bytes are kept, the map is not trusted.
+      this.map.doubt(
+        `the record at ${formatLsn(stream.baseLsn + BigInt(record.start))} was not understood: ${messageOf(error)}`,
+      )
+    }
+    for (let n = 0; n < record.blockCount; n++) {
+      const fork = record.fork[n]!
+      if (fork > 3) this.map.doubt(`WAL has a block of fork ${fork}, which is not known`)
+      else this.map.fork(record.tablespace[n]!, record.database[n]!, record.relfilenode[n]!, fork).add(record.block[n]!)
+    }
+  }
+
+  private understand(record: WalRecord, stream: { readonly baseLsn: Lsn }): void {
+    switch (record.rmgr) {
+      case rmgr.xact:
+        this.transaction(record, stream.baseLsn)
+        break
+      case rmgr.xlog:
+        this.xlog(record, stream.baseLsn)
+        break
+      case rmgr.smgr:
+        this.storage(record)
+        break
+      case rmgr.dbase:
+        this.database(record)
+        break
+      case rmgr.logicalMessage:
+        this.message(record, stream.baseLsn)
+        break
+      default:
+        if (record.rmgr >= resourceManagers.length)
+          this.map.doubt(`WAL has records of the resource manager ${record.rmgr}, which is not known`)
+    }
+  }
+
+  // ------------------------------------------------------------ XLOG
+
+  private xlog(record: WalRecord, base: Lsn): void {
+    const { view, dataAt } = record
+    if (record.kind === xlogInfo.restorePoint) {
+      const name = cString(record.bytes, dataAt + 8, record.dataAt + record.mainLength)
+      this.push(record, base, { kind: 'restore-point', xid: 0, timeUs: timeAt(view, dataAt), name })
+    } else if (record.kind === xlogInfo.parameterChange) {
+      // xl_parameter_change: five ints, then wal_level.
+      if (view.getInt32(dataAt + 20, true) === 0) this.map.doubt('wal_level was set to minimal')
+    }
+  }
+
+  // ------------------------------------------------------------ transactions
+
+  private transaction(record: WalRecord, base: Lsn): void {
+    const kind = record.info & xactInfo.mask
+    const { view, dataAt } = record
+    if (kind === xactInfo.prepare) {
+      const xid = view.getUint32(dataAt + prepareOffsets.xid, true)
+      this.push(record, base, { kind: 'prepare', xid, timeUs: timeAt(view, dataAt + prepareOffsets.preparedAt) })
+      return
+    }
+    const commits = kind === xactInfo.commit || kind === xactInfo.commitPrepared
+    if (!commits && kind !== xactInfo.abort && kind !== xactInfo.abortPrepared) return
+    const end = this.transactionEnd(record)
+    const timeUs = timeAt(view, dataAt)
+    for (const sub of end.subtransactions) this.markOfSubtransaction(record, base, { sub, xid: end.xid, timeUs })
+    this.openMarks.delete(end.xid)
+    this.push(record, base, { kind: commits ? 'commit' : 'abort', xid: end.xid, timeUs })
+  }
+
+  /** Reads the optional parts of a commit or abort: cuts every dropped relation, finds subtransactions and a prepared transaction's id. */
+  private transactionEnd(record: WalRecord): { xid: number; subtransactions: readonly number[] } {
+    const { view } = record
+    let at = record.dataAt + 8
+    if ((record.info & xactInfo.hasXinfo) === 0) return { xid: record.xid, subtransactions: [] }
+    const parts = view.getUint32(at, true)
+    at += 4
+    let xid = record.xid
+    const subtransactions: number[] = []
+    if (parts & xinfo.database) at += 8
+    if (parts & xinfo.subtransactions) {
+      const count = view.getInt32(at, true)
+      at += 4
+      for (let n = 0; n < count; n++) subtransactions.push(view.getUint32(at + n * 4, true))
+      at += count * 4
+    }
+    if (parts & xinfo.relations) {
+      const count = view.getInt32(at, true)
+      at += 4
+      for (let n = 0; n < count; n++) this.dropped(view, at + n * 12)
+      at += count * 12
+    }
+    if (parts & xinfo.droppedStatistics) at += 4 + view.getInt32(at, true) * droppedStatisticBytes[this.majorVersion]!
+    if (parts & xinfo.invalidations) at += 4 + view.getInt32(at, true) * INVALIDATION_BYTES
+    if (parts & xinfo.twoPhase) xid = view.getUint32(at, true)
+    return { xid, subtransactions }
+  }
+
+  private dropped(view: DataView, at: number): void {
+    const tablespace = view.getUint32(at, true)
+    const database = view.getUint32(at + 4, true)
+    const relfilenode = view.getUint32(at + 8, true)
+    for (const fork of Object.values(forks)) this.map.fork(tablespace, database, relfilenode, fork).cut(0)
+  }
+
+  // ------------------------------------------------------------ files
+
+  private storage(record: WalRecord): void {
+    const { view, dataAt } = record
+    if (record.kind === smgrInfo.create) {
+      const fork = view.getInt32(dataAt + 12, true)
+      this.map
+        .fork(view.getUint32(dataAt, true), view.getUint32(dataAt + 4, true), view.getUint32(dataAt + 8, true), fork)
+        .cut(0)
+    } else if (record.kind === smgrInfo.truncate) {
+      const blocks = view.getUint32(dataAt, true)
+      const flags = view.getInt32(dataAt + 16, true)
+      const cut = (fork: number, length: number): void =>
+        this.map
+          .fork(
+            view.getUint32(dataAt + 4, true),
+            view.getUint32(dataAt + 8, true),
+            view.getUint32(dataAt + 12, true),
+            fork,
+          )
+          .cut(length)
+      if (flags & truncateFlags.heap) cut(forks.main, blocks)
+      // The page of the map where the cut falls is changed without a record of its own: it counts as cut too.
+      if (flags & truncateFlags.vm) cut(forks.vm, Math.floor(blocks / HEAP_BLOCKS_PER_VM_PAGE))
+      // The free space map is a tree whose upper pages change as well; it is read whole in any case.
+      if (flags & truncateFlags.fsm) cut(forks.fsm, 0)
+    }
+  }
+
+  private database(record: WalRecord): void {
+    const { view, dataAt } = record
+    const database = view.getUint32(dataAt, true)
+    if (record.kind === dbaseInfo.drop) {
+      const count = view.getInt32(dataAt + 4, true)
+      for (let n = 0; n < count; n++) this.map.doubtDatabase(view.getUint32(dataAt + 8 + n * 4, true), database)
+    } else if (record.kind === dbaseInfo.createFileCopy || record.kind === dbaseInfo.createWalLog) {
+      this.map.doubtDatabase(view.getUint32(dataAt + 4, true), database)
+    } else this.map.doubt(`WAL has a database record of kind ${record.kind}, which is not known`)
+  }
+
+  // ------------------------------------------------------------ loads
+
+  /** xl_logical_message: database, transactional, length of prefix and of message (8 bytes each), prefix with a NUL, message. */
+  private message(record: WalRecord, base: Lsn): void {
+    const { view, dataAt, bytes } = record
+    const prefixBytes = view.getUint32(dataAt + 8, true)
+    if (prefixBytes !== LOAD_PREFIX.length + 1 || view.getUint8(dataAt + 4) === 0) return
+    if (cString(bytes, dataAt + 24, dataAt + 24 + prefixBytes) !== LOAD_PREFIX) return
+    const from = dataAt + 24 + prefixBytes
+    const name = Buffer.from(bytes.subarray(from, from + view.getUint32(dataAt + 16, true))).toString('utf8')
+    if (this.openMarks.size < MOST_OPEN_MARKS) this.openMarks.set(record.xid, name)
+    this.push(record, base, { kind: 'load', xid: record.topXid || record.xid, timeUs: 0n, name })
+  }
+
+  /** A mark written within a subtransaction is named again, under the transaction's own id, where that ends. */
+  private markOfSubtransaction(
+    record: WalRecord,
+    base: Lsn,
+    found: { sub: number; xid: number; timeUs: bigint },
+  ): void {
+    const name = this.openMarks.get(found.sub)
+    if (name === undefined) return
+    this.openMarks.delete(found.sub)
+    this.push(record, base, { kind: 'load', xid: found.xid, timeUs: found.timeUs, name })
+  }
+
+  private push(record: WalRecord, base: Lsn, entry: Omit<CommitEntry, 'startLsn' | 'endLsn'>): void {
+    this.commits.push({ ...entry, startLsn: base + BigInt(record.start), endLsn: base + BigInt(record.end) })
+  }
+}
+
+/** TimestampTz → microseconds since 1970 UTC. */
+function timeAt(view: DataView, at: number): bigint {
+  return view.getBigInt64(at, true) + POSTGRES_EPOCH_US
+}
+
+function cString(bytes: Uint8Array, from: number, to: number): string {
+  const end = bytes.indexOf(0, from)
+  return Buffer.from(bytes.subarray(from, end < 0 || end > to ? to : end)).toString('utf8')
+}
