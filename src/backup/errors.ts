@@ -1,0 +1,121 @@
+// Everything that can go wrong with taking a backup, as an operator reads it.
+import { defineErrors } from '../base/errors.ts'
+
+export const backupErrors = defineErrors('backup', {
+  noRepository: {
+    exit: 'configuration',
+    message: (at: { warehouse: string }) => `warehouse ${at.warehouse} has no repository`,
+    hint: () => 'name one under warehouses.<name>.repositories in wharf.yaml, or give --repository',
+  },
+  unknownBackup: {
+    exit: 'notFound',
+    message: (at: { id: string }) => `no complete backup ${at.id} in any repository`,
+    hint: () => 'see `wharf backup list` for the backups that exist',
+  },
+  inRecovery: {
+    exit: 'failed',
+    message: (at: { warehouse: string }) => `the server of warehouse ${at.warehouse} is a standby`,
+    hint: () => 'give the URL of the primary: backups from a standby are not supported yet',
+  },
+  walLevelMinimal: {
+    exit: 'failed',
+    message: (at: { warehouse: string }) => `the server of warehouse ${at.warehouse} runs with wal_level = minimal`,
+    hint: () => 'set wal_level = replica in postgresql.conf and restart the server: without WAL no backup is consistent',
+  },
+  oddBuild: {
+    exit: 'failed',
+    message: (at: { warehouse: string; blockBytes: number; blocksPerSegment: number }) =>
+      `the server of warehouse ${at.warehouse} was built with ${at.blockBytes} byte blocks and ${at.blocksPerSegment} blocks per file`,
+    hint: () => 'only builds with 8192 byte blocks and 1 GB files can be backed up',
+  },
+  startDenied: {
+    exit: 'denied',
+    message: (at: { warehouse: string; user: string }) => `role ${at.user} may not start a backup of warehouse ${at.warehouse}`,
+    hint: () => 'run the statements that `wharf warehouse grants` prints',
+  },
+  otherServer: {
+    exit: 'configuration',
+    message: (at: { directory: string; warehouse: string; why: string }) =>
+      `the data directory ${at.directory} is not that of the server of warehouse ${at.warehouse}: ${at.why}`,
+    hint: () => 'the backup must run on the host of the server, where its data directory can be read',
+  },
+  unreadable: {
+    exit: 'denied',
+    message: (at: { path: string }) => `cannot read ${at.path}: permission denied`,
+    hint: () => 'run wharf as the user that owns the data directory, or as one of its group on a cluster made with initdb --allow-group-access',
+  },
+  noDirectory: {
+    exit: 'environment',
+    message: (at: { directory: string }) => `the data directory ${at.directory} does not exist on this host`,
+    hint: () => 'the backup must run on the host of the server, where its data directory can be read',
+  },
+  readFailed: {
+    exit: 'failed',
+    message: (at: { path: string; why: string }) => `cannot read ${at.path}: ${at.why}`,
+    hint: () => 'look at the disk and at the kernel log; the backup was abandoned and nothing of it is visible',
+  },
+  fileVanished: {
+    exit: 'failed',
+    message: (at: { path: string }) => `${at.path} vanished while it was copied`,
+    hint: () => 'a cluster cannot start without this file: look at the data directory before trying again',
+  },
+  badControlFile: {
+    exit: 'damaged',
+    message: (at: { path: string; tries: number }) => `the checksum of ${at.path} does not hold after ${at.tries} reads`,
+    hint: () => 'the control file is damaged: check it with pg_controldata',
+  },
+  tablespaceInside: {
+    exit: 'failed',
+    message: (at: { oid: number; location: string; outer: string }) => `tablespace ${at.oid} at ${at.location} lies inside ${at.outer}`,
+    hint: () => 'move the tablespace out: its files would be copied twice or a restore would overwrite itself',
+  },
+  tablespaceMissing: {
+    exit: 'failed',
+    message: (at: { oid: number; location: string }) => `tablespace ${at.oid} points to ${at.location}, which does not exist`,
+    hint: () => 'mount the file system that holds it, or drop the tablespace',
+  },
+  oddLink: {
+    exit: 'failed',
+    message: (at: { path: string; target: string }) => `${at.path} is a symbolic link to ${at.target}`,
+    hint: () => 'PostgreSQL allows links only in pg_tblspc and for pg_wal: replace it with what it points to, or make a tablespace of it',
+  },
+  sessionLost: {
+    exit: 'unreachable',
+    passing: true,
+    message: (at: { warehouse: string; why: string }) => `the session that holds the backup of warehouse ${at.warehouse} ended: ${at.why}`,
+    hint: () => 'the backup was abandoned; look at the log of the server and run it again',
+  },
+  timelineChanged: {
+    exit: 'failed',
+    passing: true,
+    message: (at: { warehouse: string; from: number; to: number }) =>
+      `warehouse ${at.warehouse} went from timeline ${at.from} to ${at.to} during the backup`,
+    hint: () => 'the server was promoted or replaced; run the backup again',
+  },
+  badLabel: {
+    exit: 'failed',
+    message: (at: { what: string }) => `the server returned a backup label without ${at.what}`,
+    hint: () => 'this server may not be PostgreSQL 15 to 18; see `wharf warehouse show`',
+  },
+  noFullForDifferential: {
+    exit: 'failed',
+    message: (at: { warehouse: string }) => `no full backup of warehouse ${at.warehouse} can be the base of a differential one`,
+    hint: () => 'take a full backup first: wharf backup run --kind full',
+  },
+  mapWithHole: {
+    exit: 'damaged',
+    message: (at: { file: string; blockCount: number; covered: number }) =>
+      `the new map of ${at.file} covers ${at.covered} of ${at.blockCount} blocks`,
+    hint: () => 'the parent may be damaged: run wharf repository check, and take a full backup',
+  },
+  parentLacksPacks: {
+    exit: 'damaged',
+    message: (at: { parent: string; pack: string }) => `the parent backup ${at.parent} needs pack ${at.pack}, which the repository lacks`,
+    hint: () => 'run wharf repository check, and take a full backup',
+  },
+  workerDied: {
+    exit: 'failed',
+    message: (at: { why: string }) => `a copying thread ended unexpectedly: ${at.why}`,
+    hint: () => 'look at the memory of this host; the backup was abandoned and nothing of it is visible',
+  },
+})
