@@ -28,14 +28,13 @@ class Listener implements ConsoleServer {
   private readonly context: Context
   private readonly accounts: Accounts
   private readonly console: string
-  private readonly hub: EventHub
+  private hub: EventHub | undefined
   private app: FastifyInstance | undefined
 
   constructor(context: Context, accounts: Accounts, console: string) {
     this.context = context
     this.accounts = accounts
     this.console = console
-    this.hub = new EventHub(context)
   }
 
   ensureAdmin(): Promise<{ account: string; password: string } | undefined> {
@@ -45,11 +44,12 @@ class Listener implements ConsoleServer {
   async start(signal: AbortSignal): Promise<{ url: string }> {
     const settings = this.context.section(serverSection)
     const tls = await readTls(settings)
+    const hub = new EventHub(this.context)
     const app = await createApplication({
       context: this.context,
       settings,
       accounts: this.accounts,
-      hub: this.hub,
+      hub,
       tls,
       console: this.console,
       version: packageVersion(),
@@ -57,12 +57,13 @@ class Listener implements ConsoleServer {
     })
     await listen(app, settings.listen)
     this.app = app
-    void this.hub.run(signal)
+    this.hub = hub
+    void hub.run(signal)
     return { url: urlOf(app, settings) }
   }
 
   async stop(): Promise<void> {
-    this.hub.close()
+    this.hub?.close()
     await this.app?.close()
     this.app = undefined
   }
@@ -102,25 +103,25 @@ function urlOf(app: FastifyInstance, settings: ServerSettings): string {
   return `${settings.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
-/** Listens for as long as `wharf up` runs. The first admin's password goes to standard error once, past the log, which redacts. */
+/** Listens for as long as `wharf up` runs. The first admin's password is announced once: the log would redact it. */
 export const serverDaemon: Daemon = {
   name: 'server',
-  run: async (context, signal) => {
+  run: async (context, signal, tools) => {
     const server = await context.use(consoleServer)
-    const first = await server.ensureAdmin()
     const { url } = await server.start(signal)
-    context.log.info({ url }, 'console and API are up')
-    process.stderr.write(announcement(url, first))
-    await untilAborted(signal)
-    await server.stop()
+    try {
+      const first = await server.ensureAdmin()
+      tools.announce(`console: ${url}`)
+      tools.announce(
+        first
+          ? `log in as ${first.account} with the password ${first.password} (shown this once; "wharf admin password" sets a new one)`
+          : 'log in with your account ("wharf admin password" sets a new password)',
+      )
+      await untilAborted(signal)
+    } finally {
+      await server.stop()
+    }
   },
-}
-
-function announcement(url: string, first: { account: string; password: string } | undefined): string {
-  const login = first
-    ? `  account   ${first.account}\n  password  ${first.password}   (shown this once; "wharf admin password" sets a new one)\n`
-    : '  log in with your account ("wharf admin password" sets a new password)\n'
-  return `\n  console   ${url}\n${login}\n`
 }
 
 function untilAborted(signal: AbortSignal): Promise<void> {

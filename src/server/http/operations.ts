@@ -21,9 +21,12 @@ export function methodOf(operation: AnyOperation): 'GET' | 'POST' {
   return operation.danger === 'none' && operation.where === 'here' ? 'GET' : 'POST'
 }
 
-/** Operations of all rooms, by name. */
+/** Operations of all rooms that make sense over HTTP, by name. */
 export function operationsOf(context: Context): readonly AnyOperation[] {
-  return context.rooms.flatMap((room) => room.operations ?? []).sort((a, b) => (a.name < b.name ? -1 : 1))
+  return context.rooms
+    .flatMap((room) => room.operations ?? [])
+    .filter((one) => one.only !== 'command-line')
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 const runEngine = serviceKey<RunEngine>('run engine')

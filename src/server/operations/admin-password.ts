@@ -20,6 +20,8 @@ export const adminPassword = defineOperation({
   errors: ['server.unknown-account'],
   needs: 'control',
   where: 'here',
+  // Over HTTP whoever stole a session could take the account over for good.
+  only: 'command-line',
   run: async ({ account }, context) => {
     const accounts = new Accounts(await context.use(controlDatabase), context)
     return { account, password: await accounts.setPassword(account) }

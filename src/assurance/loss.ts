@@ -1,0 +1,74 @@
+// How much would be lost now: from the receiver's real position, checked against what can really be recovered.
+import type { WalStatus } from '../backup/contract.ts'
+import type { LossNow, ReceiverView } from './contract.ts'
+import type { Facts } from './facts.ts'
+
+/** Keepalives come every 10 s at the latest (wal_receiver_status_interval): three missed are silence, whatever the row says. */
+export const SILENT_AFTER_MS = 35_000
+
+/** The state as it is believed: a row that nobody has touched for long was left by a process that died. */
+export function receiverState(status: WalStatus, nowMs: number): ReceiverView['state'] {
+  if (status.state !== 'streaming') return status.state
+  const heard = status.lastMessageAt === undefined ? Number.NEGATIVE_INFINITY : Date.parse(status.lastMessageAt)
+  return nowMs - heard > SILENT_AFTER_MS ? 'silent' : 'streaming'
+}
+
+/** `16/B374D848` as a number to compare. Undefined where it is none. */
+export function lsnPosition(text: string): bigint | undefined {
+  const match = /^([0-9A-Fa-f]{1,8})\/([0-9A-Fa-f]{1,8})$/.exec(text)
+  return match ? (BigInt(`0x${match[1]}`) << 32n) | BigInt(`0x${match[2]}`) : undefined
+}
+
+const nothingKnown: LossNow = { ms: null, bytes: null, basis: 'unknown', growing: false, repository: null }
+const everything: LossNow = { ms: null, bytes: null, basis: 'everything', growing: true, repository: null }
+
+/** Loss now. Where several repositories receive, the one from which the least would be lost counts. */
+export function lossNow(facts: Facts, nowMs: number): LossNow {
+  if (facts.backups.known && facts.backups.value.length === 0) return everything
+  if (!facts.window.known || !facts.backups.known) return nothingKnown
+  const end = facts.window.value.at(-1)
+  if (!end) return everything
+  const sinceWindow: LossNow = {
+    ms: Math.max(0, nowMs - Date.parse(end.toTime)),
+    bytes: null,
+    basis: 'window',
+    growing: true,
+    repository: null,
+  }
+  // WAL behind a hole is received in vain: only what joins on to the window can be recovered.
+  if (!facts.wal.known || isCutOff(facts)) return sinceWindow
+  const losses = facts.wal.value.map((status) => lossOf(status, nowMs)).filter((one) => one !== undefined)
+  return losses.reduce((best, one) => (Number(one.ms) < Number(best.ms) ? one : best), losses[0] ?? sinceWindow)
+}
+
+function lossOf(status: WalStatus, nowMs: number): LossNow | undefined {
+  const isLive = receiverState(status, nowMs) === 'streaming'
+  if (isLive && status.lagMs !== undefined) {
+    return {
+      ms: status.lagMs,
+      bytes: status.lagBytes ?? null,
+      basis: 'receiver',
+      growing: false,
+      repository: status.repository,
+    }
+  }
+  if (status.lastMessageAt === undefined || status.durableLsn === undefined) return undefined
+  const silentMs = Math.max(0, nowMs - Date.parse(status.lastMessageAt))
+  return {
+    ms: silentMs + (status.lagMs ?? 0),
+    bytes: null,
+    basis: 'last-contact',
+    growing: true,
+    repository: status.repository,
+  }
+}
+
+/** True where the newest stretch of kept WAL does not reach back to the end of the recoverable window. */
+export function isCutOff(facts: Facts): boolean {
+  if (!facts.window.known || !facts.walRanges.known) return false
+  const end = facts.window.value.at(-1)
+  const newest = facts.walRanges.value.at(-1)
+  const endPosition = end && lsnPosition(end.toLsn)
+  if (!end || !newest || endPosition === undefined || newest.timeline !== end.timeline) return false
+  return newest.startLsn > endPosition
+}

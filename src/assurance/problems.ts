@@ -1,0 +1,249 @@
+// What is wrong now: a table of checks over the facts. Each gives problems or nothing; none knows of the others.
+import { DAY_MS, formatDuration, formatSize } from '../base/units.ts'
+import type { Targets } from './config.ts'
+import type { LossNow, Problem, Severity } from './contract.ts'
+import type { Backups, Facts, Failure, Known } from './facts.ts'
+import { isCutOff, receiverState } from './loss.ts'
+
+export interface Judged {
+  readonly facts: Facts
+  readonly loss: LossNow
+  readonly targets: Targets
+  readonly nowMs: number
+}
+
+type Check = (judged: Judged) => readonly (Problem | undefined)[]
+
+/** Makes a problem; the code gets this room's name. */
+export function problem(severity: Severity, code: string, message: string, hint?: string | null): Problem {
+  return { code: `assurance.${code}`, severity, message, hint: hint ?? null }
+}
+
+/** Codes that make the verdict `unknown`: what they could not ask decides whether anything can be recovered. */
+export const UNKNOWN_CODE = 'assurance.unknown'
+
+export function unknown(why: Failure, severity: Severity = 'critical'): Problem {
+  return { code: UNKNOWN_CODE, severity, message: `cannot tell ${why.what}: ${why.message}`, hint: why.hint }
+}
+
+function list<T>(known: Known<readonly T[]>): readonly T[] {
+  return known.known ? known.value : []
+}
+
+const unanswered: Check = ({ facts }) => [
+  ...[facts.backups, facts.window, facts.wal].filter((one) => !one.known).map((one) => unknown(one.why)),
+  ...[facts.walRanges, facts.unlogged, facts.estimate, facts.proof, facts.loads]
+    .filter((one) => !one.known)
+    .map((one) => unknown(one.why, 'warning')),
+]
+
+const noRepository: Check = ({ facts }) =>
+  facts.repositories.length > 0
+    ? []
+    : [
+        problem(
+          'critical',
+          'no-repository',
+          `${facts.warehouse} names no repository to be backed up to`,
+          'add "repositories: [...]" to the warehouse in wharf.yaml',
+        ),
+      ]
+
+const noBackup: Check = ({ facts }) =>
+  !facts.backups.known || facts.backups.value.length > 0 || facts.repositories.length === 0
+    ? []
+    : [
+        problem(
+          'critical',
+          'no-backup',
+          `${facts.warehouse} has no complete backup: nothing could be recovered`,
+          `wharf backup run ${facts.warehouse}`,
+        ),
+      ]
+
+const receiving: Check = ({ facts, targets, nowMs, loss }) => {
+  if (!facts.wal.known || facts.repositories.length === 0) return []
+  const hint = '"wharf up" runs the receiver; "wharf wal status" shows where it stands'
+  if (facts.wal.value.length === 0) {
+    return [
+      problem(
+        'critical',
+        'not-receiving',
+        `no WAL of ${facts.warehouse} is received: changes since the newest recovery point would be lost`,
+        hint,
+      ),
+    ]
+  }
+  return facts.wal.value.map((status) => {
+    const state = receiverState(status, nowMs)
+    if (state === 'streaming') return undefined
+    const heard =
+      status.lastMessageAt === undefined
+        ? 'never'
+        : `${formatDuration(Math.max(0, nowMs - Date.parse(status.lastMessageAt)))} ago`
+    const why = status.error ? `: ${status.error.message}` : ''
+    const isLong = status.lastMessageAt === undefined || nowMs - Date.parse(status.lastMessageAt) > targets.rpo
+    const othersReceive = loss.basis === 'receiver'
+    const severity = state === 'stopped' || state === 'silent' || isLong ? 'critical' : 'warning'
+    return problem(
+      othersReceive ? 'warning' : severity,
+      'not-receiving',
+      `WAL of ${facts.warehouse} is not reaching repository ${status.repository} (${state}, last heard of the server ${heard})${why}`,
+      status.error?.hint ?? hint,
+    )
+  })
+}
+
+const lag: Check = ({ facts, loss, targets }) =>
+  loss.basis !== 'receiver' || loss.ms === null || loss.ms <= targets.rpo
+    ? []
+    : [
+        problem(
+          'warning',
+          'rpo-missed',
+          `${facts.warehouse} would lose ${formatDuration(loss.ms)} of changes, more than the target of ${formatDuration(targets.rpo)}`,
+          'look at "wharf wal status": a slow repository or network holds WAL back',
+        ),
+      ]
+
+const holes: Check = ({ facts }) => {
+  if (isCutOff(facts)) {
+    return [
+      problem(
+        'critical',
+        'wal-hole',
+        `WAL of ${facts.warehouse} is missing after the newest recovery point: what is received now cannot be used`,
+        `a new backup starts a new window: wharf backup run ${facts.warehouse}`,
+      ),
+    ]
+  }
+  const ranges = list(facts.window)
+  return ranges
+    .slice(1)
+    .map((range, index) =>
+      problem(
+        'warning',
+        'window-hole',
+        `${facts.warehouse} cannot be recovered to moments between ${ranges[index]?.toTime ?? ''} and ${range.fromTime}`,
+        'WAL of that stretch is lost; later moments are not affected',
+      ),
+    )
+}
+
+const oldBackup: Check = ({ facts, targets, nowMs }) => {
+  const newest = newestBackup(facts)
+  if (!newest) return []
+  const age = nowMs - newest.finishedMs
+  const old =
+    age <= targets.backupAge
+      ? undefined
+      : problem(
+          'warning',
+          'backup-old',
+          `the newest backup of ${facts.warehouse} is ${formatDuration(age)} old`,
+          `wharf backup run ${facts.warehouse}; a schedule keeps it fresh`,
+        )
+  const corrupt =
+    newest.corruptBlocks === 0
+      ? undefined
+      : problem(
+          'critical',
+          'corrupt-blocks',
+          `${newest.corruptBlocks} blocks were already corrupt in ${facts.warehouse} when backup ${newest.id} was taken`,
+          `wharf backup show ${newest.id} names them`,
+        )
+  return [old, corrupt]
+}
+
+/** The newest complete backup by the time it ended, over all repositories. */
+export function newestBackup(facts: Facts): Backups[number] | undefined {
+  const backups: Backups = facts.backups.known ? facts.backups.value : []
+  return backups.toSorted((a, b) => b.finishedMs - a.finishedMs)[0]
+}
+
+const unlogged: Check = ({ facts }) => {
+  if (!facts.unlogged.known || facts.unlogged.value.relations === 0) return []
+  const { relations, bytes } = facts.unlogged.value
+  return [
+    problem(
+      'info',
+      'unlogged',
+      `${relations} unlogged relations of ${facts.warehouse} (${formatSize(bytes)}) are not protected: a recovery brings them back empty`,
+      'ALTER TABLE … SET LOGGED protects a table',
+    ),
+  ]
+}
+
+const proof: Check = ({ facts, targets, nowMs }) => {
+  if (!facts.proof.known || list(facts.backups).length === 0) return []
+  const how = `wharf recover run ${facts.warehouse} --into EMPTY_FOLDER --start proves the newest backup`
+  if (!facts.proof.value)
+    return [
+      problem('info', 'never-proven', `no recovery of ${facts.warehouse} has been carried out and verified yet`, how),
+    ]
+  const age = nowMs - Date.parse(facts.proof.value.at)
+  return age <= targets.proofAge
+    ? []
+    : [
+        problem(
+          'warning',
+          'proof-old',
+          `the last verified recovery of ${facts.warehouse} was ${Math.round(age / DAY_MS)} days ago`,
+          how,
+        ),
+      ]
+}
+
+const slowReturn: Check = ({ facts, targets }) => {
+  const estimate = facts.estimate.known ? facts.estimate.value : undefined
+  if (!estimate || targets.rto === undefined || estimate.expectedMs <= targets.rto) return []
+  return [
+    problem(
+      'warning',
+      'rto-missed',
+      `recovering ${facts.warehouse} would take about ${formatDuration(estimate.expectedMs)}, more than the target of ${formatDuration(targets.rto)}`,
+      'a fresh backup shortens replay',
+    ),
+  ]
+}
+
+const failedLoads: Check = ({ facts }) =>
+  newestOfEachPipeline(facts)
+    .filter((run) => run.state === 'failed')
+    .map((run) =>
+      problem(
+        'warning',
+        'load-failed',
+        `load ${run.pipeline}${run.businessDate === undefined ? '' : ` of ${run.businessDate}`} failed${run.error ? `: ${run.error.message}` : ''}`,
+        run.error?.hint ?? `wharf load retry ${run.runId}`,
+      ),
+    )
+
+/** Runs come newest first: the first of each pipeline that has ended or is under way. */
+export function newestOfEachPipeline(facts: Facts) {
+  const seen = new Set<string>()
+  return list(facts.loads).filter((run) => !seen.has(run.pipeline) && seen.add(run.pipeline))
+}
+
+const checks: readonly Check[] = [
+  unanswered,
+  noRepository,
+  noBackup,
+  receiving,
+  lag,
+  holes,
+  oldBackup,
+  slowReturn,
+  failedLoads,
+  unlogged,
+  proof,
+]
+const order: Readonly<Record<Severity, number>> = { critical: 0, warning: 1, info: 2 }
+
+/** All problems, the worst first. */
+export function problemsOf(judged: Judged): readonly Problem[] {
+  return checks
+    .flatMap((check) => check(judged))
+    .filter((one) => one !== undefined)
+    .sort((a, b) => order[a.severity] - order[b.severity])
+}
