@@ -88,14 +88,20 @@ export interface RunEngine {
   submit(request: RunRequest): Promise<{ readonly runId: string; readonly created: boolean }>
   get(runId: string): Promise<RunView | undefined>
   list(filter: { pipeline?: string; states?: readonly RunState[]; limit: number }): Promise<readonly RunView[]>
-  log(runId: string, options: { afterLine?: bigint }): Promise<readonly { readonly line: bigint; readonly task: string; readonly at: Date; readonly text: string }[]>
+  log(
+    runId: string,
+    options: { afterLine?: bigint },
+  ): Promise<readonly { readonly line: bigint; readonly task: string; readonly at: Date; readonly text: string }[]>
   cancel(runId: string, actor: string): Promise<void>
   /** Failed and cancelled tasks, and those that waited for them, go back to waiting. */
   retry(runId: string, actor: string): Promise<void>
   /** Works on runs in this process until the signal aborts; then drains: running tasks end or, after the grace time, are cancelled. */
   work(options: { context: Context; signal: AbortSignal; onlyRun?: string; slots?: number }): Promise<void>
   /** Submits, works on it here if no other worker does, and resolves when it has ended. Aborting cancels the run. */
-  runHere(request: RunRequest, options: { context: Context; signal: AbortSignal; onProgress?: (run: RunView) => void }): Promise<RunView>
+  runHere(
+    request: RunRequest,
+    options: { context: Context; signal: AbortSignal; onProgress?: (run: RunView) => void },
+  ): Promise<RunView>
 }
 export const runEngine = serviceKey<RunEngine>('run engine')
 
