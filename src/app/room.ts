@@ -1,9 +1,16 @@
 // What the program says about itself: version, configuration, doctor, up.
-import type { Room } from '../base/room.ts'
+import { doctorChecks, offer, type Room } from '../base/room.ts'
+import { machineChecks } from './checks.ts'
+import { configCheck } from './operations/config-check.ts'
+import { configExplain } from './operations/config-explain.ts'
+import { configSchema } from './operations/config-schema.ts'
+import { doctor } from './operations/doctor.ts'
+import { up } from './operations/up.ts'
 import { versionOperation } from './operations/version.ts'
 
 export const room: Room = {
   name: 'app',
   summary: 'version, configuration, doctor, and running everything',
-  operations: [versionOperation],
+  operations: [up, doctor, configCheck, configExplain, configSchema, versionOperation],
+  offers: machineChecks.map((check) => offer(doctorChecks, check)),
 }

@@ -1,6 +1,8 @@
 // All rooms, in the order of their floors: operations are listed and migrations applied in this order.
 import type { Room } from '../base/room.ts'
 import { room as cli } from '../cli/room.ts'
+import { room as runs } from '../runs/room.ts'
+import { room as server } from '../server/room.ts'
 import { room as app } from './room.ts'
 
-export const rooms: readonly Room[] = [cli, app]
+export const rooms: readonly Room[] = [runs, server, cli, app]

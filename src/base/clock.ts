@@ -23,6 +23,11 @@ export const systemClock: Clock = {
   },
 }
 
+/** Aborts with `signal`, or after `ms` with a TimeoutError. */
+export function withTimeLimit(signal: AbortSignal, ms: number): AbortSignal {
+  return AbortSignal.any([signal, AbortSignal.timeout(ms)])
+}
+
 /** ISO 8601 in UTC with milliseconds, e.g. `2026-11-20T14:05:00.000Z`. */
 export function formatTime(epochMs: number): string {
   return new Date(epochMs).toISOString()

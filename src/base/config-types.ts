@@ -27,8 +27,12 @@ function register<Schema extends z.ZodType>(schema: Schema, info: ConfigTypeInfo
   return schema
 }
 
-/** A text that `read` turns into a value; what `read` throws becomes an issue that keeps the hint. */
-function textType<T>(input: z.ZodType<string>, info: ConfigTypeInfo, read: (text: string) => T): z.ZodType<T, string> {
+/** For types of a room of its own: a text that `read` turns into a value; what `read` throws becomes an issue that keeps the hint. */
+export function textType<T>(
+  input: z.ZodType<string>,
+  info: ConfigTypeInfo,
+  read: (text: string) => T,
+): z.ZodType<T, string> {
   const schema = input.transform((text, issues): T => {
     try {
       return read(text)

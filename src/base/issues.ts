@@ -34,9 +34,15 @@ export function sayIssue(issue: Issue, value: unknown): Said {
     case 'invalid_value':
       return sayChoice(value, issue.values.map(String))
     case 'too_small':
-      return { alone: false, message: `is too ${sizeWord(issue.origin, 'small')}: ${showValue(value)}, the least is ${issue.minimum}` }
+      return {
+        alone: false,
+        message: `is too ${sizeWord(issue.origin, 'small')}: ${showValue(value)}, the least is ${issue.minimum}`,
+      }
     case 'too_big':
-      return { alone: false, message: `is too ${sizeWord(issue.origin, 'large')}: ${showValue(value)}, the most is ${issue.maximum}` }
+      return {
+        alone: false,
+        message: `is too ${sizeWord(issue.origin, 'large')}: ${showValue(value)}, the most is ${issue.maximum}`,
+      }
     case 'custom':
       return { alone: true, message: issue.message, hint: (issue.params as { hint?: string } | undefined)?.hint }
     case 'invalid_key':
@@ -67,7 +73,7 @@ export function showValue(value: unknown): string {
   if (value === undefined) return 'missing'
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object') return 'a mapping'
-  const text = typeof value === 'string' ? redactUrls(JSON.stringify(value)) : String(value)
+  const text = typeof value === 'string' ? redactUrls(JSON.stringify(value)) : String(value as number)
   return text.length > 60 ? `${text.slice(0, 57)}…` : text
 }
 

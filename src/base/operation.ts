@@ -52,8 +52,10 @@ export interface Operation<Input = unknown, Output = unknown> {
 
 export interface OperationContext extends Context {
   progress(event: Progress): void
-  /** Asks before something is destroyed; `--yes` answers. False where nobody can be asked. */
-  confirm(question: string): Promise<boolean>
+  /** Asks before something is destroyed; `--yes` answers. False (or as told) where nobody can be asked. */
+  confirm(question: string, options?: { readonly whereNobodyCanBeAsked: boolean }): Promise<boolean>
+  /** A line for the person who called, now: not the result and not the log. May hold what must not be logged. */
+  say?(line: string): void
   /** Who asked: `root@host` on the command line, the account over HTTP. */
   readonly actor: string
 }

@@ -94,7 +94,8 @@ export function elementOf(schema: z.ZodType): z.ZodType | undefined {
 export function childSchema(schema: z.ZodType, value: unknown, key: string | number): z.ZodType | undefined {
   const chosen = chooseOption(schema, value)
   const definition = definitionOf(bare(chosen).schema)
-  if (definition.type === 'object') return definition.shape?.[key] ?? definition.catchall
+  if (definition.type === 'object')
+    return definition.shape?.[key] ?? (takesAnyKey(chosen) ? definition.catchall : undefined)
   if (definition.type === 'record') return definition.valueType
   if (definition.type === 'array') return definition.element
   if (definition.type === 'tuple') return definition.items?.[Number(key)]

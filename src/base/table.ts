@@ -9,10 +9,14 @@ export interface Column {
 /** Columns parted by two spaces, titles first; no trailing blanks, no newline at the end. */
 export function formatTable(columns: readonly (string | Column)[], rows: readonly (readonly string[])[]): string {
   const heads = columns.map((column) => (typeof column === 'string' ? { title: column } : column))
-  const widths = heads.map((head, index) => Math.max(head.title.length, ...rows.map((row) => (row[index] ?? '').length)))
+  const widths = heads.map((head, index) =>
+    Math.max(head.title.length, ...rows.map((row) => (row[index] ?? '').length)),
+  )
   const line = (cells: readonly string[]): string =>
     heads
-      .map((head, index) => (head.right ? (cells[index] ?? '').padStart(widths[index]!) : (cells[index] ?? '').padEnd(widths[index]!)))
+      .map((head, index) =>
+        head.right ? (cells[index] ?? '').padStart(widths[index]!) : (cells[index] ?? '').padEnd(widths[index]!),
+      )
       .join('  ')
       .trimEnd()
   return [line(heads.map((head) => head.title)), ...rows.map(line)].join('\n')

@@ -22,7 +22,7 @@ export interface TreeOptions {
   readonly choose: (chosen: Chosen) => void
 }
 
-const GLOBAL_FLAGS = [
+export const GLOBAL_FLAGS = [
   '--json',
   '--home',
   '--config',

@@ -3,9 +3,9 @@ import { createInterface } from 'node:readline/promises'
 
 import type { Streams } from './program.ts'
 
-/** True for `y` or `yes`. False without asking where input or standard error is no terminal. */
-export async function askYesNo(question: string, streams: Streams, signal: AbortSignal): Promise<boolean> {
-  if (!streams.in.isTTY || !streams.err.isTTY) return false
+/** True for `y` or `yes`. Undefined without asking where input or standard error is no terminal. */
+export async function askYesNo(question: string, streams: Streams, signal: AbortSignal): Promise<boolean | undefined> {
+  if (!streams.in.isTTY || !streams.err.isTTY) return undefined
   const reader = createInterface({ input: streams.in, output: streams.err })
   // With a terminal in raw mode Ctrl-C arrives here and not as a signal of the process.
   const interrupted = new AbortController()

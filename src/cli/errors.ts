@@ -26,9 +26,4 @@ export const errors = defineErrors('cli', {
     exit: 'cancelled',
     message: (signal: string) => `interrupted by ${signal}`,
   },
-  unknownShell: {
-    exit: 'usage',
-    message: (shell: string) => `no completion for the shell "${shell}"`,
-    hint: () => 'known: bash, zsh, fish',
-  },
 })

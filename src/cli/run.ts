@@ -1,5 +1,5 @@
 // One run of the command line: parse, open the program, run the operation, print, exit code.
-import { Command, CommanderError } from 'commander'
+import { CommanderError, type Command } from 'commander'
 import type { z } from 'zod'
 
 import { systemClock } from '../base/clock.ts'
@@ -178,10 +178,14 @@ function operationContext(line: CommandLine, opened: Opened): OperationContext {
     ...context,
     actor: `${user}@${hostname}`,
     progress: (event) => progress.show(event),
-    confirm: async (question) => {
+    confirm: async (question, options) => {
       if (globals.yes) return true
       progress.clear()
-      return askYesNo(question, line.streams, signal)
+      return (await askYesNo(question, line.streams, signal)) ?? options?.whereNobodyCanBeAsked ?? false
+    },
+    say: (text) => {
+      progress.clear()
+      line.streams.err.write(withNewline(text))
     },
   }
 }

@@ -52,7 +52,7 @@ function explainUnion(
     !meant.success &&
     meant.error.issues.every((one) => one.code !== 'invalid_union' || one.path.length > 0)
   ) {
-    const below = meant.error.issues.map((one) => ({ ...one, path: [...inner, ...one.path] }) as Issue)
+    const below = meant.error.issues.map((one) => ({ ...one, path: [...inner, ...one.path] }))
     const found = explainIssues(examined, below)
     if (found.length > 0 || meant.error.issues.some((one) => one.code === 'unrecognized_keys')) return found
   }

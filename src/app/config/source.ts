@@ -35,13 +35,21 @@ export async function findConfig(search: ConfigSearch): Promise<ConfigSource> {
   return { file: candidates[1]!, text: undefined }
 }
 
+/** The file of a context: may only be missing where it is the default one in the home folder. */
+export async function readConfigAt(file: string, home: string): Promise<ConfigSource> {
+  if (await exists(file)) return { file, text: await read(file) }
+  if (file !== join(home, 'wharf.yaml')) throw configErrors.notThere({ file, from: '--config or WHARF_CONFIG' })
+  return { file, text: undefined }
+}
+
 async function named(search: ConfigSearch, path: string, from: string): Promise<ConfigSource> {
   const file = resolve(search.folder, path.replace(/^~(?=\/|$)/, homedir()))
   if (!(await exists(file))) throw configErrors.notThere({ file, from })
   return { file, text: await read(file) }
 }
 
-async function exists(file: string): Promise<boolean> {
+/** Rejects with `config.unreadable` where that cannot be told. */
+export async function exists(file: string): Promise<boolean> {
   try {
     await stat(file)
     return true
