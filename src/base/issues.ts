@@ -73,7 +73,8 @@ export function showValue(value: unknown): string {
   if (value === undefined) return 'missing'
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object') return 'a mapping'
-  const text = typeof value === 'string' ? redactUrls(JSON.stringify(value)) : String(value as number)
+  if (typeof value === 'bigint') return value.toString()
+  const text = redactUrls(JSON.stringify(value))
   return text.length > 60 ? `${text.slice(0, 57)}…` : text
 }
 

@@ -83,7 +83,8 @@ function defaultText(value: unknown, schema: z.ZodType): string | undefined {
   if (typeof value === 'object' && !(value instanceof Date))
     return Object.keys(value).length === 0 ? undefined : JSON.stringify(value)
   const type = configTypeOf(schema)
-  return type && typeof value !== 'string' ? type.write(value) : String(value as string)
+  if (typeof value === 'string') return value
+  return type ? type.write(value) : JSON.stringify(value)
 }
 
 /** The input of an operation from the texts that were typed, before its schema sees it. Throws a text that says what is wrong. */

@@ -54,7 +54,7 @@ function visit(walk: Walk, at: Visited): void {
   if (at.raw === undefined && typeof written === 'string') return leaf(walk, { ...at, value: written }, schema)
   const isLeaf = configTypeOf(schema) !== undefined || !isContainer(at.raw ?? at.value)
   if (isLeaf) return leaf(walk, at, schema)
-  const keys = new Set([...Object.keys((at.value ?? {}) as object), ...Object.keys((at.raw ?? {}) as object)])
+  const keys = new Set([...keysOf(at.value), ...keysOf(at.raw)])
   for (const key of keys) {
     const step = Array.isArray(at.value ?? at.raw) ? Number(key) : key
     const child = childSchema(schema, at.raw ?? at.value, step) ?? schema
@@ -80,14 +80,16 @@ function isContainer(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !(value instanceof Date) && Object.keys(value).length > 0
 }
 
+function keysOf(value: unknown): readonly string[] {
+  return typeof value === 'object' && value !== null ? Object.keys(value) : []
+}
+
 function item(value: unknown, key: string): unknown {
   return (value as Record<string, unknown> | null | undefined)?.[key]
 }
 
 function text(value: unknown): string {
-  if (typeof value === 'string') return value
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? '[]' : '{}'
-  return String(value as number)
+  return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 /** `path: value` lines with where each comes from. */
