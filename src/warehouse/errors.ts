@@ -1,7 +1,164 @@
 // Every way in which talking to PostgreSQL, or running it, fails for a reason that an operator can do something about.
 import { defineErrors } from '../base/errors.ts'
 
+interface Target {
+  /** `warehouse "retail"` or `the control database`. */
+  readonly what: string
+  /** `10.0.0.1:5432`, `/run/postgresql:5432`. */
+  readonly where: string
+}
+
 export const warehouseErrors = defineErrors('warehouse', {
+  // ------------------------------------------------------------ declarations
+  unknown: {
+    exit: 'notFound',
+    message: (at: { name: string; suggestion: string | undefined }) => `no warehouse is called "${at.name}"`,
+    hint: (at) => at.suggestion ?? 'declare one: wharf warehouse add NAME URL',
+  },
+  noneDeclared: {
+    exit: 'notFound',
+    message: () => 'no warehouse is declared',
+    hint: () => 'declare one: wharf warehouse add NAME URL',
+  },
+  exists: {
+    exit: 'failed',
+    message: (at: { name: string; file: string }) => `${at.file} already declares a warehouse "${at.name}"`,
+    hint: (at) => `choose another name, or first: wharf warehouse remove ${at.name}`,
+  },
+  badUrl: {
+    exit: 'configuration',
+    message: (at: { reason: string }) => `not a connection URL: ${at.reason}`,
+    hint: () => 'postgresql://user@host:5432/database?sslmode=verify-full',
+  },
+  badPasswordFile: {
+    exit: 'configuration',
+    message: (at: { what: string; file: string; reason: string }) =>
+      `the password file ${at.file} of ${at.what} cannot be used: ${at.reason}`,
+    hint: () => 'one line with the password, readable by the user that runs wharf and by nobody else (chmod 600)',
+  },
+  badCertificateFile: {
+    exit: 'configuration',
+    message: (at: { what: string; file: string; reason: string }) =>
+      `the certificate file ${at.file} of ${at.what} cannot be read: ${at.reason}`,
+    hint: () => 'a PEM file that the user who runs wharf may read',
+  },
+
+  // ------------------------------------------------------------ connecting
+  unknownHost: {
+    exit: 'unreachable',
+    passing: true,
+    message: (at: Target & { host: string }) => `the host "${at.host}" of ${at.what} is not known`,
+    hint: () => 'check the spelling in the URL and that the name resolves on this machine',
+  },
+  unreachable: {
+    exit: 'unreachable',
+    passing: true,
+    message: (at: Target & { reason: string }) => `${at.what} cannot be reached at ${at.where}: ${at.reason}`,
+    hint: () =>
+      'is PostgreSQL running there, do port and listen_addresses match the URL, and does the firewall let this machine in?',
+  },
+  notPostgres: {
+    exit: 'configuration',
+    message: (at: Target) => `what answers for ${at.what} at ${at.where} does not speak the PostgreSQL protocol`,
+    hint: () => 'check the port in the URL; PostgreSQL usually listens on 5432',
+  },
+  wrongPassword: {
+    exit: 'denied',
+    message: (at: Target & { user: string }) => `${at.what} refused the password of user "${at.user}" at ${at.where}`,
+    hint: () => 'check the password and where it comes from: password, password_file or the URL in wharf.yaml',
+  },
+  noPassword: {
+    exit: 'denied',
+    message: (at: Target & { user: string }) => `${at.what} asks for a password of user "${at.user}" and none is given`,
+    hint: () => 'set password: ${env:NAME} or ${file:PATH}, or password_file: PATH, for this warehouse in wharf.yaml',
+  },
+  notAdmitted: {
+    exit: 'denied',
+    message: (at: Target & { user: string; reason: string }) =>
+      `${at.what} does not let user "${at.user}" in: ${at.reason}`,
+    hint: (at) =>
+      /pg_hba/.test(at.reason)
+        ? 'add a line for this user and address to pg_hba.conf on the server, then SELECT pg_reload_conf()'
+        : 'check the user in the URL; wharf warehouse grants prints how to create one',
+  },
+  noDatabase: {
+    exit: 'notFound',
+    message: (at: Target & { database: string }) => `${at.what} has no database "${at.database}"`,
+    hint: () => 'check the last part of the URL; psql -l lists the databases',
+  },
+  tooManyConnections: {
+    exit: 'busy',
+    passing: true,
+    message: (at: Target) => `${at.what} has no free connection left`,
+    hint: () => 'raise max_connections, or end sessions that are idle; this is tried again by itself',
+  },
+  notReady: {
+    exit: 'unreachable',
+    passing: true,
+    message: (at: Target & { reason: string }) => `${at.what} takes no connections now: ${at.reason}`,
+    hint: () => 'it is starting, stopping or recovering; try again in a moment',
+  },
+  tlsNotOffered: {
+    exit: 'configuration',
+    message: (at: Target) => `${at.what} at ${at.where} does not offer TLS, and its sslmode demands it`,
+    hint: () => 'turn ssl on at the server, or, on a network that you trust, use sslmode=disable',
+  },
+  tlsRefused: {
+    exit: 'denied',
+    message: (at: Target & { reason: string }) =>
+      `the TLS certificate of ${at.what} at ${at.where} is not accepted: ${at.reason}`,
+    hint: () => 'name the authority with sslrootcert=FILE, and the host as the certificate has it',
+  },
+  unsupportedVersion: {
+    exit: 'environment',
+    message: (at: Target & { version: string }) => `${at.what} runs PostgreSQL ${at.version}, which is not supported`,
+    hint: () => 'this release works with PostgreSQL 15, 16, 17 and 18',
+  },
+  connectionLost: {
+    exit: 'unreachable',
+    passing: true,
+    message: (at: Target & { reason: string }) => `the connection to ${at.what} at ${at.where} was lost: ${at.reason}`,
+    hint: () => 'the server or the network ended it; work that can be repeated is tried again by itself',
+  },
+  denied: {
+    exit: 'denied',
+    message: (at: Target & { user: string; reason: string }) =>
+      `user "${at.user}" of ${at.what} may not do this: ${at.reason}`,
+    hint: () => 'wharf warehouse grants prints the rights that are needed, wharf warehouse check what is missing',
+  },
+
+  // ------------------------------------------------------------ replication
+  slotLost: {
+    exit: 'failed',
+    message: (at: Target & { slot: string; reason: string }) =>
+      `the slot "${at.slot}" of ${at.what} cannot be used: ${at.reason}`,
+    hint: () => 'WAL that it held is gone; drop it, let it be made anew and take a backup',
+  },
+  walGone: {
+    exit: 'failed',
+    message: (at: Target & { reason: string }) => `${at.what} no longer has the WAL that was asked for: ${at.reason}`,
+    hint: () => 'take a new full backup; raise max_slot_wal_keep_size if this happens again',
+  },
+  badStream: {
+    exit: 'failed',
+    passing: true,
+    message: (at: Target & { reason: string }) => `the WAL stream of ${at.what} does not make sense: ${at.reason}`,
+    hint: () => 'connecting again usually helps; please report it if it does not',
+  },
+
+  // ------------------------------------------------------------ managed warehouses
+  notManaged: {
+    exit: 'usage',
+    message: (at: { name: string }) => `warehouse "${at.name}" is not one that wharf runs itself`,
+    hint: () => 'set managed: true instead of a url, or start its server the way you always do',
+  },
+  managedNotRunning: {
+    exit: 'unreachable',
+    passing: true,
+    message: (at: { name: string }) => `the managed warehouse "${at.name}" is not running`,
+    hint: () => 'wharf up starts it',
+  },
+
   // ------------------------------------------------------------ servers that we start
   noBinaries: {
     exit: 'environment',

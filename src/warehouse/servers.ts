@@ -1,5 +1,5 @@
 // Running PostgreSQL servers of our own, for the rooms above: the control database, managed warehouses, recovered clusters, sandboxes.
-import { mkdir } from 'node:fs/promises'
+import { chmod, mkdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 import type { Clock } from '../base/clock.ts'
@@ -39,6 +39,17 @@ export async function runServer(spec: ServerSpec): Promise<StartedServer> {
   await makeSocketFolder(socketDirectory, account)
   await mkdir(dirname(spec.logFile), { recursive: true })
   return await startServer({ ...spec, socketDirectory, account })
+}
+
+/**
+ * Makes a folder of ours that the server's account must be able to pass through, such as the home itself: as root others may enter it,
+ * but not list it.
+ */
+export async function makePassable(folder: string, environment: Environment): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: environment.isRoot ? 0o711 : 0o700 })
+  if (!environment.isRoot) return
+  const { mode, uid } = await stat(folder)
+  if (uid === 0 && (mode & 0o011) !== 0o011) await chmod(folder, (mode & 0o777) | 0o111)
 }
 
 /** Makes the data directory unless it is there; as root it belongs to `nobody`. Returns whether this call made it. */
