@@ -97,6 +97,16 @@ export const backupErrors = defineErrors('backup', {
     message: (at: { what: string }) => `the server returned a backup label without ${at.what}`,
     hint: () => 'this server may not be PostgreSQL 15 to 18; see `wharf warehouse show`',
   },
+  noHistory: {
+    exit: 'failed',
+    message: (at: { timeline: number }) => `the history file of timeline ${at.timeline} is neither in the repository nor in pg_wal`,
+    hint: () => 'without it nobody can tell which WAL belongs to this server: copy it into pg_wal from a standby or an archive',
+  },
+  walMissing: {
+    exit: 'failed',
+    message: (at: { why: string }) => `the backup cannot be completed: ${at.why}`,
+    hint: () => 'without all WAL from its start to its stop a backup cannot be restored; see `wharf wal status`',
+  },
   noFullForDifferential: {
     exit: 'failed',
     message: (at: { warehouse: string }) => `no full backup of warehouse ${at.warehouse} can be the base of a differential one`,

@@ -6,7 +6,7 @@ import { MIB } from '../../base/units.ts'
 import type { ExtentRef } from '../../repository/contract.ts'
 import { missing, readError } from '../source/disk.ts'
 import type { CopyTools } from './copy-segment.ts'
-import type { CopyResult, PlainItem } from './messages.ts'
+import type { CopyResult, GivenItem, PlainItem } from './messages.ts'
 
 /** Files up to this size are held in memory and compared with the parent's hash before anything is stored. */
 const COMPARED_BYTES = 16 * MIB
@@ -38,12 +38,23 @@ async function comparePlain(item: PlainItem, descriptor: number, tools: CopyTool
   const sha256 = createHash('sha256').update(content.subarray(0, bytes)).digest('hex')
   const same = bytes === item.bytes && sha256 === item.knownSha256
   if (same) return { kind: 'plain', path: item.path, bytes, sha256, extents: undefined }
+  return storeContent(item.path, { content: content.subarray(0, bytes), sha256 }, tools)
+}
+
+/** A file whose content came from the main thread. */
+export async function copyGiven(item: GivenItem, tools: CopyTools): Promise<CopyResult> {
+  const content = Buffer.from(item.content)
+  return storeContent(item.path, { content, sha256: createHash('sha256').update(content).digest('hex') }, tools)
+}
+
+async function storeContent(path: string, file: { content: Buffer; sha256: string }, tools: CopyTools): Promise<CopyResult> {
   const extents: ExtentRef[] = []
+  const bytes = file.content.length
   for (let at = 0; at < bytes; at += MIB) {
-    const plain = content.subarray(at, Math.min(bytes, at + MIB))
-    extents.push(await tools.writer.append({ file: item.path, blocks: NO_BLOCKS, plain }))
+    const plain = file.content.subarray(at, Math.min(bytes, at + MIB))
+    extents.push(await tools.writer.append({ file: path, blocks: NO_BLOCKS, plain }))
   }
-  return { kind: 'plain', path: item.path, bytes, sha256, extents }
+  return { kind: 'plain', path, bytes, sha256: file.sha256, extents }
 }
 
 async function streamPlain(item: PlainItem, descriptor: number, tools: CopyTools): Promise<CopyResult> {
@@ -53,9 +64,10 @@ async function streamPlain(item: PlainItem, descriptor: number, tools: CopyTools
   while (bytes < item.bytes) {
     tools.throwIfStopped()
     const wanted = Math.min(MIB, item.bytes - bytes)
-    const got = fill(descriptor, tools.buffer.subarray(0, wanted), { offset: bytes, onRead: tools.onRead })
+    const buffer = tools.nextBuffer()
+    const got = fill(descriptor, buffer.subarray(0, wanted), { offset: bytes, onRead: tools.onRead })
     if (got > 0) {
-      const plain = tools.buffer.subarray(0, got)
+      const plain = buffer.subarray(0, got)
       hash.update(plain)
       extents.push(await tools.writer.append({ file: item.path, blocks: NO_BLOCKS, plain }))
       bytes += got

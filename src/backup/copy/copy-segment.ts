@@ -12,8 +12,8 @@ export interface CopyTools {
   readonly checksums: boolean
   readonly writer: PackWriter
   readonly clock: Clock
-  /** Room for one extent; the content is gone once append() has resolved. */
-  readonly buffer: Buffer
+  /** Room for one extent: in turn one of a few, since the pack writer may still be writing the one before. */
+  nextBuffer(): Buffer
   onRead(bytes: number): void
   /** Throws once everything must stop. */
   throwIfStopped(): void
@@ -34,11 +34,12 @@ export async function copySegment(part: SegmentPart, tools: CopyTools): Promise<
   let storedBlocks = 0
   for (const group of groupsOf(part)) {
     tools.throwIfStopped()
-    const read = file.readGroup(group, tools.buffer)
-    const judged = await judge({ part, file, group, read, tools, corrupt })
+    const buffer = tools.nextBuffer()
+    const read = file.readGroup(group, buffer)
+    const judged = await judge({ part, file, group, buffer, read, tools, corrupt })
     if (judged.blocks > 0) {
       const blocks = group.slice(0, judged.blocks)
-      const plain = tools.buffer.subarray(0, judged.blocks * BLOCK_BYTES)
+      const plain = buffer.subarray(0, judged.blocks * BLOCK_BYTES)
       fresh.push({ ref: await tools.writer.append({ file: part.path, blocks, plain }), blocks })
       storedBlocks += judged.blocks
     }
@@ -61,6 +62,7 @@ interface Group {
   readonly part: SegmentPart
   readonly file: BlockFile
   readonly group: Uint32Array
+  readonly buffer: Buffer
   readonly read: { readonly blocks: number; readonly endedAt: number | undefined; readonly unreadable: readonly number[] }
   readonly tools: CopyTools
   readonly corrupt: CorruptBlock[]
@@ -86,8 +88,8 @@ async function judge(work: Group): Promise<{ blocks: number; endedAt: number | u
 
 type Verdict = 'good' | 'checksum' | 'header'
 
-function verdictOf({ part, group, tools }: Group, place: number): Verdict {
-  const verdict = verifyPage(tools.buffer, place * BLOCK_BYTES, {
+function verdictOf({ part, group, buffer, tools }: Group, place: number): Verdict {
+  const verdict = verifyPage(buffer, place * BLOCK_BYTES, {
     block: part.firstBlock + group[place]!,
     checksums: tools.checksums,
   })
@@ -97,7 +99,7 @@ function verdictOf({ part, group, tools }: Group, place: number): Verdict {
 /** Several times over more than a second. The last bytes read stay in the buffer. */
 async function readAgain(work: Group, place: number, first: Verdict): Promise<Verdict | 'gone'> {
   const { file, group, tools } = work
-  const page = tools.buffer.subarray(place * BLOCK_BYTES, (place + 1) * BLOCK_BYTES)
+  const page = work.buffer.subarray(place * BLOCK_BYTES, (place + 1) * BLOCK_BYTES)
   let verdict = first
   for (const pause of REREAD_PAUSES_MS) {
     if (pause > 0) await tools.clock.sleep(pause)

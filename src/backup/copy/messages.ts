@@ -15,7 +15,7 @@ export interface WorkerStart {
 }
 
 /** One piece of work: a part of a segment file, or a plain file. */
-export type CopyItem = SegmentPart | PlainItem
+export type CopyItem = SegmentPart | PlainItem | GivenItem
 
 export interface SegmentPart {
   readonly kind: 'segment'
@@ -32,6 +32,13 @@ export interface PlainItem {
   readonly bytes: number
   /** SHA-256 (hex) of the parent's copy, where that is as long: an equal file is not stored again. */
   readonly knownSha256: string | undefined
+}
+
+/** A plain file whose content the main thread has already. */
+export interface GivenItem {
+  readonly kind: 'given'
+  readonly path: string
+  readonly content: Uint8Array
 }
 
 export type CopyResult = SegmentCopied | PlainCopied | { readonly kind: 'vanished'; readonly path: string }

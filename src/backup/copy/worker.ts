@@ -5,22 +5,27 @@ import { systemClock } from '../../base/clock.ts'
 import { MIB } from '../../base/units.ts'
 import type { PackWriter } from '../../repository/contract.ts'
 import { openPackWriter } from '../../repository/packs.ts'
-import { copyPlain } from './copy-plain.ts'
+import { copyGiven, copyPlain } from './copy-plain.ts'
 import { copySegment, type CopyTools } from './copy-segment.ts'
 import type { CopyItem, CopyResult, FromWorker, ToWorker, WorkerStart } from './messages.ts'
 import { sendError } from './sent-error.ts'
 
 class Stopped extends Error {}
 
+/** The pack writer has at most one extent queued beyond the one it is given. */
+const BUFFERS = 3
+
 function makeTools(start: WorkerStart, writer: PackWriter): CopyTools {
   const stop = new Int32Array(start.stop)
   const bytesRead = new BigUint64Array(start.bytesRead)
+  const buffers = Array.from({ length: BUFFERS }, () => Buffer.allocUnsafeSlow(MIB))
+  let turn = 0
   return {
     directory: start.directory,
     checksums: start.checksums,
     writer,
     clock: systemClock,
-    buffer: Buffer.allocUnsafeSlow(MIB),
+    nextBuffer: () => buffers[turn++ % buffers.length]!,
     onRead: (bytes) => Atomics.add(bytesRead, 0, BigInt(bytes)),
     throwIfStopped: () => {
       if (Atomics.load(stop, 0) !== 0) throw new Stopped('stopped')
@@ -32,9 +37,14 @@ async function copyAll(items: readonly CopyItem[], tools: CopyTools): Promise<re
   const results: CopyResult[] = []
   for (const item of items) {
     tools.throwIfStopped()
-    results.push(item.kind === 'segment' ? await copySegment(item, tools) : await copyPlain(item, tools))
+    results.push(await copyOne(item, tools))
   }
   return results
+}
+
+function copyOne(item: CopyItem, tools: CopyTools): Promise<CopyResult> {
+  if (item.kind === 'segment') return copySegment(item, tools)
+  return item.kind === 'plain' ? copyPlain(item, tools) : copyGiven(item, tools)
 }
 
 async function work(port: NonNullable<typeof parentPort>, start: WorkerStart): Promise<void> {

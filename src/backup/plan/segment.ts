@@ -14,6 +14,8 @@ export interface SegmentFacts {
   readonly change: ForkChange | undefined
   /** Whether WAL names any fork of the relation. */
   readonly relationTouched: boolean
+  /** Blocks (numbers within the file, sorted) that the parent holds as corrupt: they are looked at again. */
+  readonly suspects: readonly number[]
   /** Why nothing that is known about this file may be trusted; undefined where all is well. */
   readonly doubt: string | undefined
 }
@@ -49,6 +51,7 @@ export function planSegment(facts: SegmentFacts): SegmentPlan {
 /** Free space and visibility maps change without WAL naming their blocks: whole as soon as anything of the relation moved. */
 function planMapFork(facts: SegmentFacts, stored: number): SegmentPlan {
   if (facts.relationTouched) return { kind: 'whole', reason: 'map fork of a changed relation' }
+  if (facts.suspects.length > 0) return { kind: 'whole', reason: 'corrupt in the parent' }
   return facts.blockCount === stored ? { kind: 'share' } : { kind: 'whole', reason: 'map fork of another length' }
 }
 
@@ -61,7 +64,13 @@ function blocksToRead(facts: SegmentFacts, firstBlock: number, tailStart: number
   const blocks = new Uint32Array(until - from + tail)
   for (let at = from; at < until; at++) blocks[at - from] = named[at]! - firstBlock
   for (let at = 0; at < tail; at++) blocks[until - from + at] = knownEnd + at
-  return blocks
+  return facts.suspects.length === 0 ? blocks : withSuspects(blocks, facts)
+}
+
+function withSuspects(blocks: Uint32Array, facts: SegmentFacts): Uint32Array {
+  const all = new Set(blocks)
+  for (const block of facts.suspects) if (block < facts.blockCount) all.add(block)
+  return Uint32Array.from(all).sort()
 }
 
 /** Index of the first element of a sorted array that is not below `value`. */

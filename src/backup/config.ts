@@ -1,0 +1,71 @@
+// `backup:` of wharf.yaml: for each warehouse how and when it is backed up.
+import { z } from 'zod'
+
+import { cron, declaredName, timezone, whole } from '../base/config-types.ts'
+import { suggestion } from '../base/nearest.ts'
+import type { ConfigFinding, ConfigSection } from '../base/room.ts'
+
+export const kindSchema = z
+  .enum(['full', 'differential', 'incremental'])
+  .describe('full reads everything; differential shares with the last full backup, incremental with the newest of all')
+
+const common = {
+  kind: kindSchema.default('incremental'),
+  missed: z.enum(['skip', 'last']).default('last').describe('what to do with times missed while nothing ran: none, or only the last'),
+}
+
+const schedule = z.union([
+  z.strictObject({ cron: cron(), timezone: timezone(), ...common }),
+  z.strictObject({ after: declaredName().describe('the pipeline whose success starts the backup'), ...common }),
+])
+
+const policy = z.strictObject({
+  schedules: z.record(declaredName(), schedule).default({}).describe('name of the schedule: when, and which kind'),
+  workers: whole(1, 64).optional().describe('threads that copy; default: one per core, at most 4'),
+  checkpoint: z
+    .enum(['fast', 'spread'])
+    .default('fast')
+    .describe('whether the server writes its checkpoint at once, or spreads it over checkpoint_completion_target'),
+  repository: declaredName().optional().describe('back up into this one alone; default: the first of the warehouse'),
+})
+
+const schema = z.record(declaredName(), policy).prefault({})
+
+export type BackupConfig = z.output<typeof schema>
+export type BackupPolicy = z.output<typeof policy>
+
+/** What holds for a warehouse without an entry. */
+export const defaultPolicy: BackupPolicy = policy.parse({})
+
+export const backupSection: ConfigSection<BackupConfig> = { key: 'backup', schema, check: checkNames }
+
+function checkNames(value: BackupConfig, all: Readonly<Record<string, unknown>>): readonly ConfigFinding[] {
+  const warehouses = namesOf(all['warehouses'])
+  const pipelines = namesOf(all['pipelines'])
+  const findings: ConfigFinding[] = []
+  const demand = (kind: string, name: string, known: readonly string[], path: readonly string[]): void => {
+    if (known.includes(name)) return
+    const hint = suggestion(name, known)
+    findings.push({ path, message: `no ${kind} is called "${name}"`, ...(hint === undefined ? {} : { hint }) })
+  }
+  for (const [name, one] of Object.entries(value)) {
+    demand('warehouse', name, warehouses, ['backup', name])
+    if (one.repository !== undefined) {
+      demand('repository', one.repository, repositoriesOf(all['warehouses'], name), ['backup', name, 'repository'])
+    }
+    for (const [schedule, when] of Object.entries(one.schedules)) {
+      if ('after' in when) demand('pipeline', when.after, pipelines, ['backup', name, 'schedules', schedule, 'after'])
+    }
+  }
+  return findings
+}
+
+function namesOf(section: unknown): readonly string[] {
+  return typeof section === 'object' && section !== null ? Object.keys(section) : []
+}
+
+/** Names of the repositories of one warehouse, as far as the section has the shape that we expect. */
+function repositoriesOf(warehouses: unknown, name: string): readonly string[] {
+  const one = (warehouses as Readonly<Record<string, { repositories?: unknown }>> | undefined)?.[name]
+  return Array.isArray(one?.repositories) ? one.repositories.filter((item): item is string => typeof item === 'string') : []
+}

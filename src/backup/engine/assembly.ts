@@ -1,0 +1,98 @@
+// Collects what the copying threads bring: parts of segments become maps as soon as a segment is complete.
+import type { CorruptBlock, ExtentRef, SegmentMap } from '../../repository/contract.ts'
+import { BLOCK_BYTES } from '../../wal/contract.ts'
+import type { CopyResult, PlainCopied, SegmentCopied } from '../copy/messages.ts'
+import { backupErrors } from '../errors.ts'
+import { overlayMap, type FreshExtent } from '../plan/overlay.ts'
+import { isIndispensable } from '../source/exclusions.ts'
+
+/** A segment whose parts are on their way. */
+interface Expected {
+  readonly blockCount: number
+  readonly parent: SegmentMap | undefined
+  parts: number
+  fresh: FreshExtent[]
+  endedAt: number | undefined
+  corrupt: CorruptBlock[]
+  vanished: boolean
+}
+
+export class Assembly {
+  readonly maps = new Map<string, SegmentMap>()
+  readonly plains = new Map<string, { bytes: number; sha256: string; extents: readonly ExtentRef[] | undefined }>()
+  readonly corrupt: CorruptBlock[] = []
+  /** Files that were gone when their turn came. */
+  readonly vanished = new Set<string>()
+  /** Plain bytes newly stored: of segments, and of all other files. */
+  newSegmentBytes = 0
+  newPlainBytes = 0
+  private readonly expected = new Map<string, Expected>()
+  /** One string for each pack name instead of one for each extent. */
+  private readonly packNames = new Map<string, string>()
+
+  /** Says that a segment's parts will come. A segment of no parts is complete at once. */
+  expect(path: string, segment: { parts: number; blockCount: number; parent: SegmentMap | undefined }): void {
+    const expected: Expected = { ...segment, fresh: [], endedAt: undefined, corrupt: [], vanished: false }
+    if (segment.parts === 0) this.complete(path, expected)
+    else this.expected.set(path, expected)
+  }
+
+  take(result: CopyResult): void {
+    if (result.kind === 'plain') this.takePlain(result)
+    else if (result.kind === 'segment') this.takePart(result)
+    else this.takeVanished(result.path)
+  }
+
+  private takePlain(result: PlainCopied): void {
+    const extents = result.extents?.map((ref) => this.intern(ref))
+    this.plains.set(result.path, { bytes: result.bytes, sha256: result.sha256, extents })
+    if (extents) this.newPlainBytes += result.bytes
+  }
+
+  private takePart(result: SegmentCopied): void {
+    const expected = this.expected.get(result.path)!
+    for (const { ref, blocks } of result.fresh) expected.fresh.push({ ref: this.intern(ref), blocks })
+    for (const one of result.corrupt) expected.corrupt.push(one)
+    if (result.endedAt !== undefined) expected.endedAt = Math.min(expected.endedAt ?? Infinity, result.endedAt)
+    this.newSegmentBytes += result.storedBlocks * BLOCK_BYTES
+    this.partDone(result.path, expected)
+  }
+
+  private takeVanished(path: string): void {
+    if (isIndispensable(path)) throw backupErrors.fileVanished({ path })
+    const expected = this.expected.get(path)
+    if (expected === undefined) {
+      this.vanished.add(path)
+      return
+    }
+    expected.vanished = true
+    this.partDone(path, expected)
+  }
+
+  private partDone(path: string, expected: Expected): void {
+    if (--expected.parts > 0) return
+    this.expected.delete(path)
+    this.complete(path, expected)
+  }
+
+  private complete(path: string, expected: Expected): void {
+    if (expected.vanished) {
+      this.vanished.add(path)
+      return
+    }
+    // Cut while we copied: what is beyond is gone, and WAL after our start says so.
+    const blockCount = Math.min(expected.blockCount, expected.endedAt ?? Infinity)
+    const fresh = expected.fresh.toSorted((one, other) => one.blocks[0]! - other.blocks[0]!)
+    this.maps.set(path, overlayMap(path, blockCount, fresh, expected.parent))
+    for (const one of expected.corrupt) if (one.block < blockCount) this.corrupt.push(one)
+  }
+
+  private intern(ref: ExtentRef): ExtentRef {
+    const name = this.packNames.get(ref.pack)
+    if (name === undefined) {
+      this.packNames.set(ref.pack, ref.pack)
+      return ref
+    }
+    return { ...ref, pack: name }
+  }
+}

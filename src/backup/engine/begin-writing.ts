@@ -1,0 +1,28 @@
+// Takes the repository's lease for a backup. A backup that was killed leaves its lease behind: it is waited out, for the store's clock says when.
+import { isWharfError } from '../../base/errors.ts'
+import type { BackupWriter, Repository } from '../../repository/contract.ts'
+import type { TakeOptions } from './take.ts'
+
+const PAUSE_MS = 1000
+
+/**
+ * Rejects with `repository.busy` where another backup of the warehouse goes on. A lease that nobody renews runs out: as long as the same
+ * lease shows the same end, its holder is either dead or about to renew it, and we wait for that end.
+ */
+export async function beginWriting(repository: Repository, options: TakeOptions): Promise<BackupWriter> {
+  const warehouse = options.warehouse.declaration.name
+  const seen = new Map<string, number>()
+  for (;;) {
+    try {
+      return await repository.beginBackup({ warehouse, signal: options.signal })
+    } catch (error) {
+      if (!isWharfError(error, 'repository.busy')) throw error
+      const holders = (await repository.listUnfinished(options.signal)).filter((one) => one.warehouse === warehouse)
+      const renewed = holders.some((one) => seen.has(one.id) && seen.get(one.id) !== one.leaseUntilMs)
+      if (renewed) throw error
+      for (const one of holders) seen.set(one.id, one.leaseUntilMs)
+      options.report({ phase: 'waiting', note: 'for the lease of a backup that did not finish' })
+      await options.clock.sleep(PAUSE_MS, options.signal)
+    }
+  }
+}

@@ -1,0 +1,78 @@
+// How a backup begins: the server is asked, its backup mode started, its directory proven to be its own, the parent chosen.
+import { messageOf } from '../../base/errors.ts'
+import type { BackupKind, Manifest } from '../../repository/contract.ts'
+import type { ControlData } from '../../wal/contract.ts'
+import { historyName } from '../../wal/segments.ts'
+import type { ServerFacts } from '../../warehouse/contract.ts'
+import { backupErrors } from '../errors.ts'
+import { collectChanges } from '../plan/changes.ts'
+import type { Base } from '../plan/files.ts'
+import { chooseParent, ownSpans, type OwnFacts } from '../plan/parent.ts'
+import { checkIdentity, readControlFile } from '../server/control-data.ts'
+import type { HeldBackup } from '../server/held-backup.ts'
+import type { ClusterFiles } from '../source/cluster-files.ts'
+import type { TakeOptions } from './take.ts'
+
+/** Rejects servers that cannot be backed up (P10), before anything is started. */
+export function checkServer(facts: ServerFacts, warehouse: string): void {
+  if (facts.inRecovery) throw backupErrors.inRecovery({ warehouse })
+  if (facts.walLevel === 'minimal') throw backupErrors.walLevelMinimal({ warehouse })
+}
+
+/** What the running backup knows about the cluster it copies. */
+export async function ownFacts(held: HeldBackup, facts: ServerFacts, files: ClusterFiles, options: TakeOptions): Promise<OwnFacts> {
+  const { data } = await readControlFile(files, { clock: options.clock, signal: options.signal })
+  const warehouse = options.warehouse.declaration.name
+  checkIdentity(data, { facts, warehouse, directory: files.directory, startLsn: held.startLsn })
+  return {
+    control: data,
+    postgresVersion: facts.version,
+    timeline: data.timeline,
+    startLsn: held.startLsn,
+    history: await readHistory(data, files, options),
+  }
+}
+
+async function readHistory(control: ControlData, files: ClusterFiles, options: TakeOptions): Promise<string> {
+  if (control.timeline === 1) return ''
+  const kept = await options.repository.wal.history(control.systemIdentifier, control.timeline, options.signal)
+  if (kept !== undefined) return kept
+  const onDisk = await files.read(`pg_wal/${historyName(control.timeline)}`, { offset: 0, length: 1_048_576 })
+  if (onDisk === undefined) throw backupErrors.noHistory({ timeline: control.timeline })
+  return onDisk.toString('utf8')
+}
+
+/** What this backup builds on, and of which kind it turns out to be: an increment without a parent is a full backup. */
+export async function findBase(
+  kind: BackupKind,
+  own: OwnFacts,
+  options: TakeOptions,
+): Promise<{ kind: BackupKind; base: Base | undefined; notes: readonly string[] }> {
+  if (kind === 'full') return { kind, base: undefined, notes: [] }
+  const warehouse = options.warehouse.declaration.name
+  const notes: string[] = []
+  const backups = await options.repository.listBackups(options.signal, {
+    warehouse,
+    onDamaged: (object, error) => notes.push(`manifest ${object} is damaged and no parent: ${messageOf(error)}`),
+  })
+  const { parent, refused } = chooseParent(backups, own, kind === 'differential')
+  if (parent === undefined) return { kind: 'full', base: undefined, notes: [...notes, `a full backup is taken: ${refused}`] }
+  if (refused !== undefined) notes.push(`not built on ${refused}`)
+  const base = await openBase(await options.repository.readManifest(parent.id, options.signal), own, options)
+  if (base.doubt !== undefined) notes.push(`everything is read whole: ${base.doubt}`)
+  return { kind, base, notes }
+}
+
+async function openBase(parent: Manifest, own: OwnFacts, options: TakeOptions): Promise<Base> {
+  const changes = await collectChanges(
+    options.repository.wal,
+    {
+      systemIdentifier: parent.systemIdentifier,
+      spans: ownSpans(own),
+      fromLsn: parent.startLsn,
+      untilLsn: own.startLsn,
+    },
+    options.signal,
+  )
+  return { parent, changes: changes.map, doubt: changes.doubt }
+}

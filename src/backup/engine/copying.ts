@@ -1,0 +1,78 @@
+// The copying of one backup: waves of work for the threads, maps out of their results.
+import type { Clock } from '../../base/clock.ts'
+import type { PackRef, Repository, SegmentMap } from '../../repository/contract.ts'
+import { BLOCK_BYTES } from '../../wal/contract.ts'
+import type { CopyItem } from '../copy/messages.ts'
+import type { CopyPool } from '../copy/pool.ts'
+import type { FilePlan, PlannedSegment } from '../plan/files.ts'
+import { withThinExtents } from '../plan/overlay.ts'
+import { Assembly } from './assembly.ts'
+import { reportBytes, type Report } from './progress.ts'
+import { itemBytes, makeBatches, plainItem, segmentParts, type SegmentWork } from './work.ts'
+
+/** Changed segments whose parent maps are held in memory at a time (about 120 kB each for a full gigabyte). */
+const WAVE_SEGMENTS = 256
+
+export interface CopyingTools {
+  readonly repository: Repository
+  readonly pool: CopyPool
+  readonly clock: Clock
+  readonly report: Report
+  readonly signal: AbortSignal
+}
+
+/** Copies all that the plan asks for, except the control file. */
+export async function copyFiles(plan: FilePlan, tools: CopyingTools): Promise<Assembly> {
+  const assembly = new Assembly()
+  const whole = plan.segments.filter((segment) => segment.plan.kind === 'whole').map((planned) => ({ planned, blocks: undefined }))
+  const changed = plan.segments.filter((segment) => segment.plan.kind === 'blocks')
+  const first = [...whole.flatMap((work) => expectSegment(assembly, work, undefined)), ...plan.plains.map(plainItem)]
+  const total = sum(first) + changed.reduce((bytes, { plan }) => bytes + changedBlocks(plan).length * BLOCK_BYTES, 0)
+  const reporting = reportBytes({ phase: 'copying', total, done: () => tools.pool.bytesRead, report: tools.report, clock: tools.clock })
+  try {
+    await copyItems(first, assembly, tools)
+    for (let at = 0; at < changed.length; at += WAVE_SEGMENTS) {
+      await copyItems(await prepareWave(changed.slice(at, at + WAVE_SEGMENTS), assembly, tools), assembly, tools)
+    }
+  } finally {
+    await reporting.stop()
+  }
+  return assembly
+}
+
+/** The control file, read last of all by the main thread, joins the packs of the others. */
+export async function storeControlFile(file: { path: string; content: Buffer }, assembly: Assembly, tools: CopyingTools): Promise<readonly PackRef[]> {
+  await copyItems([{ kind: 'given', ...file }], assembly, tools)
+  return tools.pool.finish(tools.signal)
+}
+
+function copyItems(items: readonly CopyItem[], assembly: Assembly, tools: CopyingTools): Promise<void> {
+  return tools.pool.copy(makeBatches(items), { signal: tools.signal, onResult: (result) => assembly.take(result) })
+}
+
+/** Reads the parents' maps of a wave and says what to read of each segment. */
+async function prepareWave(wave: readonly PlannedSegment[], assembly: Assembly, tools: CopyingTools): Promise<CopyItem[]> {
+  const maps = await tools.repository.readMaps(
+    wave.map((segment) => segment.parent!.map),
+    tools.signal,
+  )
+  return wave.flatMap((planned, index) => {
+    const parent = maps[index]!
+    const blocks = withThinExtents(changedBlocks(planned.plan), parent, planned.blockCount)
+    return expectSegment(assembly, { planned, blocks }, parent)
+  })
+}
+
+function expectSegment(assembly: Assembly, work: SegmentWork, parent: SegmentMap | undefined): CopyItem[] {
+  const parts = segmentParts(work)
+  assembly.expect(work.planned.listed.path, { parts: parts.length, blockCount: work.planned.blockCount, parent })
+  return parts
+}
+
+function changedBlocks(plan: PlannedSegment['plan']): Uint32Array {
+  return plan.kind === 'blocks' ? plan.blocks : new Uint32Array(0)
+}
+
+function sum(items: readonly CopyItem[]): number {
+  return items.reduce((bytes, item) => bytes + itemBytes(item), 0)
+}

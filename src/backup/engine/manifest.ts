@@ -1,0 +1,78 @@
+// From what was copied to the manifest: every file with its map or extents, old and new.
+import type { Manifest, ManifestFile, MapRef, PackRef, Repository, SegmentMap } from '../../repository/contract.ts'
+import { BLOCK_BYTES } from '../../wal/contract.ts'
+import type { FilePlan, PlannedPlain, PlannedSegment } from '../plan/files.ts'
+import type { Assembly } from './assembly.ts'
+
+/** New maps in the order of their paths, and their places once they are written. */
+export function newMaps(assembly: Assembly): readonly SegmentMap[] {
+  return [...assembly.maps.values()].toSorted((one, other) => (one.file < other.file ? -1 : 1))
+}
+
+export interface FilesOf {
+  readonly plan: FilePlan
+  readonly assembly: Assembly
+  readonly maps: readonly SegmentMap[]
+  readonly refs: readonly MapRef[]
+  readonly backupId: string
+  /** The control file as listed: it is not in the plan. */
+  readonly control: PlannedPlain['listed']
+}
+
+/** All files of the manifest, in order of their paths. What vanished during the copy is not among them: WAL knows. */
+export function manifestFiles(of: FilesOf): ManifestFile[] {
+  const refs = new Map(of.maps.map((map, index) => [map.file, { map, ref: of.refs[index]! }]))
+  const files: ManifestFile[] = []
+  for (const segment of of.plan.segments) {
+    if (of.assembly.vanished.has(segment.listed.path)) continue
+    files.push(segmentFile(segment, refs.get(segment.listed.path), of.backupId))
+  }
+  for (const plain of [...of.plan.plains, { listed: of.control, parent: undefined }]) {
+    if (!of.assembly.vanished.has(plain.listed.path)) files.push(plainFile(plain, of.assembly))
+  }
+  return files.sort((one, other) => (one.path < other.path ? -1 : 1))
+}
+
+function segmentFile(segment: PlannedSegment, made: { map: SegmentMap; ref: MapRef } | undefined, backupId: string): ManifestFile {
+  const { path, mode, modifiedMs } = segment.listed
+  if (made) return { kind: 'segment', path, mode, modifiedMs, bytes: made.map.blockCount * BLOCK_BYTES, map: made.ref, storedBy: backupId }
+  const { map, storedBy, bytes } = segment.parent!
+  return { kind: 'segment', path, mode, modifiedMs, bytes, map, storedBy }
+}
+
+function plainFile({ listed, parent }: PlannedPlain, assembly: Assembly): ManifestFile {
+  const { path, mode, modifiedMs } = listed
+  const copied = assembly.plains.get(path)!
+  return { kind: 'plain', path, mode, modifiedMs, bytes: copied.bytes, sha256: copied.sha256, extents: copied.extents ?? parent!.extents }
+}
+
+/** Shared maps above this size in all are not read for the sake of the list of packs: the parent's packs are kept in it then. */
+const EXACT_MAP_BYTES = 64 * 1024 * 1024
+
+/**
+ * Every pack that a map or plain file of the manifest names. Exact as long as the shared maps are of moderate size in all; beyond that the packs of
+ * the parent that nothing may use any more stay listed, until a backup shares less. Reading the maps also proves them to be whole.
+ */
+export async function packsOf(
+  files: readonly ManifestFile[],
+  own: { maps: readonly SegmentMap[]; packs: readonly PackRef[]; backupId: string },
+  parent: { manifest: Manifest | undefined; repository: Repository; signal: AbortSignal },
+): Promise<readonly string[]> {
+  const names = new Set(own.packs.map((pack) => pack.id))
+  for (const map of own.maps) for (const extent of map.extents) names.add(extent.pack)
+  const shared: MapRef[] = []
+  for (const file of files) {
+    if (file.kind === 'plain') for (const extent of file.extents) names.add(extent.pack)
+    else if (file.storedBy !== own.backupId) shared.push(file.map)
+  }
+  if (shared.reduce((bytes, ref) => bytes + ref.bytes, 0) > EXACT_MAP_BYTES) {
+    for (const pack of parent.manifest?.packs ?? []) names.add(pack)
+  } else {
+    for (let at = 0; at < shared.length; at += 1000) {
+      for (const map of await parent.repository.readMaps(shared.slice(at, at + 1000), parent.signal)) {
+        for (const extent of map.extents) names.add(extent.pack)
+      }
+    }
+  }
+  return [...names].sort()
+}

@@ -1,0 +1,273 @@
+// Takes one backup, by design.md section 7: begin, change map, listing, copying, end, WAL, manifest. Whatever fails on the way leaves nothing visible.
+import type { Clock } from '../../base/clock.ts'
+import type { Log } from '../../base/log.ts'
+import type { BackupKind, BackupStatistics, BackupWriter, Manifest, PackRef, Repository } from '../../repository/contract.ts'
+import type { ControlData } from '../../wal/contract.ts'
+import { parseBackupLabel } from '../../wal/labels.ts'
+import { formatLsn, type Lsn } from '../../wal/lsn.ts'
+import type { ServerFacts, Warehouse } from '../../warehouse/contract.ts'
+import { CopyPool } from '../copy/pool.ts'
+import { backupErrors } from '../errors.ts'
+import { chooseChunks } from '../plan/changes.ts'
+import { planFiles, type Base, type FilePlan } from '../plan/files.ts'
+import { ownSpans, type OwnFacts } from '../plan/parent.ts'
+import { nameTablespaces, readOutsideFiles, readRelations, readSettings } from '../server/catalog.ts'
+import { readControlFile } from '../server/control-data.ts'
+import { holdBackup, type HeldBackup } from '../server/held-backup.ts'
+import type { ClusterFiles } from '../source/cluster-files.ts'
+import { CONTROL_FILE } from '../source/exclusions.ts'
+import type { Assembly } from './assembly.ts'
+import { beginWriting } from './begin-writing.ts'
+import { checkServer, findBase, ownFacts } from './begin.ts'
+import { copyFiles, storeControlFile, type CopyingTools } from './copying.ts'
+import { manifestFiles, newMaps, packsOf } from './manifest.ts'
+import type { Report } from './progress.ts'
+
+/** WAL on its way into the repository for as long as the backup lasts. */
+export interface Receiving {
+  /** Resolves once all WAL of the timeline before `lsn` is durable in the repository, sealing early what is wanted. */
+  waitUntilDurable(at: { timeline: number; lsn: Lsn }, signal: AbortSignal): Promise<void>
+}
+
+export interface TakeOptions {
+  readonly warehouse: Warehouse
+  readonly repository: Repository
+  /** Called before the server is told of the backup, so that no WAL since its start is missed. */
+  readonly receive: (scope: AsyncDisposableStack) => Promise<Receiving>
+  readonly files: (dataDirectory: string) => ClusterFiles
+  readonly kind: BackupKind
+  readonly workers: number
+  /** Whether the server takes its first checkpoint at once. */
+  readonly fastCheckpoint: boolean
+  readonly madeBy: string
+  readonly clock: Clock
+  readonly log: Log
+  readonly report: Report
+  readonly signal: AbortSignal
+}
+
+export interface TakenBackup {
+  readonly manifest: Manifest
+  /** What an operator should know although the backup is good: why whole reads, files left out, parts of the map missing. */
+  readonly notes: readonly string[]
+}
+
+/** Resolves when the backup is complete: everything durable, the manifest read back. */
+export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
+  const { warehouse, repository, report } = options
+  report({ phase: 'starting' })
+  const facts = await warehouse.facts(options.signal)
+  checkServer(facts, warehouse.declaration.name)
+  await using scope = new AsyncDisposableStack()
+  const receiving = await options.receive(scope)
+  const writer = await beginWriting(repository, options)
+  let complete = false
+  scope.defer(() => (complete ? undefined : writer.abandon()))
+  const held = scope.use(
+    await holdBackup({
+      warehouse,
+      label: `wharf ${writer.id}`,
+      fast: options.fastCheckpoint,
+      clock: options.clock,
+      signal: options.signal,
+    }),
+  )
+  const signal = AbortSignal.any([options.signal, held.lost])
+  const taking = new Taking({ ...options, signal }, { facts, writer, held, receiving })
+  try {
+    const taken = await taking.run()
+    complete = true
+    return taken
+  } catch (error) {
+    // The lost session is the cause; what failed because of it is not.
+    throw held.lost.aborted ? held.lost.reason : error
+  }
+}
+
+interface Parts {
+  readonly facts: ServerFacts
+  readonly writer: BackupWriter
+  readonly held: HeldBackup
+  readonly receiving: Receiving
+}
+
+interface Stopped {
+  readonly stopLsn: Lsn
+  readonly backupLabel: string
+  readonly tablespaceMap: string
+  readonly control: ControlData
+  readonly packs: readonly PackRef[]
+}
+
+/** All that a manifest is made of. */
+interface Committing {
+  readonly own: OwnFacts
+  readonly kind: BackupKind
+  readonly base: Base | undefined
+  readonly plan: FilePlan
+  readonly tablespaces: Manifest['tablespaces']
+  readonly assembly: Assembly
+  readonly stopped: Stopped
+}
+
+class Taking {
+  private readonly options: TakeOptions
+  private readonly parts: Parts
+  private readonly files: ClusterFiles
+  private readonly startedMs: number
+  private readonly notes: string[] = []
+  private bytesRead = 0
+
+  constructor(options: TakeOptions, parts: Parts) {
+    this.options = options
+    this.parts = parts
+    this.files = options.files(parts.facts.dataDirectory)
+    this.startedMs = options.clock.now()
+  }
+
+  async run(): Promise<TakenBackup> {
+    const { options, parts } = this
+    const own = await ownFacts(parts.held, parts.facts, this.files, options)
+    options.report({ phase: 'waiting for wal', note: `up to ${formatLsn(own.startLsn)}` })
+    if (options.kind !== 'full') await this.waitForWal(own, own.startLsn)
+    const { kind, base, notes } = await findBase(options.kind, own, options)
+    this.notes.push(...notes)
+    options.report({ phase: 'listing' })
+    const tablespaces = await this.files.tablespaces(options.signal)
+    const versionFolder = `PG_${parts.facts.majorVersion}_${own.control.catalogVersion}`
+    const listed = this.files.list({ signal: options.signal, versionFolder, majorVersion: parts.facts.majorVersion })
+    const plan = await planFiles(listed, tablespaces, base)
+    for (const { path, what } of plan.odd) this.notes.push(`${path} is left out: ${what}`)
+    const copied = await this.copy(plan, own)
+    await this.waitForWal(own, copied.stopped.stopLsn)
+    await this.checkWal(own, copied.stopped.stopLsn)
+    options.report({ phase: 'storing' })
+    const manifest = await this.commit({ own, kind, base, plan, tablespaces, ...copied })
+    return { manifest, notes: this.notes }
+  }
+
+  private async copy(plan: FilePlan, own: OwnFacts): Promise<{ assembly: Assembly; stopped: Stopped }> {
+    const { options, parts } = this
+    await using pool = new CopyPool({
+      workers: options.workers,
+      clock: options.clock,
+      seed: parts.writer.seed,
+      directory: this.files.directory,
+      checksums: own.control.dataChecksumVersion === 1,
+    })
+    const tools: CopyingTools = { ...options, pool }
+    const assembly = await copyFiles(plan, tools)
+    options.report({ phase: 'stopping' })
+    const control = await readControlFile(this.files, options)
+    const packs = await storeControlFile({ path: CONTROL_FILE, content: control.bytes }, assembly, tools)
+    this.bytesRead = pool.bytesRead + control.bytes.length
+    const stopped = await parts.held.stop()
+    if (control.data.timeline !== own.timeline) throw this.timelineChanged(own.timeline, control.data.timeline)
+    return { assembly, stopped: { ...stopped, control: control.data, packs } }
+  }
+
+  private timelineChanged(from: number, to: number): Error {
+    return backupErrors.timelineChanged({ warehouse: this.options.warehouse.declaration.name, from, to })
+  }
+
+  private async waitForWal(own: OwnFacts, lsn: Lsn): Promise<void> {
+    this.options.report({ phase: 'waiting for wal', note: `up to ${formatLsn(lsn)}` })
+    await this.parts.receiving.waitUntilDurable({ timeline: own.timeline, lsn }, this.options.signal)
+  }
+
+  /** The repository itself is asked, not the receiver: every byte from start to stop, without a hole. */
+  private async checkWal(own: OwnFacts, stopLsn: Lsn): Promise<void> {
+    const { systemIdentifier } = own.control
+    const infos = await this.options.repository.wal.list(systemIdentifier, this.options.signal, own.timeline)
+    const spans = ownSpans(own).filter((span) => span.timeline === own.timeline)
+    const found = chooseChunks(infos, { systemIdentifier, spans, fromLsn: own.startLsn, untilLsn: stopLsn })
+    if ('doubt' in found) throw backupErrors.walMissing({ why: found.doubt })
+  }
+
+  private async commit(of: Committing): Promise<Manifest> {
+    const { options, parts } = this
+    const { assembly, stopped } = of
+    const catalog = await this.readCatalog(of)
+    const maps = newMaps(assembly)
+    const refs = await parts.writer.writeMaps(maps, stopped.packs, options.signal)
+    const control = await this.files.stat(CONTROL_FILE)
+    const listed = { kind: 'plain', path: CONTROL_FILE, mode: control?.mode ?? 0o600, modifiedMs: control?.modifiedMs ?? this.startedMs, bytes: 8192 } as const
+    const backupId = parts.writer.id
+    const files = manifestFiles({ plan: of.plan, assembly, maps, refs, backupId, control: listed })
+    const label = parseBackupLabel(stopped.backupLabel)
+    if (label.startTimeline !== of.own.timeline) throw this.timelineChanged(of.own.timeline, label.startTimeline)
+    const finishedMs = options.clock.now()
+    const manifest: Manifest = {
+      ...this.origin(of),
+      ...catalog,
+      startLsn: label.startLsn,
+      stopLsn: stopped.stopLsn,
+      checkpointLsn: label.checkpointLsn,
+      finishedMs,
+      backupLabel: stopped.backupLabel,
+      tablespaceMap: stopped.tablespaceMap,
+      folders: of.plan.folders,
+      files,
+      unlogged: of.plan.unlogged,
+      corrupt: assembly.corrupt,
+      packs: await packsOf(
+        files,
+        { maps, packs: stopped.packs, backupId },
+        { manifest: of.base?.parent, repository: options.repository, signal: options.signal },
+      ),
+      statistics: this.statistics(of, files, finishedMs),
+      madeBy: options.madeBy,
+    }
+    await parts.writer.commit(manifest, options.signal)
+    return manifest
+  }
+
+  private origin({ own, kind, base }: Committing) {
+    const { control } = own
+    const name = this.options.warehouse.declaration.name
+    return {
+      id: this.parts.writer.id,
+      warehouse: name,
+      // One node per warehouse so far: it goes by the name of the warehouse.
+      node: name,
+      kind,
+      parent: base?.parent.id,
+      systemIdentifier: control.systemIdentifier,
+      timeline: own.timeline,
+      history: own.history,
+      startedMs: this.startedMs,
+      postgresVersion: own.postgresVersion,
+      catalogVersion: control.catalogVersion,
+      walSegmentBytes: control.walSegmentBytes,
+      blockBytes: control.blockBytes,
+      dataChecksums: control.dataChecksumVersion === 1,
+    }
+  }
+
+  private async readCatalog(of: Committing) {
+    const { warehouse, signal } = this.options
+    const relations = await readRelations(warehouse, signal)
+    await using session = await warehouse.connect({ purpose: 'backup catalog', signal })
+    const outside = await readOutsideFiles(session, this.parts.facts.dataDirectory)
+    this.notes.push(...relations.warnings, ...outside.warnings)
+    return {
+      relations: relations.value,
+      tablespaces: await nameTablespaces(session, of.tablespaces),
+      settings: await readSettings(session),
+      outsideFiles: outside.value,
+    }
+  }
+
+  private statistics(of: Committing, files: Manifest['files'], finishedMs: number): BackupStatistics {
+    const { assembly } = of
+    const segments = files.filter((file) => file.kind === 'segment').reduce((bytes, file) => bytes + file.bytes, 0)
+    return {
+      clusterBytes: files.reduce((bytes, file) => bytes + file.bytes, 0),
+      readBytes: this.bytesRead,
+      newBytes: assembly.newSegmentBytes + assembly.newPlainBytes,
+      storedBytes: of.stopped.packs.reduce((bytes, pack) => bytes + pack.bytes, 0),
+      sharedBytes: Math.max(0, segments - assembly.newSegmentBytes),
+      durationMs: finishedMs - this.startedMs,
+    }
+  }
+}

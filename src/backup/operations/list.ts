@@ -1,0 +1,132 @@
+import { z } from 'zod'
+
+import { declaredName } from '../../base/config-types.ts'
+import { messageOf } from '../../base/errors.ts'
+import { defineOperation } from '../../base/operation.ts'
+import type { Context } from '../../base/room.ts'
+import { formatDuration, formatSize } from '../../base/units.ts'
+import { repositories, type BackupSummary, type Repository } from '../../repository/contract.ts'
+import { formatLsn } from '../../wal/lsn.ts'
+import { kindSchema } from '../config.ts'
+
+const complete = z.strictObject({
+  state: z.literal('complete'),
+  id: z.string(),
+  warehouse: z.string(),
+  repository: z.string(),
+  kind: kindSchema,
+  parent: z.string().optional(),
+  startedAt: z.string(),
+  finishedAt: z.string(),
+  durationMs: z.number(),
+  timeline: z.number(),
+  startLsn: z.string(),
+  stopLsn: z.string(),
+  clusterBytes: z.number(),
+  newBytes: z.number(),
+  storedBytes: z.number(),
+  corruptBlocks: z.number(),
+  unloggedBytes: z.number(),
+})
+/** `running` while its lease is renewed; `unfinished` once that has run out: nothing of it can be restored. */
+const incomplete = z.strictObject({
+  state: z.enum(['running', 'unfinished']),
+  id: z.string(),
+  warehouse: z.string(),
+  repository: z.string(),
+  startedAt: z.string(),
+})
+const damaged = z.strictObject({
+  state: z.literal('damaged'),
+  id: z.string(),
+  repository: z.string(),
+  problem: z.string(),
+})
+const line = z.discriminatedUnion('state', [complete, incomplete, damaged])
+type Line = z.output<typeof line>
+
+export const list = defineOperation({
+  name: 'backup list',
+  summary: 'show the backups of a warehouse, or of all',
+  description: 'Reads the repositories themselves; works without a control database. Oldest first.',
+  input: z.strictObject({
+    warehouse: declaredName().optional().describe('only this warehouse'),
+    repository: declaredName().optional().describe('only this repository'),
+  }),
+  output: z.strictObject({ backups: z.array(line) }),
+  role: 'viewer',
+  danger: 'none',
+  errors: ['repository.unknown', 'repository.wrong-key'],
+  needs: 'repository',
+  where: 'here',
+  run: async (input, context, signal) => {
+    const all = await context.use(repositories)
+    const names = input.repository === undefined ? all.list().map((one) => one.name) : [input.repository]
+    const backups: Line[] = []
+    for (const name of names) backups.push(...(await linesOf(await all.open(name, signal), { ...input, context, signal })))
+    return { backups: backups.toSorted(byStart) }
+  },
+  text: ({ backups }) => (backups.length === 0 ? 'no backups' : backups.map(lineText).join('\n')),
+})
+
+async function linesOf(
+  repository: Repository,
+  of: { warehouse?: string | undefined; context: Context; signal: AbortSignal },
+): Promise<Line[]> {
+  const lines: Line[] = []
+  const backups = await repository.listBackups(of.signal, {
+    ...(of.warehouse === undefined ? {} : { warehouse: of.warehouse }),
+    onDamaged: (object, error) =>
+      lines.push({ state: 'damaged', id: object, repository: repository.name, problem: messageOf(error) }),
+  })
+  for (const summary of backups) lines.push(completeLine(summary, repository.name))
+  const now = await repository.store.now({ signal: of.signal })
+  for (const one of await repository.listUnfinished(of.signal)) {
+    if (of.warehouse !== undefined && one.warehouse !== of.warehouse) continue
+    lines.push({
+      state: one.leaseUntilMs > now ? 'running' : 'unfinished',
+      id: one.id,
+      warehouse: one.warehouse,
+      repository: repository.name,
+      startedAt: new Date(one.startedMs).toISOString(),
+    })
+  }
+  return lines
+}
+
+function completeLine(one: BackupSummary, repository: string): Line {
+  const { clusterBytes, newBytes, storedBytes, durationMs } = one.statistics
+  return {
+    state: 'complete',
+    id: one.id,
+    warehouse: one.warehouse,
+    repository,
+    kind: one.kind,
+    ...(one.parent === undefined ? {} : { parent: one.parent }),
+    startedAt: new Date(one.startedMs).toISOString(),
+    finishedAt: new Date(one.finishedMs).toISOString(),
+    durationMs,
+    timeline: one.timeline,
+    startLsn: formatLsn(one.startLsn),
+    stopLsn: formatLsn(one.stopLsn),
+    clusterBytes,
+    newBytes,
+    storedBytes,
+    corruptBlocks: one.corruptBlocks,
+    unloggedBytes: one.unloggedBytes,
+  }
+}
+
+function byStart(one: Line, other: Line): number {
+  const key = (of: Line): string => ('startedAt' in of ? of.startedAt : '')
+  return key(one) < key(other) ? -1 : key(one) > key(other) ? 1 : 0
+}
+
+function lineText(one: Line): string {
+  if (one.state === 'damaged') return `${one.id}  DAMAGED  ${one.repository}: ${one.problem}`
+  const start = `${one.id}  ${one.warehouse}  ${one.repository}  ${one.state.padEnd(10)}`
+  if (one.state !== 'complete') return start.trimEnd()
+  const corrupt = one.corruptBlocks > 0 ? `  ${one.corruptBlocks} CORRUPT BLOCKS` : ''
+  const sizes = `${formatSize(one.clusterBytes)} (${formatSize(one.storedBytes)} stored)`
+  return `${start}  ${one.kind.padEnd(12)}  ${sizes}  ${formatDuration(one.durationMs)}${corrupt}`
+}

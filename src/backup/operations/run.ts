@@ -1,0 +1,33 @@
+import { z } from 'zod'
+
+import { declaredName, whole } from '../../base/config-types.ts'
+import { defineOperation } from '../../base/operation.ts'
+import { kindSchema } from '../config.ts'
+import { backupReport, reportText } from '../report.ts'
+import { runBackup } from '../run-backup.ts'
+
+export const run = defineOperation({
+  name: 'backup run',
+  summary: 'back up a warehouse while it is in use',
+  description: [
+    'Copies the data directory of the server on this host into a repository, verifies every page, and waits until all WAL that the backup needs is durable there.',
+    'An incremental backup reads only the blocks that changed since its parent; it restores on its own all the same. Without a usable parent a full backup is taken, and the output says why.',
+    'Works without a control database.',
+    'wharf backup run retail\nwharf backup run retail --kind full --workers 2',
+  ].join('\n\n'),
+  input: z.strictObject({
+    warehouse: declaredName().describe('name of the warehouse in wharf.yaml'),
+    kind: kindSchema.default('incremental'),
+    repository: declaredName().optional().describe('which of the repositories of the warehouse'),
+    workers: whole(1, 64).optional().describe('threads that copy'),
+  }),
+  positional: ['warehouse'],
+  output: backupReport,
+  role: 'operator',
+  danger: 'writes',
+  errors: ['backup.no-repository', 'backup.unreadable', 'backup.other-server', 'backup.session-lost', 'backup.in-recovery', 'repository.busy'],
+  needs: 'repository',
+  where: 'run',
+  run: (input, context, signal) => runBackup(input, context, { report: (event) => context.progress(event), signal }),
+  text: reportText,
+})

@@ -1,0 +1,80 @@
+// The change map from the parent's start to ours, out of the WAL chunks of the repository, along our history of timelines.
+import type { WalArchive, WalChunkInfo } from '../../repository/contract.ts'
+import { ChangeMapBuilder } from '../../wal/change-map.ts'
+import type { ChangeMap } from '../../wal/contract.ts'
+import { formatLsn, type Lsn } from '../../wal/lsn.ts'
+import type { TimelineSpan } from '../../wal/timelines.ts'
+
+/** Index parts of chunks that are fetched at a time. */
+const AT_ONCE = 8
+
+export interface ChangesWanted {
+  readonly systemIdentifier: bigint
+  readonly spans: readonly TimelineSpan[]
+  readonly fromLsn: Lsn
+  readonly untilLsn: Lsn
+}
+
+/** What changed, or why nobody can know: then everything is read whole. */
+export type Changes = { readonly map: ChangeMap; readonly doubt?: undefined } | { readonly map?: undefined; readonly doubt: string }
+
+/** Chunks may reach beyond both ends: the map then names more than needed, never less. */
+export async function collectChanges(wal: WalArchive, wanted: ChangesWanted, signal: AbortSignal): Promise<Changes> {
+  const chosen = chooseChunks(await wal.list(wanted.systemIdentifier, signal), wanted)
+  if ('doubt' in chosen) return chosen
+  const builder = new ChangeMapBuilder(wanted.fromLsn)
+  for (let at = 0; at < chosen.chunks.length; at += AT_ONCE) {
+    const group = chosen.chunks.slice(at, at + AT_ONCE)
+    for (const [index, read] of (await Promise.all(group.map((info) => wal.readIndex(info, signal)))).entries()) {
+      if (read.changeMap) builder.addMap(read.changeMap)
+      else return { doubt: `WAL at ${formatLsn(group[index]!.startLsn)} could not be decoded: ${read.problem ?? 'no reason given'}` }
+    }
+  }
+  const map = builder.finish(wanted.untilLsn)
+  return map.doubts.length > 0 ? { doubt: map.doubts.join('; ') } : { map }
+}
+
+/** Pure: the chunks that cover the way without a hole, in order. */
+export function chooseChunks(
+  infos: readonly WalChunkInfo[],
+  wanted: ChangesWanted,
+): { readonly chunks: readonly WalChunkInfo[] } | { readonly doubt: string } {
+  const chunks: WalChunkInfo[] = []
+  for (const span of wanted.spans) {
+    const from = later(span.startLsn, wanted.fromLsn)
+    const until = span.endLsn === undefined ? wanted.untilLsn : earlier(span.endLsn, wanted.untilLsn)
+    if (from >= until) continue
+    const covering = coverStretch(infos, { timeline: span.timeline, from, until })
+    if ('missingFrom' in covering) {
+      return { doubt: `WAL of timeline ${span.timeline} from ${formatLsn(covering.missingFrom)} to ${formatLsn(until)} is not complete in the repository` }
+    }
+    chunks.push(...covering.chunks)
+  }
+  return { chunks }
+}
+
+function coverStretch(
+  infos: readonly WalChunkInfo[],
+  stretch: { timeline: number; from: Lsn; until: Lsn },
+): { chunks: WalChunkInfo[] } | { missingFrom: Lsn } {
+  const candidates = infos
+    .filter((info) => info.timeline === stretch.timeline && info.endLsn > stretch.from && info.startLsn < stretch.until)
+    .toSorted((one, other) => compare(one.startLsn, other.startLsn) || compare(other.endLsn, one.endLsn))
+  const chunks: WalChunkInfo[] = []
+  let covered = stretch.from
+  for (const info of candidates) {
+    if (info.startLsn > covered) break
+    // A chunk within what we have already tells nothing new: the same WAL, received twice.
+    if (info.endLsn <= covered) continue
+    chunks.push(info)
+    covered = info.endLsn
+  }
+  return covered >= stretch.until ? { chunks } : { missingFrom: covered }
+}
+
+function compare(one: Lsn, other: Lsn): number {
+  return one < other ? -1 : one > other ? 1 : 0
+}
+
+const later = (one: Lsn, other: Lsn): Lsn => (one > other ? one : other)
+const earlier = (one: Lsn, other: Lsn): Lsn => (one < other ? one : other)

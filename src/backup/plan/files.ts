@@ -1,0 +1,134 @@
+// From the listing of the cluster to what is read and what is shared, file by file.
+import type { Manifest, ManifestFile, ManifestTablespace } from '../../repository/contract.ts'
+import { BLOCK_BYTES, BLOCKS_PER_SEGMENT, forks, type ChangeMap, type ForkName, type RelationFile } from '../../wal/contract.ts'
+import type { ListedEntry, ListedFile } from '../source/cluster-files.ts'
+import { parseSegmentPath } from '../source/paths.ts'
+import { planSegment, type SegmentPlan } from './segment.ts'
+
+type SegmentFile = Extract<ManifestFile, { kind: 'segment' }>
+type PlainFile = Extract<ManifestFile, { kind: 'plain' }>
+
+export interface PlannedSegment {
+  readonly listed: ListedFile
+  /** Number of the file's first block within its fork. */
+  readonly firstBlock: number
+  readonly blockCount: number
+  readonly plan: SegmentPlan
+  readonly parent: SegmentFile | undefined
+}
+
+export interface PlannedPlain {
+  readonly listed: ListedFile
+  readonly parent: PlainFile | undefined
+}
+
+export interface FilePlan {
+  readonly segments: readonly PlannedSegment[]
+  readonly plains: readonly PlannedPlain[]
+  readonly folders: Manifest['folders']
+  readonly unlogged: Manifest['unlogged']
+  /** Left out, and worth saying. */
+  readonly odd: readonly { readonly path: string; readonly what: string }[]
+  /** Why segments are read whole, and how many. Empty for a full backup. */
+  readonly reasons: ReadonlyMap<string, number>
+}
+
+/** What an increment builds on; undefined for a full backup. */
+export interface Base {
+  readonly parent: Manifest
+  /** What changed since the parent's start; undefined where nobody can know (then everything is read whole). */
+  readonly changes: ChangeMap | undefined
+  readonly doubt: string | undefined
+}
+
+/** `tablespaces`: those found on disk when the backup began; what appears later is left to WAL. */
+export async function planFiles(
+  entries: AsyncIterable<ListedEntry>,
+  tablespaces: readonly ManifestTablespace[],
+  base: Base | undefined,
+): Promise<FilePlan> {
+  const planner = new Planner(tablespaces, base)
+  for await (const entry of entries) planner.add(entry)
+  return planner
+}
+
+class Planner implements FilePlan {
+  readonly segments: PlannedSegment[] = []
+  readonly plains: PlannedPlain[] = []
+  readonly folders: { path: string; mode: number }[] = []
+  readonly unlogged: { path: string; bytes: number }[] = []
+  readonly odd: { path: string; what: string }[] = []
+  readonly reasons = new Map<string, number>()
+  private readonly tablespaces: readonly ManifestTablespace[]
+  private readonly base: Base | undefined
+  private readonly known = new Map<string, ManifestFile>()
+  private readonly suspects = new Map<string, number[]>()
+
+  constructor(tablespaces: readonly ManifestTablespace[], base: Base | undefined) {
+    this.tablespaces = tablespaces
+    this.base = base
+    for (const file of base?.parent.files ?? []) this.known.set(file.path, file)
+    for (const { file, block } of base?.parent.corrupt ?? []) {
+      const blocks = this.suspects.get(file)
+      if (blocks) blocks.push(block)
+      else this.suspects.set(file, [block])
+    }
+  }
+
+  add(entry: ListedEntry): void {
+    if (!isOfKnownTablespace(entry.path, this.tablespaces)) return
+    if (entry.kind === 'folder') this.folders.push({ path: entry.path, mode: entry.mode })
+    else if (entry.kind === 'unlogged') this.unlogged.push({ path: entry.path, bytes: entry.bytes })
+    else if (entry.kind === 'odd') this.odd.push({ path: entry.path, what: entry.what })
+    else if (entry.kind === 'segment') this.addSegment(entry)
+    else this.addPlain(entry)
+  }
+
+  private addPlain(listed: ListedFile): void {
+    const parent = this.known.get(listed.path)
+    this.plains.push({ listed, parent: parent?.kind === 'plain' ? parent : undefined })
+  }
+
+  private addSegment(listed: ListedFile): void {
+    const name = parseSegmentPath(listed.path)
+    const known = this.known.get(listed.path)
+    const parent = known?.kind === 'segment' ? known : undefined
+    // A block that is just being added may show in part: PostgreSQL does not count it either.
+    const blockCount = Math.floor(listed.bytes / BLOCK_BYTES)
+    if (name === undefined || name.segment * BLOCKS_PER_SEGMENT + blockCount > 0xffff_ffff) return this.addPlain(listed)
+    const plan = this.decide({ ...name, blockCount, parent, path: listed.path })
+    const firstBlock = name.segment * BLOCKS_PER_SEGMENT
+    this.segments.push({ listed, firstBlock, blockCount, plan, parent })
+  }
+
+  private decide(of: { file: RelationFile; fork: ForkName; segment: number; blockCount: number; parent: SegmentFile | undefined; path: string }): SegmentPlan {
+    if (this.base === undefined) return { kind: 'whole', reason: 'full backup' }
+    const { changes } = this.base
+    const plan = planSegment({
+      fork: of.fork,
+      segment: of.segment,
+      blockCount: of.blockCount,
+      parentBlockCount: of.parent === undefined ? undefined : of.parent.bytes / BLOCK_BYTES,
+      change: changes?.fork(of.file, of.fork),
+      relationTouched: changes !== undefined && isTouched(changes, of.file),
+      suspects: this.suspects.get(of.path) ?? [],
+      doubt: this.doubtAbout(of.file),
+    })
+    if (plan.kind === 'whole') this.reasons.set(plan.reason, (this.reasons.get(plan.reason) ?? 0) + 1)
+    return plan
+  }
+
+  private doubtAbout(file: RelationFile): string | undefined {
+    if (this.base?.doubt !== undefined) return this.base.doubt
+    return this.base?.changes?.isDatabaseDoubtful(file.tablespace, file.database) ? 'database copied, moved or dropped whole' : undefined
+  }
+}
+
+function isTouched(changes: ChangeMap, file: RelationFile): boolean {
+  return (Object.keys(forks) as ForkName[]).some((fork) => changes.fork(file, fork) !== undefined)
+}
+
+function isOfKnownTablespace(path: string, known: readonly ManifestTablespace[]): boolean {
+  const match = /^pg_tblspc\/(\d+)(\/|$)/.exec(path)
+  return match === null || known.some((one) => one.oid === Number(match[1]))
+}

@@ -1,0 +1,126 @@
+// What is said about one complete backup: the output of `backup run` and `backup show`.
+import { z } from 'zod'
+
+import { formatDuration, formatSize } from '../base/units.ts'
+import type { Manifest, MappedRelation } from '../repository/contract.ts'
+import type { RelationFile } from '../wal/contract.ts'
+import { formatLsn } from '../wal/lsn.ts'
+import { kindSchema } from './config.ts'
+import { parseSegmentPath } from './source/paths.ts'
+
+const named = z.strictObject({
+  database: z.string().optional(),
+  /** `schema.name`; the path of the file where the relation map does not know it. */
+  relation: z.string(),
+  bytes: z.number(),
+})
+
+export const backupReport = z.strictObject({
+  state: z.literal('complete'),
+  id: z.string(),
+  warehouse: z.string(),
+  repository: z.string(),
+  kind: kindSchema,
+  parent: z.string().optional(),
+  startedAt: z.string(),
+  finishedAt: z.string(),
+  durationMs: z.number(),
+  timeline: z.number(),
+  startLsn: z.string(),
+  stopLsn: z.string(),
+  postgresVersion: z.number(),
+  dataChecksums: z.boolean(),
+  clusterBytes: z.number(),
+  readBytes: z.number(),
+  newBytes: z.number(),
+  storedBytes: z.number(),
+  sharedBytes: z.number(),
+  files: z.number(),
+  relations: z.number(),
+  unlogged: z.array(named),
+  corrupt: z.array(
+    z.strictObject({
+      file: z.string(),
+      block: z.number(),
+      reason: z.enum(['checksum', 'header', 'unreadable']),
+      database: z.string().optional(),
+      relation: z.string().optional(),
+    }),
+  ),
+  notes: z.array(z.string()),
+})
+export type BackupReport = z.output<typeof backupReport>
+
+export function reportOf(manifest: Manifest, more: { repository: string; notes: readonly string[] }): BackupReport {
+  const relations = new RelationNames(manifest.relations)
+  return {
+    state: 'complete',
+    id: manifest.id,
+    warehouse: manifest.warehouse,
+    repository: more.repository,
+    kind: manifest.kind,
+    ...(manifest.parent === undefined ? {} : { parent: manifest.parent }),
+    startedAt: new Date(manifest.startedMs).toISOString(),
+    finishedAt: new Date(manifest.finishedMs).toISOString(),
+    timeline: manifest.timeline,
+    startLsn: formatLsn(manifest.startLsn),
+    stopLsn: formatLsn(manifest.stopLsn),
+    postgresVersion: manifest.postgresVersion,
+    dataChecksums: manifest.dataChecksums,
+    ...manifest.statistics,
+    files: manifest.files.length,
+    relations: manifest.relations.length,
+    unlogged: unloggedRelations(manifest, relations),
+    corrupt: manifest.corrupt.map((one) => ({ ...one, ...relations.of(one.file) })),
+    notes: [...more.notes],
+  }
+}
+
+class RelationNames {
+  private readonly names = new Map<string, { database: string; relation: string }>()
+
+  constructor(relations: readonly MappedRelation[]) {
+    for (const { file, database, schema, name } of relations) this.names.set(key(file), { database, relation: `${schema}.${name}` })
+  }
+
+  of(path: string): { database: string; relation: string } | undefined {
+    const segment = parseSegmentPath(path)
+    return segment && this.names.get(key(segment.file))
+  }
+}
+
+function key(file: RelationFile): string {
+  return `${file.tablespace}/${file.database}/${file.relfilenode}`
+}
+
+/** Files of one relation together, largest relation first. */
+function unloggedRelations(manifest: Manifest, relations: RelationNames): z.output<typeof named>[] {
+  const found = new Map<string, z.output<typeof named>>()
+  for (const { path, bytes } of manifest.unlogged) {
+    const name = relations.of(path) ?? { relation: path.replace(/(_(fsm|vm))?(\.\d+)?$/, '') }
+    const id = JSON.stringify(name)
+    found.set(id, { ...name, bytes: bytes + (found.get(id)?.bytes ?? 0) })
+  }
+  return [...found.values()].toSorted((one, other) => other.bytes - one.bytes)
+}
+
+/** The report for people. */
+export function reportText(report: BackupReport): string {
+  const lines = [
+    `${report.kind} backup ${report.id} of ${report.warehouse} in ${report.repository}: complete`,
+    `  took       ${formatDuration(report.durationMs)}`,
+    `  cluster    ${formatSize(report.clusterBytes)} in ${report.files} files`,
+    `  read       ${formatSize(report.readBytes)}`,
+    `  new        ${formatSize(report.newBytes)}, stored as ${formatSize(report.storedBytes)}`,
+    `  shared     ${formatSize(report.sharedBytes)}${report.parent === undefined ? '' : ` with ${report.parent} and older`}`,
+    `  wal        ${report.startLsn} to ${report.stopLsn} on timeline ${report.timeline}`,
+  ]
+  for (const one of report.unlogged) lines.push(`  unlogged   ${nameOf(one)} (${formatSize(one.bytes)}) is not protected: a restore brings it back empty`)
+  for (const one of report.corrupt) lines.push(`  CORRUPT    block ${one.block} of ${one.file} (${one.relation ?? 'unknown relation'}): ${one.reason}`)
+  for (const note of report.notes) lines.push(`  note       ${note}`)
+  return lines.join('\n')
+}
+
+function nameOf(one: { database?: string | undefined; relation: string }): string {
+  return one.database === undefined ? one.relation : `${one.database}: ${one.relation}`
+}

@@ -1,0 +1,104 @@
+// One backup as command, schedules and demo start it: warehouse and policy by name, events on the way, a report at the end.
+import { availableParallelism } from 'node:os'
+
+import { isWharfError, messageOf } from '../base/errors.ts'
+import type { Progress } from '../base/operation.ts'
+import type { Context } from '../base/room.ts'
+import { repositories, type BackupKind, type Manifest } from '../repository/contract.ts'
+import { warehouses, type Warehouse } from '../warehouse/contract.ts'
+import { backupSection, defaultPolicy, type BackupPolicy } from './config.ts'
+import { madeBy } from './engine/made-by.ts'
+import { takeBackup, type TakenBackup } from './engine/take.ts'
+import { backupErrors } from './errors.ts'
+import { openEvents, type BackupEvents } from './events.ts'
+import { reportOf, type BackupReport } from './report.ts'
+import { diskFiles } from './source/disk.ts'
+
+/** More threads than this compete for one disk; more can be asked for by name. */
+const MOST_WORKERS = 4
+
+export interface BackupRequest {
+  readonly warehouse: string
+  readonly kind: BackupKind
+  /** Default: that of the policy, else the first of the warehouse. */
+  readonly repository?: string | undefined
+  readonly workers?: number | undefined
+}
+
+/** Resolves when the backup is complete and durable. */
+export async function runBackup(
+  request: BackupRequest,
+  context: Context,
+  tools: { report: (event: Progress) => void; signal: AbortSignal },
+): Promise<BackupReport> {
+  const warehouse = (await context.use(warehouses)).get(request.warehouse)
+  const policy = context.section(backupSection)[request.warehouse] ?? defaultPolicy
+  const repository = request.repository ?? policy.repository ?? warehouse.declaration.repositories[0]
+  if (repository === undefined) throw backupErrors.noRepository({ warehouse: request.warehouse })
+  const events = openEvents(context, request.warehouse)
+  try {
+    const { manifest, notes } = await take({ ...request, repository }, { context, policy, warehouse, ...tools })
+    await tell(manifest, repository, events)
+    return reportOf(manifest, { repository, notes })
+  } catch (error) {
+    const code = isWharfError(error) ? error.code : undefined
+    await events.emit('backup.failed', { repository, kind: request.kind, code, message: messageOf(error) })
+    throw error
+  }
+}
+
+interface TakeTools {
+  readonly context: Context
+  readonly policy: BackupPolicy
+  readonly warehouse: Warehouse
+  readonly report: (event: Progress) => void
+  readonly signal: AbortSignal
+}
+
+async function take(request: BackupRequest & { repository: string }, tools: TakeTools): Promise<TakenBackup> {
+  const { context, policy, warehouse, signal } = tools
+  const repository = await (await context.use(repositories)).open(request.repository, signal)
+  return await takeBackup({
+    warehouse,
+    repository,
+    receive: (scope) => {
+      throw new Error(`not yet ${String(scope)}`)
+    },
+    files: diskFiles,
+    kind: request.kind,
+    workers: request.workers ?? policy.workers ?? Math.min(MOST_WORKERS, availableParallelism()),
+    fastCheckpoint: policy.checkpoint === 'fast',
+    madeBy: madeBy(),
+    clock: context.clock,
+    log: context.log,
+    report: tools.report,
+    signal,
+  })
+}
+
+async function tell(manifest: Manifest, repository: string, events: BackupEvents): Promise<void> {
+  const { id, kind, parent, statistics, corrupt } = manifest
+  await events.emit('backup.finished', { backup: id, repository, kind, ...statistics })
+  if (corrupt.length === 0) return
+  // The good image of a block that has just turned bad is in the parent, if anywhere: nothing may delete it or the WAL since.
+  if (parent !== undefined) {
+    await events.attempt('hold on the last good backup', (control) =>
+      control.placeHold({
+        id: `backup/${parent}/corrupt-since/${id}`,
+        kind: 'backup',
+        subject: parent,
+        reason: `holds the last good image of ${corrupt.length} blocks that are corrupt in ${id}, with all WAL since its start`,
+        by: 'wharf',
+        until: undefined,
+      }),
+    )
+  }
+  await events.emit('backup.alert', {
+    reason: 'corrupt-blocks',
+    backup: id,
+    repository,
+    count: corrupt.length,
+    blocks: corrupt.slice(0, 100),
+    heldBackup: parent,
+  })
+}
