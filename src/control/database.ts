@@ -1,7 +1,7 @@
 // The service: queries, transactions, events, leases, holds, audit; and coming back after the server went away.
 import { EventEmitter } from 'node:events'
 
-import { types, type Pool, type PoolClient, type QueryResult } from 'pg'
+import { types, type CustomTypesConfig, type Pool, type PoolClient, type QueryResult } from 'pg'
 
 import { isWharfError, messageOf } from '../base/errors.ts'
 import type { Room } from '../base/room.ts'
@@ -23,14 +23,17 @@ interface Connected extends Entered {
   readonly pool: Pool
 }
 
+const int8Oid = 20
+const dateOid = 1082
+
 /** int8 as bigint, date as text; everything else as pg has it. */
-const typeParsers = {
-  getTypeParser: (oid: number, format?: 'text' | 'binary'): unknown => {
-    if (format !== 'binary' && oid === types.builtins.INT8) return BigInt
-    if (format !== 'binary' && oid === types.builtins.DATE) return (text: string) => text
-    return types.getTypeParser(oid, format as 'text')
+const typeParsers: CustomTypesConfig = {
+  getTypeParser: (oid: number, format?: 'text' | 'binary') => {
+    if (format !== 'binary' && oid === int8Oid) return BigInt
+    if (format !== 'binary' && oid === dateOid) return (text: string) => text
+    return types.getTypeParser(oid, format)
   },
-} as typeof types
+}
 
 export class OpenControlDatabase implements ControlDatabase, AsyncDisposable {
   private readonly enter: Enter

@@ -57,6 +57,8 @@ export async function makeDataDirectory(options: {
   binaries: PostgresBinaries
   dataDirectory: string
   password: string
+  /** Appended to postgresql.conf. */
+  settings?: Readonly<Record<string, string>>
   environment: Environment
   signal: AbortSignal
 }): Promise<boolean> {

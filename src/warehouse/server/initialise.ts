@@ -1,7 +1,7 @@
 // initdb: a new data directory that is wholly there or not there.
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { chown, mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { appendFile, chown, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
 import { systemRandom } from '../../base/random.ts'
@@ -22,6 +22,8 @@ export interface InitialiseOptions {
   /** Default true. Off: for tests. */
   readonly sync?: boolean
   readonly walSegmentMegabytes?: number
+  /** Appended to postgresql.conf. */
+  readonly settings?: Readonly<Record<string, string>>
   readonly signal: AbortSignal
 }
 
@@ -46,6 +48,7 @@ export async function initialise(options: InitialiseOptions): Promise<boolean> {
       await chown(work, account.uid, account.gid)
     }
     await runInitdb(options, fresh, passwordFile)
+    await appendSettings(fresh, options.settings ?? {})
     await rename(fresh, dataDirectory)
     return true
   } catch (error) {
@@ -56,6 +59,12 @@ export async function initialise(options: InitialiseOptions): Promise<boolean> {
   }
 }
 
+/** Keeps the file's owner: it is only appended to. */
+async function appendSettings(dataDirectory: string, settings: Readonly<Record<string, string>>): Promise<void> {
+  const lines = Object.entries(settings).map(([name, value]) => `${name} = '${value.replaceAll("'", "''")}'\n`)
+  if (lines.length > 0) await appendFile(join(dataDirectory, 'postgresql.conf'), lines.join(''), { flush: true })
+}
+
 function runInitdb(options: InitialiseOptions, fresh: string, passwordFile: string): Promise<void> {
   const { binaries, account, password } = options
   const authentication = options.authentication ?? (password === undefined ? 'trust' : 'scram-sha-256')
@@ -64,7 +73,14 @@ function runInitdb(options: InitialiseOptions, fresh: string, passwordFile: stri
   // 18 has checksums unless told otherwise; earlier ones only when asked.
   const checksumFlag = checksums ? ['--data-checksums'] : binaries.majorVersion >= 18 ? ['--no-data-checksums'] : []
   const flags = [
-    ...['-D', fresh, '-U', 'postgres', '--encoding=UTF8', ...locale, ...checksumFlag, `--auth=${authentication}`],
+    '-D',
+    fresh,
+    '-U',
+    'postgres',
+    '--encoding=UTF8',
+    `--auth=${authentication}`,
+    ...locale,
+    ...checksumFlag,
     ...(password === undefined ? [] : [`--pwfile=${passwordFile}`]),
     ...(options.walSegmentMegabytes === undefined ? [] : [`--wal-segsize=${options.walSegmentMegabytes}`]),
     ...(options.sync === false ? ['--no-sync'] : []),

@@ -1,0 +1,12 @@
+// The room of warehouses and their servers.
+import { provide, type Room } from '../base/room.ts'
+import { warehousesSection } from './config.ts'
+import { warehouses } from './contract.ts'
+import { openWarehouses } from './warehouses.ts'
+
+export const room: Room = {
+  name: 'warehouse',
+  summary: 'talking to PostgreSQL: sessions, replication, facts, servers we start',
+  config: [warehousesSection],
+  services: [provide(warehouses, openWarehouses)],
+}

@@ -1,0 +1,79 @@
+// The service: warehouses by name, and sessions with them.
+import type { Context } from '../base/room.ts'
+import { suggestion } from '../base/nearest.ts'
+import { warehousesSection, type WarehouseEntry } from './config.ts'
+import type { ConnectionTarget } from './connection.ts'
+import type {
+  ReplicationSession,
+  ServerFacts,
+  Session,
+  Warehouse,
+  WarehouseDeclaration,
+  Warehouses,
+} from './contract.ts'
+import { declarationOf, targetOf } from './declared.ts'
+import { warehouseErrors } from './errors.ts'
+import { readFacts } from './facts/read.ts'
+import { openReplication } from './replication/replication.ts'
+import { openSession } from './session/session.ts'
+
+type Tools = Pick<Context, 'clock' | 'home' | 'configFile'>
+
+/** Built from the section `warehouses`. */
+export function openWarehouses(context: Context): Warehouses {
+  return warehousesOf(context.section(warehousesSection), context)
+}
+
+export function warehousesOf(entries: Readonly<Record<string, WarehouseEntry>>, tools: Tools): Warehouses {
+  const known = new Map(
+    Object.entries(entries).map(([name, entry]) => [name, new DeclaredWarehouse(name, entry, tools)]),
+  )
+  return {
+    list: () => [...known.values()].map((one) => one.declaration),
+    get: (name) => {
+      const found = known.get(name)
+      if (found) return found
+      if (known.size === 0) throw warehouseErrors.noneDeclared({})
+      throw warehouseErrors.unknown({ name, suggestion: suggestion(name, [...known.keys()]) })
+    },
+  }
+}
+
+class DeclaredWarehouse implements Warehouse {
+  private readonly name: string
+  private readonly entry: WarehouseEntry
+  private readonly tools: Tools
+
+  constructor(name: string, entry: WarehouseEntry, tools: Tools) {
+    this.name = name
+    this.entry = entry
+    this.tools = tools
+  }
+
+  get declaration(): WarehouseDeclaration {
+    return declarationOf(this.name, this.entry, this.tools)
+  }
+
+  private target(): ConnectionTarget {
+    return targetOf(this.name, this.entry, this.tools)
+  }
+
+  async connect(options: {
+    purpose: string
+    database?: string
+    signal: AbortSignal
+    statementTimeoutMs?: number
+    lockTimeoutMs?: number
+  }): Promise<Session> {
+    return await openSession(this.target(), options, this.tools.clock)
+  }
+
+  async connectReplication(options: { purpose: string; signal: AbortSignal }): Promise<ReplicationSession> {
+    return await openReplication(this.target(), options, this.tools.clock)
+  }
+
+  async facts(signal: AbortSignal): Promise<ServerFacts> {
+    await using session = await this.connect({ purpose: 'facts', signal, statementTimeoutMs: 30_000 })
+    return await readFacts(session)
+  }
+}
