@@ -6,9 +6,9 @@ export function crc32c(bytes: Uint8Array, before = 0): number {
   return native(bytes, before)
 }
 
-// A call into the native library costs about as much as 300 bytes in plain code do (bench/wal-parse.ts), and most WAL records are
+// A call into the native library costs about as much as 256 bytes in plain code do (bench/wal-parse.ts), and most WAL records are
 // smaller than that: they are summed here, eight bytes at a time by eight tables.
-const NATIVE_FROM_BYTES = 384
+const NATIVE_FROM_BYTES = 256
 const POLYNOMIAL = 0x82f6_3b78
 
 const tables = makeTables()
