@@ -1,5 +1,5 @@
 // How much would be lost now: from the receiver's real position, checked against what can really be recovered.
-import type { WalStatus } from '../backup/contract.ts'
+import type { RecoverableRange, WalStatus } from '../backup/contract.ts'
 import type { LossNow, ReceiverView } from './contract.ts'
 import type { Facts } from './facts.ts'
 
@@ -26,7 +26,7 @@ const everything: LossNow = { ms: null, bytes: null, basis: 'everything', growin
 export function lossNow(facts: Facts, nowMs: number): LossNow {
   if (facts.backups.known && facts.backups.value.length === 0) return everything
   if (!facts.window.known || !facts.backups.known) return nothingKnown
-  const end = facts.window.value.at(-1)
+  const end = newestRange(facts.window.value)
   if (!end) return everything
   const sinceWindow: LossNow = {
     ms: Math.max(0, nowMs - Date.parse(end.toTime)),
@@ -63,12 +63,38 @@ function lossOf(status: WalStatus, nowMs: number): LossNow | undefined {
   }
 }
 
-/** True where the newest stretch of kept WAL does not reach back to the end of the recoverable window. */
+/** True where WAL is kept that does not join on to the end of the recoverable window. */
 export function isCutOff(facts: Facts): boolean {
-  if (!facts.window.known || !facts.walRanges.known) return false
-  const end = facts.window.value.at(-1)
-  const newest = facts.walRanges.value.at(-1)
-  const endPosition = end && lsnPosition(end.toLsn)
-  if (!end || !newest || endPosition === undefined || newest.timeline !== end.timeline) return false
-  return newest.startLsn > endPosition
+  const end = facts.window.known ? newestRange(facts.window.value) : undefined
+  const position = end && lsnPosition(end.toLsn)
+  if (end === undefined || position === undefined || !facts.walRanges.known) return false
+  return facts.walRanges.value.some((one) => one.timeline === end.timeline && one.startLsn > position)
+}
+
+/** The range that reaches furthest: on the newest timeline, over all repositories. */
+export function newestRange(ranges: readonly RecoverableRange[]): RecoverableRange | undefined {
+  const reach = (one: RecoverableRange) => lsnPosition(one.toLsn) ?? 0n
+  return ranges.toSorted((a, b) => b.timeline - a.timeline || (reach(a) > reach(b) ? -1 : 1))[0]
+}
+
+export interface Moments {
+  readonly from: RecoverableRange
+  readonly to: RecoverableRange
+}
+
+/**
+ * Stretches of time that can be recovered, joined over repositories and timelines; what lies between two is a hole. `slackMs`: stretches that
+ * are so near belong together.
+ */
+export function joinedByTime(ranges: readonly RecoverableRange[], slackMs = 0): readonly Moments[] {
+  const sorted = ranges.toSorted((a, b) => Date.parse(a.fromTime) - Date.parse(b.fromTime))
+  const joined: Moments[] = []
+  for (const range of sorted) {
+    const last = joined.at(-1)
+    if (last === undefined || Date.parse(range.fromTime) > Date.parse(last.to.toTime) + slackMs)
+      joined.push({ from: range, to: range })
+    else if (Date.parse(range.toTime) > Date.parse(last.to.toTime))
+      joined[joined.length - 1] = { from: last.from, to: range }
+  }
+  return joined
 }

@@ -3,7 +3,7 @@ import { DAY_MS, formatDuration, formatSize } from '../base/units.ts'
 import type { Targets } from './config.ts'
 import type { LossNow, Problem, Severity } from './contract.ts'
 import type { Backups, Facts, Failure, Known } from './facts.ts'
-import { isCutOff, receiverState } from './loss.ts'
+import { isCutOff, joinedByTime, receiverState } from './loss.ts'
 
 export interface Judged {
   readonly facts: Facts
@@ -117,14 +117,14 @@ const holes: Check = ({ facts }) => {
       ),
     ]
   }
-  const ranges = list(facts.window)
-  return ranges
+  const stretches = joinedByTime(list(facts.window))
+  return stretches
     .slice(1)
-    .map((range, index) =>
+    .map((next, index) =>
       problem(
         'warning',
         'window-hole',
-        `${facts.warehouse} cannot be recovered to moments between ${ranges[index]?.toTime ?? ''} and ${range.fromTime}`,
+        `${facts.warehouse} cannot be recovered to moments between ${stretches[index]!.to.toTime} and ${next.from.fromTime}`,
         'WAL of that stretch is lost; later moments are not affected',
       ),
     )

@@ -2,9 +2,19 @@
 import type { Context } from '../base/room.ts'
 import { loadJournal } from '../loads/contract.ts'
 import { targetsSection } from './config.ts'
-import type { Problem, Recoverability, Status, Timeline, TimelineLoad, Verdict, WarehouseStatus } from './contract.ts'
+import type {
+  Problem,
+  RangeView,
+  Recoverability,
+  Status,
+  Timeline,
+  TimelineLoad,
+  Verdict,
+  WarehouseStatus,
+} from './contract.ts'
 import { errors } from './errors.ts'
 import { FactGatherer, type Facts, type Known } from './facts.ts'
+import { joinedByTime, lossNow, newestRange } from './loss.ts'
 import { problem, unknown } from './problems.ts'
 import { backupView, judge, worst } from './verdict.ts'
 
@@ -107,7 +117,8 @@ async function timeline(context: Context, gatherer: FactGatherer, asked: Timelin
   ])
   asked.signal.throwIfAborted()
   const isWithin = (time: string) => Date.parse(time) >= asked.fromMs && Date.parse(time) <= asked.toMs
-  const ranges = facts.window.known ? facts.window.value : []
+  const ranges = upToNow(facts, asked.toMs)
+  const stretches = joinedByTime(ranges)
   const loads: readonly TimelineLoad[] = journal.known
     ? journal.value.filter((one) => isWithin(one.committedAt)).map(loadView)
     : []
@@ -116,9 +127,9 @@ async function timeline(context: Context, gatherer: FactGatherer, asked: Timelin
     from: new Date(asked.fromMs).toISOString(),
     to: new Date(asked.toMs).toISOString(),
     ranges: ranges.filter((one) => Date.parse(one.toTime) >= asked.fromMs && Date.parse(one.fromTime) <= asked.toMs),
-    holes: ranges
+    holes: stretches
       .slice(1)
-      .map((next, index) => ({ before: ranges[index]!, next }))
+      .map((next, index) => ({ before: stretches[index]!.to, next: next.from }))
       .map(({ before, next }) => ({
         fromTime: before.toTime,
         toTime: next.fromTime,
@@ -130,6 +141,16 @@ async function timeline(context: Context, gatherer: FactGatherer, asked: Timelin
     proof: facts.proof.known ? (facts.proof.value ?? null) : null,
     problems: unasked(facts, journal),
   }
+}
+
+/** While WAL arrives, every moment up to the lag can be recovered, also where nothing was written for a while. */
+function upToNow(facts: Facts, nowMs: number): readonly RangeView[] {
+  const ranges = facts.window.known ? facts.window.value : []
+  const newest = newestRange(ranges)
+  const loss = lossNow(facts, nowMs)
+  if (!newest || loss.basis !== 'receiver' || loss.ms === null) return ranges
+  const reachedMs = Math.max(Date.parse(newest.toTime), nowMs - loss.ms)
+  return ranges.map((one) => (one === newest ? { ...one, toTime: new Date(reachedMs).toISOString() } : one))
 }
 
 function loadView(entry: TimelineLoad): TimelineLoad {

@@ -4,7 +4,7 @@ import { formatDuration } from '../base/units.ts'
 import type { Targets } from './config.ts'
 import type { BackupView, LossNow, Problem, ReceiverView, ReturnTime, Verdict, WarehouseStatus } from './contract.ts'
 import type { Backups, Facts } from './facts.ts'
-import { lossNow, receiverState } from './loss.ts'
+import { joinedByTime, lossNow, receiverState } from './loss.ts'
 import { newestBackup, newestOfEachPipeline, problemsOf, UNKNOWN_CODE } from './problems.ts'
 
 export function judge(facts: Facts, targets: Targets, nowMs: number): WarehouseStatus {
@@ -24,7 +24,7 @@ export function judge(facts: Facts, targets: Targets, nowMs: number): WarehouseS
     rpo: loss,
     rto,
     receivers: receivers(facts, nowMs),
-    window: { ranges, holes: Math.max(0, ranges.length - 1) },
+    window: { ranges, holes: Math.max(0, joinedByTime(ranges).length - 1) },
     lastBackup: newest ? { ...backupView(newest), ageMs: Math.max(0, nowMs - newest.finishedMs) } : null,
     backups: facts.backups.known ? facts.backups.value.length : 0,
     unlogged: facts.unlogged.known ? facts.unlogged.value : null,

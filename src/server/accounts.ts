@@ -43,7 +43,7 @@ export class Accounts {
   }
 
   /** Sets a password (a random one where none is given) and ends all sessions of the account. */
-  async setPassword(account: string, given?: string): Promise<string> {
+  async setPassword(account: string, actor: string, given?: string): Promise<string> {
     if (given !== undefined && given.length < LEAST_PASSWORD_LENGTH)
       throw errors.passwordTooShort(LEAST_PASSWORD_LENGTH)
     const password = given ?? generatePassword(this.tools.random)
@@ -63,6 +63,7 @@ export class Accounts {
       }
       await client.query('delete from server.session where account = $1', [account])
     })
+    await this.database.audit({ actor, action: 'admin password', subject: account, detail: {} })
     return password
   }
 
@@ -73,7 +74,16 @@ export class Accounts {
       [name],
     )
     const right = await isPassword(password, row?.password ?? (await this.decoy()))
-    if (!row || !right) throw errors.wrongPassword(undefined)
+    if (!row || !right) {
+      await this.database.audit({
+        actor: row ? name : 'nobody',
+        action: 'log in',
+        subject: row ? name : '',
+        detail: { refused: true },
+      })
+      throw errors.wrongPassword(undefined)
+    }
+    await this.database.audit({ actor: name, action: 'log in', subject: name, detail: {} })
     const token = this.tools.random.bytes(TOKEN_BYTES).toString('base64url')
     const expiresAt = new Date(this.tools.clock.now() + lastsMs)
     await this.database.query('insert into server.session (token_sha256, account, expires_at) values ($1, $2, $3)', [

@@ -16,7 +16,7 @@ import { metricsRoute } from './metrics.ts'
 import { openApi } from './openapi.ts'
 import { operationRoutes, operationsOf } from './operations.ts'
 import { consolePages } from './pages.ts'
-import { rememberNonces, secure } from './security.ts'
+import { secure } from './security.ts'
 import { sessionRoutes, Sessions } from './session.ts'
 
 export interface ApplicationParts {
@@ -36,8 +36,7 @@ const BODY_LIMIT_BYTES = 1024 * 1024
 export async function createApplication(parts: ApplicationParts): Promise<FastifyInstance> {
   const app = createFastify(parts)
   answerErrors(app, parts.context)
-  await secure(app, parts.settings)
-  rememberNonces(app)
+  await secure(app, parts.settings, parts.context.random)
   await app.register(cookie)
   const sessions = new Sessions(parts)
   await sessionRoutes(app, sessions, parts)

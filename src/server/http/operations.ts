@@ -1,8 +1,10 @@
 // One endpoint per operation, made from its definition.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
+import { toJson } from '../../base/json.ts'
 import type { AnyOperation, OperationContext } from '../../base/operation.ts'
 import { serviceKey, type Context } from '../../base/room.ts'
+import type { ControlDatabase } from '../../control/contract.ts'
 import type { RunEngine } from '../../runs/contract.ts'
 import type { Session } from '../accounts.ts'
 import type { OperationJson, RunAccepted } from '../contract.ts'
@@ -56,6 +58,7 @@ export function operationRoutes(app: FastifyInstance, context: Context, sessions
         const input = parseInput(operation, raw)
         if (operation.danger === 'destroys' && request.headers['wharf-confirm'] !== 'yes')
           throw errors.confirmationMissing(operation.name)
+        if (operation.danger !== 'none') await record({ operation, session, input, context })
         const call = { operation, session, input: operation.where === 'run' ? raw : input, context }
         return operation.where === 'run' ? await startRun(call, request, reply) : await runHere(call, reply)
       },
@@ -70,6 +73,25 @@ export function operationRoutes(app: FastifyInstance, context: Context, sessions
 function describe(operation: AnyOperation): OperationJson {
   const { name, summary, danger, role, where } = operation
   return { name, summary, danger, role, where, method: methodOf(operation), path: pathOf(operation) }
+}
+
+const controlDatabase = serviceKey<ControlDatabase>('control database')
+
+/** Who did what stands in the audit chain before it is done. Secrets never come over HTTP, so the input may stand there too. */
+async function record({ operation, session, input, context }: Call): Promise<void> {
+  const database = await context.use(controlDatabase)
+  const detail = JSON.parse(toJson(input)) as Record<string, unknown>
+  await database.audit({
+    actor: session.name,
+    action: operation.name,
+    subject: subjectOf(detail),
+    detail: { ...detail, over: 'http' },
+  })
+}
+
+function subjectOf(detail: Readonly<Record<string, unknown>>): string {
+  const named = ['warehouse', 'pipeline', 'run', 'id'].map((key) => detail[key]).find((one) => typeof one === 'string')
+  return typeof named === 'string' ? named : ''
 }
 
 async function runHere(call: Call, reply: FastifyReply): Promise<FastifyReply> {

@@ -1,9 +1,8 @@
 // What every request passes before anything else: headers, host, origin.
-import { randomBytes } from 'node:crypto'
-
 import helmet from '@fastify/helmet'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 
+import type { Random } from '../../base/random.ts'
 import { isLoopback, type ServerSettings } from '../config.ts'
 import { errors } from '../errors.ts'
 
@@ -52,10 +51,11 @@ declare module 'fastify' {
   }
 }
 
-export async function secure(app: FastifyInstance, settings: ServerSettings): Promise<void> {
+export async function secure(app: FastifyInstance, settings: ServerSettings, random: Random): Promise<void> {
   app.decorateReply('styleNonce', '')
   app.addHook('onRequest', async (request, reply) => {
-    reply.styleNonce = randomBytes(16).toString('base64url')
+    reply.styleNonce = random.bytes(16).toString('base64url')
+    nonces.set(reply.raw, reply.styleNonce)
     refuseForeignHost(request, settings)
     refuseForeignOrigin(request, settings)
   })
@@ -86,10 +86,4 @@ const nonces = new WeakMap<object, string>()
 /** helmet hands its functions the raw response: remember the nonce there. */
 function nonceOf(response: object): string {
   return nonces.get(response) ?? ''
-}
-
-export function rememberNonces(app: FastifyInstance): void {
-  app.addHook('onRequest', async (_request, reply) => {
-    nonces.set(reply.raw, reply.styleNonce)
-  })
 }

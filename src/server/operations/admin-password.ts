@@ -24,7 +24,7 @@ export const adminPassword = defineOperation({
   only: 'command-line',
   run: async ({ account }, context) => {
     const accounts = new Accounts(await context.use(controlDatabase), context)
-    return { account, password: await accounts.setPassword(account) }
+    return { account, password: await accounts.setPassword(account, context.actor) }
   },
   text: ({ account, password }) => `new password of ${account} (shown this once): ${password}`,
 })
