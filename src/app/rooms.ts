@@ -4,8 +4,9 @@ import { room as assurance } from '../assurance/room.ts'
 import { room as cli } from '../cli/room.ts'
 import { room as console } from '../console/room.ts'
 import { room as control } from '../control/room.ts'
+import { room as loads } from '../loads/room.ts'
 import { room as runs } from '../runs/room.ts'
 import { room as server } from '../server/room.ts'
 import { room as app } from './room.ts'
 
-export const rooms: readonly Room[] = [control, runs, assurance, server, console, cli, app]
+export const rooms: readonly Room[] = [control, runs, loads, assurance, server, console, cli, app]

@@ -90,3 +90,6 @@ export const errors = defineErrors('runs', {
     hint: () => 'a name of the IANA data base, for example Europe/Berlin or UTC',
   },
 })
+
+/** For operations of other rooms that name a run. */
+export const unknownRun = errors.unknownRun
