@@ -3,8 +3,11 @@ import { defineErrors } from '../base/errors.ts'
 export const errors = defineErrors('cli', {
   unknownCommand: {
     exit: 'usage',
-    message: (at: { words: string; near: string | undefined }) => `unknown command "${at.words}"`,
-    hint: (at) => (at.near === undefined ? 'wharf help lists the commands' : `did you mean "${at.near}"?`),
+    message: (at: { words: string; parent: string; near: string | undefined }) => `unknown command "${at.words}"`,
+    hint: (at) =>
+      at.near === undefined
+        ? `${['wharf help', at.parent].join(' ').trim()} lists the commands`
+        : `did you mean "${at.near}"?`,
   },
   missingCommand: {
     exit: 'usage',

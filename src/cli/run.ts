@@ -103,6 +103,7 @@ function unknownCommand(parent: Command, word: string): WharfError {
   const near = nearest(word, names)
   return errors.unknownCommand({
     words: [...path, word].join(' '),
+    parent: path.join(' '),
     near: near === undefined ? undefined : [...path, near].join(' '),
   })
 }
@@ -191,13 +192,13 @@ function operationContext(line: CommandLine, opened: Opened): OperationContext {
 }
 
 function readInput(chosen: Chosen): unknown {
-  const { operation, spec, typed } = chosen
+  const { operation, spec } = chosen
   const raw = rawInput(chosen)
   const result = (operation.input as z.ZodType).safeParse(raw)
   if (result.success) return result.data
   const [issue] = result.error.issues
   const key = String(issue?.path[0] ?? '')
-  const said = sayIssue(issue!, typed[key])
+  const said = sayIssue(issue!, raw[key])
   const label = labelOf(spec, key)
   const message = said.alone ? `${label === '' ? '' : `${label}: `}${said.message}` : `${label} ${said.message}`
   throw errors.badInput({ message, command: operation.name, hint: said.hint })

@@ -29,7 +29,8 @@ function explainIssue(examined: Examined, issue: Issue): readonly PlacedFinding[
   if (value === undefined) return [missing(examined, inner)]
   const said = sayIssue(issue, value)
   const message = said.alone ? said.message : `"${String(path.at(-1))}" ${said.message}`
-  return [{ place: examined.document.placeOf(path), message, hint: said.hint }]
+  const place = issue.code === 'invalid_key' ? examined.document.placeOfKey(path) : examined.document.placeOf(path)
+  return [{ place, message, hint: said.hint }]
 }
 
 /** The value decides which option was meant; the issues of that option are what helps. */
