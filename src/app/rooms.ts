@@ -1,12 +1,14 @@
 // All rooms, in the order of their floors: operations are listed and migrations applied in this order.
 import type { Room } from '../base/room.ts'
 import { room as assurance } from '../assurance/room.ts'
+import { room as backup } from '../backup/room.ts'
 import { room as cli } from '../cli/room.ts'
 import { room as console } from '../console/room.ts'
 import { room as control } from '../control/room.ts'
 import { room as loads } from '../loads/room.ts'
 import { room as runs } from '../runs/room.ts'
 import { room as server } from '../server/room.ts'
+import { room as warehouse } from '../warehouse/room.ts'
 import { room as app } from './room.ts'
 
-export const rooms: readonly Room[] = [control, runs, loads, assurance, server, console, cli, app]
+export const rooms: readonly Room[] = [warehouse, control, runs, backup, loads, assurance, server, console, cli, app]

@@ -27,7 +27,7 @@ function refusal(schema: z.ZodType, value: unknown): { message: string; hint: un
   const [issue] = result.error.issues
   return {
     message: issue!.message,
-    hint: issue!.code === 'custom' ? (issue!.params as { hint?: string } | undefined)?.hint : undefined,
+    hint: issue?.code === 'custom' ? issue.params?.['hint'] : undefined,
   }
 }
 

@@ -76,7 +76,7 @@ export interface Daemon {
 /** `wharf up` stops in three steps, each with a bound: `signal` (drain), then `hurry` (give up what runs), then the process ends. */
 export interface DaemonTools {
   /** Says something that the operator should see once on the terminal: `console: http://127.0.0.1:7411`. May hold a new password. */
-  announce(line: string): void
+  readonly announce: (line: string) => void
   /** Aborted when draining took too long: leave running work as it is and return. */
   readonly hurry: AbortSignal
 }

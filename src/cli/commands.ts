@@ -129,12 +129,23 @@ function groupOf(parent: Command, word: string, options: TreeOptions): Command {
   const known = parent.commands.find((one) => one.name() === word)
   if (known) return known
   const path = [...pathOf(parent), word]
-  const room = options.rooms.find((one) => path.length === 1 && one.name === word)
   const group = settle(parent.command(word), options.streams).helpCommand(false)
-  group.summary(room?.summary ?? `${path.join(' ')} …`).description(room?.summary ?? '')
+  const summary = groupSummary(path, options.rooms)
+  group.summary(summary).description(summary)
   return group.action(() => {
     throw errors.missingCommand({ words: path.join(' '), known: group.commands.map((one) => one.name()) })
   })
+}
+
+/** What stands beside a word that more words follow: its room's summary (`load` is of the room `loads`), else these words. */
+export function groupSummary(path: readonly string[], rooms: readonly Room[]): string {
+  const word = path.join(' ')
+  const room = rooms.find((one) => one.name === word || one.name === `${word}s`)
+  if (room) return room.summary
+  const verbs = operationsOf(rooms)
+    .filter((one) => one.name.startsWith(`${word} `))
+    .map((one) => one.name.split(' ')[path.length]!)
+  return [...new Set(verbs)].join(', ')
 }
 
 /** Words of a command after `wharf`. */

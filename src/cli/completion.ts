@@ -1,7 +1,7 @@
 // Completion scripts for bash, zsh and fish, made from the operations. They are static: pressing Tab starts no wharf.
 import type { AnyOperation } from '../base/operation.ts'
 import type { Room } from '../base/room.ts'
-import { GLOBAL_FLAGS, operationsOf } from './commands.ts'
+import { GLOBAL_FLAGS, groupSummary, operationsOf } from './commands.ts'
 import { commandSpec, type OptionSpec } from './options.ts'
 
 export const shells = ['bash', 'zsh', 'fish'] as const
@@ -33,7 +33,7 @@ function nodesOf(operations: readonly AnyOperation[], rooms: readonly Room[]): r
       const path = words.slice(0, depth).join(' ')
       const below = words.slice(0, depth + 1).join(' ')
       const isLast = depth === words.length - 1
-      const summary = isLast ? operation.summary : (rooms.find((room) => room.name === below)?.summary ?? `${below} …`)
+      const summary = isLast ? operation.summary : groupSummary(words.slice(0, depth + 1), rooms)
       nodes.get(path)!.words.set(word, summary)
       if (!nodes.has(below)) nodes.set(below, { words: new Map(), options: [] })
     }

@@ -10,7 +10,7 @@ import { declaredName, duration, secret, size, whole } from '../../base/config-t
 import { processEnvironment } from '../../base/environment.ts'
 import { isWharfError } from '../../base/errors.ts'
 import type { ConfigSection } from '../../base/room.ts'
-import { Secret } from '../../base/secret.ts'
+import type { Secret } from '../../base/secret.ts'
 import { explainConfig, formatExplained } from './explain.ts'
 import { formatFinding } from './findings.ts'
 import { configJsonSchema } from './json-schema.ts'
