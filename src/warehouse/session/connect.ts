@@ -17,6 +17,8 @@ export interface ConnectOptions {
   readonly signal: AbortSignal
 }
 
+/** How PostgreSQL may begin: Authentication, ErrorResponse, NegotiateProtocolVersion, or the answer to a request for TLS. */
+const firstAnswers = new Set([...'REvSN'].map((letter) => letter.charCodeAt(0)))
 const supported = { first: 15, last: 18 }
 
 /** The configuration for pg, password included: keep it short-lived and out of logs. */
@@ -70,13 +72,16 @@ async function attempt(config: ClientConfig, target: ConnectionTarget, signal: A
   wire.on('parameterStatus', (message: { parameterName: string; parameterValue: string }) => {
     if (message.parameterName === 'server_version') version = message.parameterValue
   })
+  let firstByte: number | undefined
+  wire.stream.prependOnceListener('data', (chunk: Buffer) => (firstByte = chunk[0]))
   try {
     await client.connect()
     assertVersion(version, target)
     return client
   } catch (error) {
     wire.stream.destroy()
-    throw error
+    if (firstByte === undefined || firstAnswers.has(firstByte)) throw error
+    throw warehouseErrors.notPostgres({ what: target.what, where: whereOf(target) }, { cause: error })
   } finally {
     signal.removeEventListener('abort', onAbort)
   }
