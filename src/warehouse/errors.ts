@@ -152,6 +152,12 @@ export const warehouseErrors = defineErrors('warehouse', {
     message: (at: { name: string }) => `warehouse "${at.name}" is not one that wharf runs itself`,
     hint: () => 'set managed: true instead of a url, or start its server the way you always do',
   },
+  managedDataGone: {
+    exit: 'damaged',
+    message: (at: { name: string; path: string }) =>
+      `the data directory of the managed warehouse "${at.name}" is gone: ${at.path}`,
+    hint: () => 'bring it back with wharf recover run; to begin with an empty one, remove the folder above it',
+  },
   managedNotRunning: {
     exit: 'unreachable',
     passing: true,

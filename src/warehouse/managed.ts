@@ -1,5 +1,5 @@
 // Warehouses that wharf runs itself: embedded PostgreSQL 18 with a data directory under the home.
-import { readFile } from 'node:fs/promises'
+import { access, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { writeFileDurably } from '../base/durable.ts'
@@ -46,6 +46,7 @@ export async function startManaged(name: string, context: Context, signal: Abort
   await makePassable(context.home, environment)
   await makePassable(join(context.home, 'warehouses'), environment)
   await makePassable(layout.folder, environment)
+  if (await managedDataIsGone(name, context)) throw warehouseErrors.managedDataGone({ name, path: layout.dataDirectory })
   const binaries = await findBinaries({ majorVersion, home: context.home })
   const password = await generatedPassword(layout.passwordFile, context.random)
   const { dataDirectory, socketDirectory, logFile } = layout
@@ -81,6 +82,19 @@ export async function stopManaged(
   managedEntry(name, context)
   const { dataDirectory } = managedLayout(context.home, name)
   return await endServer({ dataDirectory, clock: context.clock, ...options })
+}
+
+/** True where the server ran before and has no data directory now: a new empty one in its place would hide the loss. */
+export async function managedDataIsGone(name: string, context: Pick<Context, 'home'>): Promise<boolean> {
+  const { portFile, dataDirectory } = managedLayout(context.home, name)
+  return (await exists(portFile)) && !(await exists(join(dataDirectory, 'PG_VERSION')))
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  )
 }
 
 /** Where a managed warehouse keeps its data, for those who destroy or recover it. */
