@@ -24,7 +24,7 @@ export interface ObjectStore {
   list(prefix: string, options: { signal: AbortSignal }): AsyncIterable<ObjectInfo>
   /** Removing what is not there is no error. */
   remove(name: string, options: { signal: AbortSignal }): Promise<void>
-  /** Resolves once everything put before the call survives a power cut. */
+  /** Resolves once everything put through this instance before the call survives a power cut. */
   barrier(options: { signal: AbortSignal }): Promise<void>
   /** Now by the store's clock, epoch milliseconds. */
   now(options: { signal: AbortSignal }): Promise<number>
@@ -42,7 +42,10 @@ export interface ObjectWriter {
   finish(): Promise<void>
   abandon(): Promise<void>
 }
-export type StoreDescriptor = { readonly kind: 'file'; readonly path: string }
+export type StoreDescriptor =
+  | { readonly kind: 'file'; readonly path: string }
+  /** A module (file URL) that exports openStore(options): how tests bring their stores into worker threads. */
+  | { readonly kind: 'module'; readonly module: string; readonly options: unknown }
 
 // ---------------------------------------------------------------- extents and maps
 
@@ -89,7 +92,7 @@ export interface PackWriter {
    * the segment file in order; empty for plain files. The pack rolls over by itself.
    */
   append(extent: { file: string; blocks: Uint32Array; plain: Buffer }): Promise<ExtentRef>
-  /** Ends the last pack. Nothing is durable before the store's barrier. */
+  /** Ends the last pack, with a barrier of the writer's own store: the packs are durable when it resolves. */
   finish(): Promise<{ packs: readonly PackRef[] }>
   abandon(): Promise<void>
 }
@@ -98,7 +101,10 @@ export interface PackRef {
   readonly bytes: number
   readonly sha256: string
 }
-/** Structured-cloneable; holds a secret (the data key): never log it. */
+/**
+ * Structured-cloneable; holds a secret (the data keys): never log it. In a worker thread: openPackWriter(seed), openExtentReader(seed) of
+ * `repository/workers.ts`.
+ */
 export type PackWriterSeed = { readonly store: StoreDescriptor } & Readonly<Record<string, unknown>>
 
 /** Reads extents back, verified. Usable in worker threads. */
@@ -107,7 +113,13 @@ export interface ExtentReader {
    * The plain bytes of extents of one pack, in the order asked; neighbours are fetched together. Rejects with `repository.damaged-extent`
    * naming pack, extent and file on any mismatch (seal, checksum, file or block list).
    */
-  read(pack: string, wanted: readonly ExtentWanted[], signal: AbortSignal): AsyncIterable<{ wanted: ExtentWanted; plain: Buffer }>
+  read(pack: string, wanted: readonly ExtentWanted[], signal: AbortSignal): AsyncIterable<ExtentRead>
+}
+export interface ExtentRead {
+  readonly wanted: ExtentWanted
+  readonly plain: Buffer
+  /** Numbers within the segment file of the blocks that the extent says it holds; empty for plain files. */
+  readonly blocks: Uint32Array
 }
 export interface ExtentWanted {
   readonly ref: ExtentRef
@@ -128,7 +140,11 @@ export type ManifestFile = {
   readonly modifiedMs: number
   readonly bytes: number
 } & (
-  | { readonly kind: 'segment'; readonly map: MapRef; /** Backup whose data the map last took in. */ readonly storedBy: string }
+  | {
+      readonly kind: 'segment'
+      readonly map: MapRef
+      /** Backup whose data the map last took in. */ readonly storedBy: string
+    }
   | { readonly kind: 'plain'; readonly extents: readonly ExtentRef[]; readonly sha256: string }
 )
 
@@ -223,7 +239,17 @@ export interface BackupStatistics {
 /** Cheap facts of a manifest, from its head alone. */
 export type BackupSummary = Omit<
   Manifest,
-  'files' | 'relations' | 'unlogged' | 'folders' | 'history' | 'backupLabel' | 'tablespaceMap' | 'settings' | 'outsideFiles' | 'packs' | 'corrupt'
+  | 'files'
+  | 'relations'
+  | 'unlogged'
+  | 'folders'
+  | 'history'
+  | 'backupLabel'
+  | 'tablespaceMap'
+  | 'settings'
+  | 'outsideFiles'
+  | 'packs'
+  | 'corrupt'
 > & { readonly corruptBlocks: number; readonly unloggedBytes: number }
 
 /** A backup being written: holds a lease, renewed by itself, from the start until commit or abandon. */
@@ -288,7 +314,11 @@ export interface WalArchive {
    * One whole segment file by name (`000000010000000000000003`, `00000002.history`), or undefined where the repository has nothing of it. A segment
    * that is only begun is padded with zeros (`partial: true`), and only where no full one exists.
    */
-  segment(systemIdentifier: bigint, name: string, signal: AbortSignal): Promise<{ bytes: Buffer; partial: boolean } | undefined>
+  segment(
+    systemIdentifier: bigint,
+    name: string,
+    signal: AbortSignal,
+  ): Promise<{ bytes: Buffer; partial: boolean } | undefined>
 }
 
 // ---------------------------------------------------------------- the repository
@@ -302,10 +332,20 @@ export interface Repository {
   readonly store: ObjectStore
   readonly wal: WalArchive
   /** Complete backups, oldest first. A manifest that is damaged rejects with `repository.damaged-manifest` unless `onDamaged` is given. */
-  listBackups(signal: AbortSignal, options?: { warehouse?: string; onDamaged?: (object: string, error: Error) => void }): Promise<readonly BackupSummary[]>
+  listBackups(
+    signal: AbortSignal,
+    options?: { warehouse?: string; onDamaged?: (object: string, error: Error) => void },
+  ): Promise<readonly BackupSummary[]>
   readManifest(id: string, signal: AbortSignal): Promise<Manifest>
   /** Backups that hold a lease and have no manifest yet. */
-  listUnfinished(signal: AbortSignal): Promise<readonly { readonly id: string; readonly warehouse: string; readonly startedMs: number; readonly leaseUntilMs: number }[]>
+  listUnfinished(signal: AbortSignal): Promise<
+    readonly {
+      readonly id: string
+      readonly warehouse: string
+      readonly startedMs: number
+      readonly leaseUntilMs: number
+    }[]
+  >
   /** Rejects with `repository.busy` while another backup of the warehouse holds a lease. */
   beginBackup(options: { warehouse: string; signal: AbortSignal }): Promise<BackupWriter>
   readMaps(refs: readonly MapRef[], signal: AbortSignal): Promise<readonly SegmentMap[]>

@@ -1,0 +1,207 @@
+// Errors of the repository. Tests hold the exact texts.
+import { defineErrors } from '../base/errors.ts'
+
+interface At {
+  readonly location: string
+}
+interface Named extends At {
+  readonly name: string
+}
+
+export const errors = defineErrors('repository', {
+  unknown: {
+    exit: 'configuration',
+    message: (at: { name: string; known: readonly string[] }) => `no repository "${at.name}" is declared`,
+    hint: (at) =>
+      at.known.length === 0
+        ? 'declare it in wharf.yaml: repositories: { main: { path: /backups/wharf, encryption: { key_file: … } } }'
+        : `declared are: ${at.known.join(', ')}`,
+  },
+  notInitialised: {
+    exit: 'environment',
+    message: (at: At) => `there is no repository at ${at.location}`,
+    hint: () => 'create it with: wharf repository init',
+  },
+  alreadyInitialised: {
+    exit: 'failed',
+    message: (at: At) => `there is a repository at ${at.location} already`,
+    hint: () => 'nothing was changed; use it as it is, or name another path',
+  },
+  notEmpty: {
+    exit: 'failed',
+    message: (at: At & { found: string }) => `${at.location} is not empty: it holds ${at.found}`,
+    hint: () => 'a repository is created in a folder of its own; name an empty or new one',
+  },
+  wrongKey: {
+    exit: 'denied',
+    message: (at: At & { by: 'passphrase' | 'key-file' }) =>
+      `the ${at.by === 'passphrase' ? 'passphrase' : 'key file'} does not open the repository at ${at.location}`,
+    hint: (at) =>
+      at.by === 'passphrase'
+        ? 'check the passphrase in the encryption section of wharf.yaml; a trailing space or line feed in its file counts'
+        : 'check key_file in wharf.yaml: it must be the file that was there when the repository was created, or a copy of it',
+  },
+  noKeySlot: {
+    exit: 'denied',
+    message: (at: At & { by: 'passphrase' | 'key-file' }) =>
+      `the repository at ${at.location} has no key slot for a ${at.by === 'passphrase' ? 'passphrase' : 'key file'}`,
+    hint: (at) => `give the ${at.by === 'passphrase' ? 'key file' : 'passphrase'} that it was created with`,
+  },
+  encryptionMismatch: {
+    exit: 'configuration',
+    message: (at: At & { encrypted: boolean }) =>
+      at.encrypted
+        ? `the repository at ${at.location} is encrypted, but wharf.yaml says encryption: none`
+        : `the repository at ${at.location} is not encrypted, but wharf.yaml gives a key`,
+    hint: (at) =>
+      at.encrypted
+        ? 'give the passphrase or key_file that it was created with'
+        : 'if it was created that way, write encryption: none; otherwise somebody replaced it: do not use it',
+  },
+  keyFileMissing: {
+    exit: 'environment',
+    message: (at: { path: string }) => `the key file ${at.path} does not exist`,
+    hint: () =>
+      'bring back the copy that was kept elsewhere; a new repository gets a new key file by wharf repository init',
+  },
+  keyFileUnreadable: {
+    exit: 'denied',
+    message: (at: { path: string; reason: string }) => `the key file ${at.path} cannot be read: ${at.reason}`,
+    hint: () => 'the user that runs wharf needs the right to read it',
+  },
+  keyFileWrong: {
+    exit: 'configuration',
+    message: (at: { path: string }) => `${at.path} is not a key file of wharf`,
+    hint: () => 'a key file is one line: wharfinger-key-1 and 64 hexadecimal digits',
+  },
+  busy: {
+    exit: 'busy',
+    passing: true,
+    message: (at: { warehouse: string; backup: string; holder: string; since: string; until: string }) =>
+      `another backup of warehouse "${at.warehouse}" is running: ${at.backup} by ${at.holder} since ${at.since}`,
+    hint: (at) => `wait for it; if its process is dead its lease runs out at ${at.until} unless renewed`,
+  },
+  leaseLost: {
+    exit: 'failed',
+    message: (at: { warehouse: string; backup: string; reason: string }) =>
+      `backup ${at.backup} of warehouse "${at.warehouse}" lost its lease: ${at.reason}`,
+    hint: () => 'the backup is not valid and was not recorded; start it again',
+  },
+  unknownBackup: {
+    exit: 'notFound',
+    message: (at: { id: string; location: string }) => `no backup ${at.id} in ${at.location}`,
+    hint: () => 'list them with: wharf backup list',
+  },
+  lateManifest: {
+    exit: 'damaged',
+    message: (at: { object: string; written: string; until: string }) =>
+      `${at.object} was written at ${at.written}, after its lease ended at ${at.until}: it is no backup`,
+    hint: () => 'take another backup; if the repository was copied, copy it again with times kept (cp -a, rsync -a)',
+  },
+  walConflict: {
+    exit: 'damaged',
+    message: (at: { object: string; what: string }) => `${at.object} already holds other bytes for ${at.what}`,
+    hint: () =>
+      'two servers with one system identifier write here, or one went back in time without a new timeline: give each a repository of its own',
+  },
+  walChunkBounds: {
+    exit: 'failed',
+    message: (at: { from: string; to: string }) =>
+      `a WAL chunk must lie within one segment, ${at.from} to ${at.to} does not`,
+    hint: () => 'this is a defect of the program: please report it',
+  },
+  walGap: {
+    exit: 'damaged',
+    message: (at: At & { from: string; timeline: number }) =>
+      `WAL from ${at.from} on is missing on timeline ${at.timeline} in ${at.location}, although later WAL is there`,
+    hint: () => 'recovery cannot pass this point; choose an earlier target, or a backup after the gap',
+  },
+  badWalName: {
+    exit: 'usage',
+    message: (at: { name: string }) => `not a WAL file name: "${at.name}"`,
+    hint: () => 'for example 000000010000000000000003 or 00000002.history',
+  },
+  badWarehouseName: {
+    exit: 'usage',
+    message: (at: { name: string }) => `"${at.name}" cannot be the name of a warehouse in a repository`,
+    hint: () => 'letters, digits, _ and - are allowed',
+  },
+  damagedObject: {
+    exit: 'damaged',
+    message: (at: { object: string; reason: string }) => `${at.object} is damaged: ${at.reason}`,
+    hint: () =>
+      'bring the object back from a copy of the repository; wharf repository check tells what else is damaged',
+  },
+  damagedManifest: {
+    exit: 'damaged',
+    message: (at: { object: string; reason: string }) => `manifest ${at.object} is damaged: ${at.reason}`,
+    hint: () => 'use another backup; wharf repository check tells what else is damaged',
+  },
+  damagedExtent: {
+    exit: 'damaged',
+    message: (at: { pack: string; number: number; file: string; reason: string }) =>
+      `extent ${at.number} of pack ${at.pack}, which holds blocks of ${at.file}, is damaged: ${at.reason}`,
+    hint: () => 'use a backup that does not need this pack; wharf repository check tells what else is damaged',
+  },
+  unknownFormat: {
+    exit: 'environment',
+    message: (at: { object: string; what: string }) =>
+      `${at.object} is of a kind that this wharf does not know: ${at.what}`,
+    hint: () => 'a newer wharf wrote it: update this one',
+  },
+  objectExists: {
+    exit: 'failed',
+    message: (at: Named) => `${at.name} exists already in ${at.location}`,
+    hint: () => 'objects are never overwritten; this is a defect of the program unless two repositories were mixed',
+  },
+  objectMissing: {
+    exit: 'damaged',
+    message: (at: Named) => `${at.name} is missing in ${at.location}`,
+    hint: () =>
+      'bring the object back from a copy of the repository; wharf repository check tells what else is missing',
+  },
+  badObjectName: {
+    exit: 'failed',
+    message: (at: { name: string }) => `not a name of an object: "${at.name}"`,
+    hint: () => 'this is a defect of the program: please report it',
+  },
+  unreachable: {
+    exit: 'unreachable',
+    passing: true,
+    message: (at: At & { reason: string }) => `cannot reach ${at.location}: ${at.reason}`,
+    hint: () => 'check that the file system is mounted and the path is right',
+  },
+  notAFolder: {
+    exit: 'configuration',
+    message: (at: At) => `${at.location} is not a folder`,
+    hint: () => 'the path of a repository names a folder of its own',
+  },
+  denied: {
+    exit: 'denied',
+    message: (at: At & { what: string }) => `no right to ${at.what} in ${at.location}`,
+    hint: () => 'the user that runs wharf must own the folder of the repository (mode 0700)',
+  },
+  readOnly: {
+    exit: 'denied',
+    message: (at: At) => `${at.location} lies on a read-only file system`,
+    hint: () => 'mount it writable; reading, checking and recovering work all the same',
+  },
+  full: {
+    exit: 'failed',
+    passing: true,
+    message: (at: At & { what: string }) => `no space left to ${at.what} in ${at.location}`,
+    hint: () =>
+      'free space on that file system (or raise the quota); what was written so far of this object is removed',
+  },
+  failedIo: {
+    exit: 'failed',
+    message: (at: At & { what: string; reason: string }) => `could not ${at.what} in ${at.location}: ${at.reason}`,
+    hint: () => 'check the disk and its file system, for example with dmesg',
+  },
+  syncFailed: {
+    exit: 'failed',
+    message: (at: At & { what: string; reason: string }) =>
+      `the disk failed to make ${at.what} durable in ${at.location}: ${at.reason}`,
+    hint: () => 'what was written since the last barrier may be lost: check the disk, then start again',
+  },
+})

@@ -1,0 +1,180 @@
+// The format object, key slots and data keys of a repository: made at init, read at open.
+import { z } from 'zod'
+
+import { systemRandom } from '../../base/random.ts'
+import type { ObjectStore } from '../contract.ts'
+import { errors } from '../errors.ts'
+import { damaged } from '../object/decode.ts'
+import type { Unlock } from '../unlock.ts'
+import { decodePlain, encodePlain } from './plain.ts'
+import type { KeyRingSeed } from './ring.ts'
+import {
+  hexSchema,
+  keyFromFileSecret,
+  keyFromPassphrase,
+  readKeyFile,
+  SCRYPT_COST,
+  scryptSchema,
+  unwrapKey,
+  wrapKey,
+  wrappedSchema,
+} from './wrap.ts'
+
+export const FORMAT_OBJECT = 'format'
+const formatSchema = z.strictObject({
+  repository: hexSchema(16),
+  sealing: z.enum(['none', 'aes-256-gcm']),
+  createdMs: z.number().int(),
+})
+export type FormatObject = z.infer<typeof formatSchema>
+
+const slotSchema = z.discriminatedUnion('by', [
+  z.strictObject({ slot: hexSchema(16), by: z.literal('passphrase'), scrypt: scryptSchema, wrapped: wrappedSchema }),
+  z.strictObject({ slot: hexSchema(16), by: z.literal('key-file'), salt: hexSchema(32), wrapped: wrappedSchema }),
+])
+export type KeySlot = z.infer<typeof slotSchema>
+const dataKeySchema = z.strictObject({ number: z.number().int().min(1).max(99_999_999), wrapped: wrappedSchema })
+export type DataKeyObject = z.infer<typeof dataKeySchema>
+
+const SLOT_PREFIX = 'keys/repository-'
+const DATA_PREFIX = 'keys/data-'
+const dataKeyName = (number: number) => `${DATA_PREFIX}${String(number).padStart(8, '0')}`
+
+export interface StoreAt {
+  readonly store: ObjectStore
+  readonly signal: AbortSignal
+}
+
+export async function readFormat({ store, signal }: StoreAt): Promise<FormatObject> {
+  const info = await store.stat(FORMAT_OBJECT, { signal })
+  if (!info) throw errors.notInitialised({ location: store.location })
+  return decodePlain(await store.get(FORMAT_OBJECT, { signal }), {
+    kind: 'format',
+    name: FORMAT_OBJECT,
+    schema: formatSchema,
+  })
+}
+
+export async function readSlot(name: string, { store, signal }: StoreAt): Promise<KeySlot> {
+  const slot = decodePlain(await store.get(name, { signal }), { kind: 'repository-key', name, schema: slotSchema })
+  if (name !== `${SLOT_PREFIX}${slot.slot}`) throw damaged(name, `it is slot ${slot.slot} under another name`)
+  return slot
+}
+
+export async function readDataKey(name: string, { store, signal }: StoreAt): Promise<DataKeyObject> {
+  const key = decodePlain(await store.get(name, { signal }), { kind: 'data-key', name, schema: dataKeySchema })
+  if (name !== dataKeyName(key.number)) throw damaged(name, `it is data key ${key.number} under another name`)
+  return key
+}
+
+/** Names of key objects, slots and data keys apart. */
+export async function listKeys({
+  store,
+  signal,
+}: StoreAt): Promise<{ slots: string[]; dataKeys: string[]; others: string[] }> {
+  const found = { slots: [] as string[], dataKeys: [] as string[], others: [] as string[] }
+  for await (const { name } of store.list('keys/', { signal })) {
+    if (name.startsWith(SLOT_PREFIX)) found.slots.push(name)
+    else if (name.startsWith(DATA_PREFIX)) found.dataKeys.push(name)
+    else found.others.push(name)
+  }
+  return found
+}
+
+function associated(name: string, repository: string, facts: object): string {
+  return `${name}\n${repository}\n${JSON.stringify(facts)}`
+}
+
+/** Durable when it resolves. The format object comes last: without it there is no repository. */
+export async function createKeys(at: StoreAt, unlock: Unlock, createdMs: number): Promise<KeyRingSeed> {
+  const repositoryId = systemRandom.bytes(16).toString('hex')
+  const put = (name: string, bytes: Buffer) => at.store.put(name, [bytes], { signal: at.signal, durable: true })
+  const sealing = unlock.by === 'none' ? 'none' : 'aes-256-gcm'
+  const dataKeys: { number: number; key: Buffer }[] = []
+  if (unlock.by !== 'none') {
+    const repositoryKey = systemRandom.bytes(32)
+    const slot = await newSlot(repositoryId, repositoryKey, unlock)
+    await put(`${SLOT_PREFIX}${slot.slot}`, encodePlain('repository-key', slot))
+    const key = systemRandom.bytes(32)
+    const name = dataKeyName(1)
+    const wrapped = wrapKey(repositoryKey, key, associated(name, repositoryId, { number: 1 }))
+    await put(name, encodePlain('data-key', { number: 1, wrapped }))
+    dataKeys.push({ number: 1, key })
+  }
+  await put(
+    FORMAT_OBJECT,
+    encodePlain('format', { repository: repositoryId, sealing, createdMs } satisfies FormatObject),
+  )
+  return { repositoryId, sealing, dataKeys }
+}
+
+async function newSlot(
+  repositoryId: string,
+  repositoryKey: Buffer,
+  unlock: Exclude<Unlock, { by: 'none' }>,
+): Promise<KeySlot> {
+  const slot = systemRandom.bytes(16).toString('hex')
+  const salt = systemRandom.bytes(32).toString('hex')
+  const name = `${SLOT_PREFIX}${slot}`
+  if (unlock.by === 'passphrase') {
+    const facts = { slot, by: 'passphrase' as const, scrypt: { n: unlock.scryptCost ?? SCRYPT_COST, r: 8, p: 1, salt } }
+    const wrapping = await keyFromPassphrase(unlock.passphrase, facts.scrypt)
+    return { ...facts, wrapped: wrapKey(wrapping, repositoryKey, associated(name, repositoryId, facts)) }
+  }
+  const facts = { slot, by: 'key-file' as const, salt }
+  const wrapping = keyFromFileSecret(await readKeyFile(unlock.path), salt)
+  return { ...facts, wrapped: wrapKey(wrapping, repositoryKey, associated(name, repositoryId, facts)) }
+}
+
+/** Rejects with `repository.not-initialised`, `.encryption-mismatch`, `.no-key-slot`, `.wrong-key`, `.damaged-object`. */
+export async function openKeys(at: StoreAt, unlock: Unlock): Promise<KeyRingSeed & { readonly createdMs: number }> {
+  const format = await readFormat(at)
+  const encrypted = format.sealing !== 'none'
+  const location = at.store.location
+  if (encrypted !== (unlock.by !== 'none')) throw errors.encryptionMismatch({ location, encrypted })
+  const base = { repositoryId: format.repository, sealing: format.sealing, createdMs: format.createdMs }
+  if (unlock.by === 'none') return { ...base, dataKeys: [] }
+  const names = await listKeys(at)
+  const repositoryKey = await openSlots(at, { unlock, names: names.slots, repositoryId: format.repository })
+  const dataKeys: { number: number; key: Buffer }[] = []
+  for (const name of names.dataKeys) {
+    const { wrapped, ...facts } = await readDataKey(name, at)
+    const key = unwrapKey(repositoryKey, wrapped, associated(name, format.repository, facts))
+    if (!key) throw damaged(name, 'the repository key does not open it')
+    dataKeys.push({ number: facts.number, key })
+  }
+  if (dataKeys.length === 0) throw errors.objectMissing({ name: dataKeyName(1), location })
+  return { ...base, dataKeys }
+}
+
+async function openSlots(
+  at: StoreAt,
+  wanted: { unlock: Exclude<Unlock, { by: 'none' }>; names: readonly string[]; repositoryId: string },
+): Promise<Buffer> {
+  const { unlock, names, repositoryId } = wanted
+  const secret = unlock.by === 'key-file' ? await readKeyFile(unlock.path) : undefined
+  let tried = false
+  let failure: unknown
+  for (const name of names) {
+    let slot: KeySlot
+    try {
+      slot = await readSlot(name, at)
+    } catch (error) {
+      // Another slot may open; a damaged one is told only where none does (and by check always).
+      failure ??= error
+      continue
+    }
+    if (slot.by !== unlock.by) continue
+    tried = true
+    const { wrapped, ...facts } = slot
+    const wrapping =
+      facts.by === 'passphrase'
+        ? await keyFromPassphrase((unlock as { passphrase: string }).passphrase, facts.scrypt)
+        : keyFromFileSecret(secret!, facts.salt)
+    const key = unwrapKey(wrapping, wrapped, associated(name, repositoryId, facts))
+    if (key) return key
+  }
+  if (failure !== undefined) throw failure
+  const params = { location: at.store.location, by: unlock.by }
+  throw tried ? errors.wrongKey(params) : errors.noKeySlot(params)
+}

@@ -1,0 +1,144 @@
+// JSON parts of a manifest: LSNs as text, the system identifier as decimal text. Strict on reading.
+import { z } from 'zod'
+
+import { parseLsn, formatLsn } from '../../wal/lsn.ts'
+import type { BackupSummary, Manifest } from '../contract.ts'
+
+const count = z.number().int().min(0)
+const lsn = z.string().transform((text, issues) => {
+  try {
+    return parseLsn(text)
+  } catch {
+    issues.issues.push({ code: 'custom', message: 'not an LSN', input: text })
+    return z.NEVER
+  }
+})
+const relationFile = z.strictObject({ tablespace: count, database: count, relfilenode: count })
+
+/** How many items each list has: a reader that counts others has not got the whole manifest. */
+const counts = z.strictObject({
+  files: count,
+  relations: count,
+  folders: count,
+  unlogged: count,
+  corrupt: count,
+  packs: count,
+  outsideFiles: count,
+})
+export type ManifestCounts = z.infer<typeof counts>
+
+export const headSchema = z.strictObject({
+  id: z.string(),
+  warehouse: z.string(),
+  node: z.string(),
+  kind: z.enum(['full', 'differential', 'incremental']),
+  parent: z.string().optional(),
+  systemIdentifier: z
+    .string()
+    .regex(/^\d{1,20}$/)
+    .transform(BigInt),
+  timeline: count,
+  startLsn: lsn,
+  stopLsn: lsn,
+  checkpointLsn: lsn,
+  startedMs: z.number(),
+  finishedMs: z.number(),
+  postgresVersion: count,
+  catalogVersion: count,
+  walSegmentBytes: count,
+  blockBytes: count,
+  dataChecksums: z.boolean(),
+  tablespaces: z.array(z.strictObject({ oid: count, name: z.string(), location: z.string().optional() })),
+  statistics: z.strictObject({
+    clusterBytes: z.number(),
+    readBytes: z.number(),
+    newBytes: z.number(),
+    storedBytes: z.number(),
+    sharedBytes: z.number(),
+    durationMs: z.number(),
+  }),
+  madeBy: z.string(),
+  corruptBlocks: count,
+  unloggedBytes: z.number(),
+  counts,
+  leaseUntilMs: z.number(),
+})
+export type ManifestHead = z.infer<typeof headSchema>
+
+export const detailsSchema = z.strictObject({
+  history: z.string(),
+  backupLabel: z.string(),
+  tablespaceMap: z.string(),
+  settings: z.record(z.string(), z.string()),
+})
+
+export const relationsSchema = z.array(
+  z.strictObject({
+    database: z.string(),
+    databaseOid: count,
+    schema: z.string(),
+    name: z.string(),
+    oid: count,
+    file: relationFile,
+    kind: z.string(),
+    persistence: z.enum(['p', 'u', 't']),
+    belongsTo: count.optional(),
+    tier: z.enum(['critical', 'standard', 'scratch']),
+  }),
+)
+export const foldersSchema = z.array(z.strictObject({ path: z.string(), mode: count }))
+export const unloggedSchema = z.array(z.strictObject({ path: z.string(), bytes: z.number() }))
+export const corruptSchema = z.array(
+  z.strictObject({ file: z.string(), block: count, reason: z.enum(['checksum', 'header', 'unreadable']) }),
+)
+export const packsSchema = z.array(z.string().regex(/^[0-9a-f]{32}$/))
+export const outsideFilesSchema = z.array(z.strictObject({ path: z.string(), content: z.string() }))
+
+/** The head's JSON value; what JSON cannot hold is text. */
+export function headValue(manifest: Manifest, leaseUntilMs: number): object {
+  const {
+    files,
+    relations,
+    unlogged,
+    folders,
+    history,
+    backupLabel,
+    tablespaceMap,
+    settings,
+    outsideFiles,
+    packs,
+    corrupt,
+    ...facts
+  } = manifest
+  void [history, backupLabel, tablespaceMap, settings]
+  return {
+    ...facts,
+    systemIdentifier: facts.systemIdentifier.toString(),
+    startLsn: formatLsn(facts.startLsn),
+    stopLsn: formatLsn(facts.stopLsn),
+    checkpointLsn: formatLsn(facts.checkpointLsn),
+    corruptBlocks: corrupt.length,
+    unloggedBytes: unlogged.reduce((sum, one) => sum + one.bytes, 0),
+    counts: {
+      files: files.length,
+      relations: relations.length,
+      folders: folders.length,
+      unlogged: unlogged.length,
+      corrupt: corrupt.length,
+      packs: packs.length,
+      outsideFiles: outsideFiles.length,
+    },
+    leaseUntilMs,
+  }
+}
+
+/** What a list of backups shows. Optional fields that JSON left out come back as undefined. */
+export function summaryOf(head: ManifestHead): BackupSummary {
+  const { counts, leaseUntilMs, ...facts } = head
+  void [counts, leaseUntilMs]
+  return {
+    ...facts,
+    parent: facts.parent,
+    tablespaces: facts.tablespaces.map((one) => ({ oid: one.oid, name: one.name, location: one.location })),
+  }
+}

@@ -1,0 +1,184 @@
+// Manifests: written as one stream of sections, read whole, or by their head alone.
+import type { z } from 'zod'
+
+import { isWharfError, messageOf } from '../../base/errors.ts'
+import type { BackupSummary, Manifest } from '../contract.ts'
+import { errors } from '../errors.ts'
+import { readSections, type ReadOptions, type StoredSection } from '../object/decode.ts'
+import { ObjectStream } from '../object/encode.ts'
+import type { SectionType } from '../object/section.ts'
+import { decodeFiles, encodeFiles, FILES_PER_SECTION } from './files.ts'
+import {
+  corruptSchema,
+  detailsSchema,
+  foldersSchema,
+  headSchema,
+  headValue,
+  outsideFilesSchema,
+  packsSchema,
+  relationsSchema,
+  summaryOf,
+  unloggedSchema,
+  type ManifestCounts,
+  type ManifestHead,
+} from './schema.ts'
+
+export const MANIFEST_PREFIX = 'manifests/'
+const ITEMS_PER_SECTION = 8192
+const noLabel = Buffer.alloc(0)
+
+export function manifestName(warehouse: string, id: string): string {
+  return `${MANIFEST_PREFIX}${warehouse}/${id}`
+}
+
+export function damagedManifest(object: string, reason: string, cause?: unknown): Error {
+  return errors.damagedManifest({ object, reason }, { place: { object }, cause })
+}
+
+/** The lists that are stored as JSON, in their order. Files stand between folders and relations. */
+const lists = {
+  folders: foldersSchema,
+  relations: relationsSchema,
+  unlogged: unloggedSchema,
+  corrupt: corruptSchema,
+  outsideFiles: outsideFilesSchema,
+  packs: packsSchema,
+} as const
+type ListName = keyof typeof lists
+
+function* slices<T>(items: readonly T[], size: number): Generator<readonly T[]> {
+  for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size)
+}
+
+function* sectionsOf(manifest: Manifest, leaseUntilMs: number): Generator<{ type: SectionType; plain: Buffer }> {
+  const json = (type: SectionType, value: unknown) => ({ type, plain: Buffer.from(JSON.stringify(value)) })
+  yield json('manifestHead', headValue(manifest, leaseUntilMs))
+  const { history, backupLabel, tablespaceMap, settings } = manifest
+  yield json('manifestDetails', { history, backupLabel, tablespaceMap, settings })
+  for (const slice of slices(manifest.folders, ITEMS_PER_SECTION)) yield json('folders', slice)
+  const files = [...manifest.files].sort((one, other) => (one.path < other.path ? -1 : one.path > other.path ? 1 : 0))
+  for (const slice of slices(files, FILES_PER_SECTION)) yield { type: 'files', plain: encodeFiles(slice) }
+  for (const name of ['relations', 'unlogged', 'corrupt', 'outsideFiles', 'packs'] as const) {
+    // Contents of configuration files can be long: each in a section of its own.
+    for (const slice of slices<unknown>(manifest[name], name === 'outsideFiles' ? 1 : ITEMS_PER_SECTION))
+      yield json(name, slice)
+  }
+}
+
+/** Puts the manifest under its name. The caller did the barrier before and does the one after. */
+export async function writeManifest(
+  manifest: Manifest,
+  leaseUntilMs: number,
+  options: ReadOptions,
+): Promise<{ sha256: string; bytes: number }> {
+  const { store, ring, signal } = options
+  const name = manifestName(manifest.warehouse, manifest.id)
+  const stream = await ObjectStream.create(store, ring, { name, kind: 'manifest', signal })
+  try {
+    for (const { type, plain } of sectionsOf(manifest, leaseUntilMs))
+      await stream.add({ type, plain, label: noLabel }, true)
+    return await stream.finish()
+  } catch (error) {
+    await stream.abandon()
+    throw error
+  }
+}
+
+function parse<T>(schema: z.ZodType<T>, section: StoredSection, name: string): T {
+  let value: unknown
+  try {
+    value = JSON.parse(section.plain.toString('utf8'))
+  } catch (error) {
+    throw damagedManifest(name, `section ${section.number} (${section.type}) holds no JSON`, error)
+  }
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const issue = parsed.error.issues[0]
+  throw errors.unknownFormat({
+    object: name,
+    what: `${section.type}: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`,
+  })
+}
+
+/** Damage of the object becomes damage of the manifest; failures to reach the store stay what they are. */
+function asManifestError(error: unknown, name: string): unknown {
+  if (isWharfError(error, 'repository.damaged-manifest') || isWharfError(error, 'repository.object-missing'))
+    return error
+  if (isWharfError(error) ? error.exit === 'damaged' : error instanceof RangeError) {
+    const reason = messageOf(error).replace(`${name} is damaged: `, '')
+    return damagedManifest(name, reason, error)
+  }
+  return error
+}
+
+function checkName(head: ManifestHead, name: string): void {
+  if (manifestName(head.warehouse, head.id) !== name)
+    throw damagedManifest(name, `it is backup ${head.id} of ${head.warehouse}`)
+}
+
+/** The head alone: one small range read; proves the head, not the rest. */
+export async function readManifestHead(name: string, options: ReadOptions): Promise<ManifestHead> {
+  try {
+    for await (const section of readSections(name, 'manifest', options)) {
+      if (section.type !== 'manifestHead') break
+      const head = parse(headSchema, section, name)
+      checkName(head, name)
+      return head
+    }
+  } catch (error) {
+    throw asManifestError(error, name)
+  }
+  throw damagedManifest(name, 'it has no head')
+}
+
+export async function readManifest(
+  name: string,
+  options: ReadOptions,
+): Promise<{ manifest: Manifest; head: ManifestHead }> {
+  try {
+    return await readAll(name, options)
+  } catch (error) {
+    throw asManifestError(error, name)
+  }
+}
+
+async function readAll(name: string, options: ReadOptions): Promise<{ manifest: Manifest; head: ManifestHead }> {
+  let head: ManifestHead | undefined
+  let details: z.infer<typeof detailsSchema> | undefined
+  const found = { files: [], relations: [], folders: [], unlogged: [], corrupt: [], packs: [], outsideFiles: [] } as {
+    -readonly [Key in keyof ManifestCounts]: unknown[]
+  }
+  for await (const section of readSections(name, 'manifest', options)) {
+    if (section.type === 'manifestHead' && !head) head = parse(headSchema, section, name)
+    else if (section.type === 'manifestDetails' && !details) details = parse(detailsSchema, section, name)
+    else if (section.type === 'files') push(found.files, decodeFiles(section.plain, `section ${section.number}`))
+    else if (section.type in lists)
+      push(found[section.type as ListName], parse<unknown[]>(lists[section.type as ListName], section, name))
+    else throw damagedManifest(name, `section ${section.number} (${section.type}) has no place in a manifest`)
+  }
+  if (!head || !details) throw damagedManifest(name, 'it has no head')
+  checkName(head, name)
+  for (const [key, count] of Object.entries(head.counts)) {
+    const items = found[key as keyof ManifestCounts]
+    if (items.length !== count) throw damagedManifest(name, `it lists ${items.length} of ${count} ${key}`)
+  }
+  return { manifest: assemble(summaryOf(head), details, found), head }
+}
+
+function push(all: unknown[], items: readonly unknown[]): void {
+  for (const item of items) all.push(item)
+}
+
+function assemble(
+  summary: BackupSummary,
+  details: z.infer<typeof detailsSchema>,
+  found: Record<string, unknown[]>,
+): Manifest {
+  const { corruptBlocks, unloggedBytes, ...facts } = summary
+  void [corruptBlocks, unloggedBytes]
+  const relations = (found['relations'] as z.infer<typeof relationsSchema>).map((one) => ({
+    ...one,
+    belongsTo: one.belongsTo,
+  }))
+  return { ...facts, ...details, ...found, relations } as unknown as Manifest
+}

@@ -1,0 +1,112 @@
+// A backup being written: the order of doc/design/repository-format.md section 8.
+import type { BackupWriter, Manifest, MapRef, PackRef, PackWriter, PackWriterSeed, SegmentMap } from '../contract.ts'
+import { errors } from '../errors.ts'
+import type { Lease } from '../lease/lease.ts'
+import { writeBundles } from '../map/bundle.ts'
+import type { ReadOptions } from '../object/decode.ts'
+import { packName } from '../pack/names.ts'
+import { SealedPackWriter } from '../pack/writer.ts'
+import { writeConfirmation } from './confirmation.ts'
+import { damagedManifest, manifestName, readManifest, writeManifest } from './store.ts'
+
+export interface BackupParts extends ReadOptions {
+  readonly id: string
+  readonly warehouse: string
+  readonly lease: Lease
+  readonly seed: PackWriterSeed
+}
+
+export class StoredBackupWriter implements BackupWriter {
+  readonly id: string
+  readonly seed: PackWriterSeed
+  private readonly parts: BackupParts
+  private readonly written = new Set<string>()
+
+  constructor(parts: BackupParts) {
+    this.parts = parts
+    this.id = parts.id
+    this.seed = parts.seed
+  }
+
+  async openPackWriter(): Promise<PackWriter> {
+    const { store, ring, signal, seed } = this.parts
+    const packPlainBytes = seed['packPlainBytes']
+    return new SealedPackWriter({
+      store,
+      ring,
+      signal,
+      ...(typeof packPlainBytes === 'number' ? { packPlainBytes } : {}),
+    })
+  }
+
+  async writeMaps(
+    maps: readonly SegmentMap[],
+    packs: readonly PackRef[],
+    signal: AbortSignal,
+  ): Promise<readonly MapRef[]> {
+    const { store, ring } = this.parts
+    await store.barrier({ signal })
+    for (const pack of packs) {
+      const name = packName(pack.id)
+      const info = await store.stat(name, { signal })
+      if (!info) throw errors.objectMissing({ name, location: store.location })
+      if (info.bytes !== pack.bytes) {
+        throw errors.damagedObject({
+          object: name,
+          reason: `the store holds ${info.bytes} of ${pack.bytes} bytes just written`,
+        })
+      }
+      this.written.add(pack.id)
+    }
+    await this.parts.lease.held()
+    return writeBundles(maps, { store, ring, signal })
+  }
+
+  async commit(manifest: Manifest, signal: AbortSignal): Promise<void> {
+    const { id, warehouse, store, lease, ring } = this.parts
+    if (manifest.id !== id || manifest.warehouse !== warehouse) {
+      throw new TypeError(`manifest of ${manifest.id} of ${manifest.warehouse} committed as ${id} of ${warehouse}`)
+    }
+    const options: ReadOptions = { store, ring, signal }
+    await this.requirePacks(manifest, signal)
+    await store.barrier({ signal })
+    const untilMs = await lease.held()
+    const written = await writeManifest(manifest, untilMs, options)
+    const name = manifestName(warehouse, id)
+    try {
+      await store.barrier({ signal })
+      const { head } = await readManifest(name, options)
+      if (head.leaseUntilMs !== untilMs) throw damagedManifest(name, 'it is not the one just written')
+      await lease.held()
+      const info = await store.stat(name, { signal })
+      if (!info || info.modifiedMs > untilMs) {
+        throw errors.leaseLost({ warehouse, backup: id, reason: 'its manifest came after the end of the lease' })
+      }
+    } catch (error) {
+      // It must not look complete when it was reported as failed.
+      await store.remove(name, { signal: new AbortController().signal })
+      throw error
+    }
+    // From here on the backup is complete; the confirmation only helps copies that lost their times.
+    await writeConfirmation({ warehouse, id }, { manifest: name, ...written }, options).catch(() => {})
+    await lease.end('committed')
+  }
+
+  /** Every pack that the manifest names must be there before it is written. */
+  private async requirePacks(manifest: Manifest, signal: AbortSignal): Promise<void> {
+    const { store } = this.parts
+    const wanted = manifest.packs.filter((id) => !this.written.has(id))
+    for (let at = 0; at < wanted.length; at += 64) {
+      await Promise.all(
+        wanted.slice(at, at + 64).map(async (id) => {
+          const name = packName(id)
+          if (!(await store.stat(name, { signal }))) throw errors.objectMissing({ name, location: store.location })
+        }),
+      )
+    }
+  }
+
+  async abandon(): Promise<void> {
+    await this.parts.lease.end('released')
+  }
+}

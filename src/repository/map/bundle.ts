@@ -1,0 +1,131 @@
+// Bundles of segment maps: written by a backup in a few objects, read by reference.
+import { createHash } from 'node:crypto'
+
+import { isWharfError, messageOf } from '../../base/errors.ts'
+import { systemRandom } from '../../base/random.ts'
+import { KIB, MIB } from '../../base/units.ts'
+import type { MapRef, SegmentMap } from '../contract.ts'
+import { damaged, openFrame, openObjectHead, readSections, type ReadOptions } from '../object/decode.ts'
+import { ObjectStream } from '../object/encode.ts'
+import { HEAD_BYTES } from '../object/head.ts'
+import { FRAME_HEAD_BYTES, Sealer } from '../object/sealer.ts'
+import { mapsName } from '../pack/names.ts'
+import { decodeMap, encodeMap, MapError } from './codec.ts'
+
+/** Stored bytes after which a bundle ends. */
+const BUNDLE_BYTES = 32 * MIB
+const NEIGHBOUR_GAP_BYTES = 64 * KIB
+const LARGEST_RANGE_BYTES = 8 * MIB
+const noLabel = Buffer.alloc(0)
+
+/** Stores maps; refs in the order given. Each bundle is read back in full. Durable after the next barrier. */
+export async function writeBundles(
+  maps: readonly SegmentMap[],
+  options: ReadOptions & { bundleBytes?: number },
+): Promise<MapRef[]> {
+  const refs: MapRef[] = []
+  for (let at = 0; at < maps.length;) at = await writeBundle(maps, { ...options, at, refs })
+  return refs
+}
+
+async function writeBundle(
+  maps: readonly SegmentMap[],
+  options: ReadOptions & { at: number; refs: MapRef[]; bundleBytes?: number },
+): Promise<number> {
+  const { store, ring, signal, refs } = options
+  const objectId = systemRandom.bytes(16)
+  const name = mapsName(objectId.toString('hex'))
+  const stream = await ObjectStream.create(store, ring, { name, kind: 'maps', objectId, signal })
+  const first = refs.length
+  let at = options.at
+  try {
+    for (; at < maps.length && stream.length < (options.bundleBytes ?? BUNDLE_BYTES); at++) {
+      const added = await stream.add({ type: 'map', label: noLabel, plain: encodeMap(maps[at]!) }, true)
+      const hash = createHash('sha256')
+      for (const piece of added.pieces) hash.update(piece)
+      refs.push({ object: name, offset: added.offset, bytes: added.storedBytes, sha256: hash.digest('hex') })
+    }
+    await stream.finish()
+  } catch (error) {
+    await stream.abandon()
+    throw error
+  }
+  await readBack(name, refs.slice(first), options)
+  return at
+}
+
+async function readBack(name: string, refs: readonly MapRef[], options: ReadOptions): Promise<void> {
+  let seen = 0
+  for await (const { frame } of readSections(name, 'maps', options)) {
+    if (sha256(frame) !== refs[seen]?.sha256) throw damaged(name, `map ${seen} is not what was written`)
+    seen++
+  }
+  if (seen !== refs.length) throw damaged(name, `it holds ${seen} of ${refs.length} maps just written`)
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+/** Reads maps by reference, in the order given; neighbours of a bundle are fetched together. */
+export async function readMaps(refs: readonly MapRef[], options: ReadOptions): Promise<SegmentMap[]> {
+  const result = Array.from<SegmentMap>({ length: refs.length })
+  const byObject = new Map<string, number[]>()
+  for (const [index, ref] of refs.entries()) {
+    const known = byObject.get(ref.object)
+    if (known) known.push(index)
+    else byObject.set(ref.object, [index])
+  }
+  for (const [name, indexes] of byObject) {
+    indexes.sort((one, other) => refs[one]!.offset - refs[other]!.offset)
+    const head = await options.store.get(name, { signal: options.signal, offset: 0, length: HEAD_BYTES })
+    const sealer = new Sealer(openObjectHead(options.ring, head, name, 'maps'), name)
+    for (const range of rangesOf(indexes, refs)) {
+      const from = refs[range[0]!]!.offset
+      const to = Math.max(...range.map((index) => refs[index]!.offset + refs[index]!.bytes))
+      const bytes = await options.store.get(name, { signal: options.signal, offset: from, length: to - from })
+      for (const index of range)
+        result[index] = openMap(sealer, bytes.subarray(refs[index]!.offset - from), refs[index]!)
+    }
+  }
+  return result
+}
+
+/** Indexes, sorted by offset, in groups that one range read fetches. The same map may be wanted twice. */
+function rangesOf(indexes: readonly number[], refs: readonly MapRef[]): number[][] {
+  const ranges: number[][] = []
+  let from = 0
+  let to = 0
+  for (const index of indexes) {
+    const { offset, bytes } = refs[index]!
+    const last = ranges.at(-1)
+    if (last && offset - to <= NEIGHBOUR_GAP_BYTES && offset + bytes - from <= LARGEST_RANGE_BYTES) last.push(index)
+    else {
+      ranges.push([index])
+      from = offset
+      to = offset
+    }
+    to = Math.max(to, offset + bytes)
+  }
+  return ranges
+}
+
+function openMap(sealer: Sealer, bytes: Buffer, ref: MapRef): SegmentMap {
+  const frame = bytes.subarray(0, ref.bytes)
+  const what = `the map at byte ${ref.offset}`
+  if (frame.length < ref.bytes || frame.length < FRAME_HEAD_BYTES) throw damaged(ref.object, `it ends before ${what}`)
+  if (sha256(frame) !== ref.sha256) throw damaged(ref.object, `${what} is not the one that the manifest names`)
+  const section = openFrame(sealer, frame, { name: ref.object, number: frame.readUInt32LE(0) })
+  return decodeMapSection(section, ref.object, what)
+}
+
+/** Decodes the content of a map section; whatever is wrong with it is damage of `object`. */
+export function decodeMapSection(section: { type: string; plain: Buffer }, object: string, what: string): SegmentMap {
+  if (section.type !== 'map') throw damaged(object, `${what} is no map`)
+  try {
+    return decodeMap(section.plain, what)
+  } catch (error) {
+    if (error instanceof MapError || isWharfError(error, 'bytes.past-end')) throw damaged(object, messageOf(error))
+    throw error
+  }
+}

@@ -1,0 +1,141 @@
+// Reads extents back: neighbours in one range, seal, checksum, file and lengths verified.
+import { isWharfError, messageOf } from '../../base/errors.ts'
+import { KIB, MIB } from '../../base/units.ts'
+import type { ExtentReader, ExtentRead, ExtentWanted, ObjectStore } from '../contract.ts'
+import { errors } from '../errors.ts'
+import type { KeyRing } from '../keys/ring.ts'
+import { HEAD_BYTES } from '../object/head.ts'
+import { openFrame, openObjectHead } from '../object/decode.ts'
+import { Sealer } from '../object/sealer.ts'
+import { decodeExtentLabel } from './label.ts'
+import { packName } from './names.ts'
+
+/** Extents with a gap up to this size are fetched by one range. */
+const NEIGHBOUR_GAP_BYTES = 256 * KIB
+const LARGEST_RANGE_BYTES = 8 * MIB
+/** Opened heads that are kept: about 300 bytes each. */
+const KEPT_HEADS = 4096
+
+export interface PackReaderParts {
+  readonly store: ObjectStore
+  readonly ring: KeyRing
+}
+
+/** A group of wanted extents that one range read fetches; `from` and `to` are bytes of the pack. */
+interface Range {
+  readonly wanted: ExtentWanted[]
+  readonly from: number
+  to: number
+}
+
+export class PackReader implements ExtentReader {
+  private readonly parts: PackReaderParts
+  private readonly sealers = new Map<string, Sealer>()
+
+  constructor(parts: PackReaderParts) {
+    this.parts = parts
+  }
+
+  async *read(pack: string, wanted: readonly ExtentWanted[], signal: AbortSignal): AsyncGenerator<ExtentRead> {
+    const ranges = rangesOf(wanted)
+    let next = this.fetch(pack, ranges[0], signal)
+    for (let at = 0; at < ranges.length; at++) {
+      const fetched = next
+      const range = ranges[at]!
+      // The next range comes while this one is decoded.
+      next = fetched.then(() => this.fetch(pack, ranges[at + 1], signal))
+      next.catch(() => {})
+      const { sealer, bytes } = await fetched
+      for (const one of range.wanted) {
+        signal.throwIfAborted()
+        yield this.open({ pack, one, sealer: sealer!, bytes, from: range.from })
+      }
+    }
+  }
+
+  private async fetch(
+    pack: string,
+    range: Range | undefined,
+    signal: AbortSignal,
+  ): Promise<{ sealer: Sealer | undefined; bytes: Buffer }> {
+    if (!range) return { sealer: undefined, bytes: Buffer.alloc(0) }
+    try {
+      const sealer = await this.sealer(pack, signal)
+      const bytes = await this.parts.store.get(packName(pack), {
+        signal,
+        offset: range.from,
+        length: range.to - range.from,
+      })
+      return { sealer, bytes }
+    } catch (error) {
+      throw asExtentError(error, pack, range.wanted[0]!)
+    }
+  }
+
+  private async sealer(pack: string, signal: AbortSignal): Promise<Sealer> {
+    const known = this.sealers.get(pack)
+    if (known) return known
+    const name = packName(pack)
+    const head = await this.parts.store.get(name, { signal, offset: 0, length: HEAD_BYTES })
+    const sealer = new Sealer(openObjectHead(this.parts.ring, head, name, 'pack'), name)
+    if (this.sealers.size >= KEPT_HEADS) this.sealers.delete(this.sealers.keys().next().value!)
+    this.sealers.set(pack, sealer)
+    return sealer
+  }
+
+  private open(at: { pack: string; one: ExtentWanted; sealer: Sealer; bytes: Buffer; from: number }): ExtentRead {
+    const { pack, one, sealer, bytes, from } = at
+    const { ref, file } = one
+    const damaged = (reason: string) => damagedExtent(pack, one, reason)
+    const frame = bytes.subarray(ref.offset - from, ref.offset - from + ref.storedBytes)
+    if (frame.length < ref.storedBytes) throw damaged('the pack ends before it')
+    try {
+      const section = openFrame(sealer, frame, { name: packName(pack), number: ref.number })
+      if (section.type !== 'extent') throw damaged('it is no extent')
+      if (section.plain.length !== ref.plainBytes)
+        throw damaged(`it has ${section.plain.length} plain bytes instead of ${ref.plainBytes}`)
+      const label = decodeExtentLabel(section.label, `the label of extent ${ref.number}`)
+      if (label.file !== file) throw damaged(`it holds ${label.file}`)
+      return { wanted: one, plain: section.plain, blocks: label.blocks }
+    } catch (error) {
+      throw asExtentError(error, pack, one)
+    }
+  }
+}
+
+function damagedExtent(pack: string, one: ExtentWanted, reason: string, cause?: unknown): Error {
+  return errors.damagedExtent(
+    { pack, number: one.ref.number, file: one.file, reason },
+    { place: { object: packName(pack) }, cause },
+  )
+}
+
+/** Damage of the pack becomes damage of the extent; failures to reach the store stay what they are. */
+function asExtentError(error: unknown, pack: string, one: ExtentWanted): unknown {
+  if (isWharfError(error, 'repository.damaged-extent')) return error
+  if (error instanceof RangeError || isWharfError(error, 'bytes.past-end'))
+    return damagedExtent(pack, one, 'its label cannot be read', error)
+  if (!isWharfError(error) || error.exit !== 'damaged') return error
+  return damagedExtent(pack, one, messageOf(error), error)
+}
+
+function rangesOf(wanted: readonly ExtentWanted[]): Range[] {
+  const ranges: Range[] = []
+  for (const one of wanted) {
+    const { offset, storedBytes } = one.ref
+    const last = ranges.at(-1)
+    const end = offset + storedBytes
+    if (
+      last &&
+      offset >= last.to &&
+      offset - last.to <= NEIGHBOUR_GAP_BYTES &&
+      end - last.from <= LARGEST_RANGE_BYTES
+    ) {
+      last.wanted.push(one)
+      last.to = end
+    } else {
+      ranges.push({ wanted: [one], from: offset, to: end })
+    }
+  }
+  return ranges
+}

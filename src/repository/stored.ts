@@ -1,0 +1,132 @@
+// A repository that is open.
+import { timedId } from '../base/random.ts'
+import type { Clock } from '../base/clock.ts'
+import type {
+  BackupSummary,
+  BackupWriter,
+  ExtentReader,
+  Manifest,
+  MapRef,
+  ObjectStore,
+  PackWriterSeed,
+  Repository,
+  SegmentMap,
+  WalArchive,
+} from './contract.ts'
+import { errors } from './errors.ts'
+import { KeyRing, type KeyRingSeed } from './keys/ring.ts'
+import { Lease, LEASE_MS, newestLeases, readLease } from './lease/lease.ts'
+import { readMaps } from './map/bundle.ts'
+import { findManifest, lateness, listBackups } from './manifest/list.ts'
+import { manifestName, readManifest } from './manifest/store.ts'
+import { StoredBackupWriter } from './manifest/writer.ts'
+import type { ReadOptions } from './object/decode.ts'
+import { PackReader } from './pack/reader.ts'
+import { StoredWal } from './wal/archive.ts'
+import { makeSeed } from './workers.ts'
+
+export interface RepositoryParts {
+  readonly name: string
+  readonly store: ObjectStore
+  readonly ringSeed: KeyRingSeed
+  readonly clock: Clock
+  /** Who holds leases, for people: `root@dw1, process 4711`. */
+  readonly holder: string
+  /** Default 60 s. */
+  readonly leaseMs?: number
+  /** Default 48 MiB; tests make packs small. */
+  readonly packPlainBytes?: number
+}
+
+export class StoredRepository implements Repository {
+  readonly name: string
+  readonly id: string
+  readonly encrypted: boolean
+  readonly store: ObjectStore
+  readonly wal: WalArchive
+  readonly readerSeed: PackWriterSeed
+  /** For check and inspect, which stay in this room. */
+  readonly ring: KeyRing
+  private readonly parts: RepositoryParts
+  private readonly closing = new AbortController()
+
+  constructor(parts: RepositoryParts) {
+    this.parts = parts
+    this.name = parts.name
+    this.id = parts.ringSeed.repositoryId
+    this.encrypted = parts.ringSeed.sealing !== 'none'
+    this.store = parts.store
+    this.ring = new KeyRing(parts.ringSeed)
+    this.wal = new StoredWal({ store: parts.store, ring: this.ring })
+    this.readerSeed = makeSeed(parts.store.descriptor, parts.ringSeed, parts.packPlainBytes)
+  }
+
+  private options(signal: AbortSignal): ReadOptions {
+    return { store: this.store, ring: this.ring, signal }
+  }
+
+  async listBackups(
+    signal: AbortSignal,
+    options: { warehouse?: string; onDamaged?: (object: string, error: Error) => void } = {},
+  ): Promise<readonly BackupSummary[]> {
+    return listBackups({ ...this.options(signal), warehouse: options.warehouse, onDamaged: options.onDamaged })
+  }
+
+  async readManifest(id: string, signal: AbortSignal): Promise<Manifest> {
+    const options = this.options(signal)
+    const object = await findManifest(id, options)
+    const { manifest, head } = await readManifest(object.name, options)
+    const late = await lateness(object, head, options)
+    if (late) throw late
+    return manifest
+  }
+
+  async listUnfinished(signal: AbortSignal): Promise<
+    readonly {
+      readonly id: string
+      readonly warehouse: string
+      readonly startedMs: number
+      readonly leaseUntilMs: number
+    }[]
+  > {
+    const options = this.options(signal)
+    // Where we may not write there is no probe: then our own clock has to do, and this is only a list.
+    const now = await this.store.now(options).catch(() => this.parts.clock.now())
+    const unfinished = []
+    for (const { name } of await newestLeases(options)) {
+      const lease = await readLease(name, options)
+      if (lease.state !== 'held' || lease.untilMs < now) continue
+      if (await this.store.stat(manifestName(lease.warehouse, lease.backup), options)) continue
+      unfinished.push({
+        id: lease.backup,
+        warehouse: lease.warehouse,
+        startedMs: lease.startedMs,
+        leaseUntilMs: lease.untilMs,
+      })
+    }
+    return unfinished
+  }
+
+  async beginBackup(options: { warehouse: string; signal: AbortSignal }): Promise<BackupWriter> {
+    const { warehouse } = options
+    if (!/^[A-Za-z0-9_-]{1,64}$/.test(warehouse)) throw errors.badWarehouseName({ name: warehouse })
+    const signal = AbortSignal.any([options.signal, this.closing.signal])
+    const { clock, holder, leaseMs } = this.parts
+    const id = timedId(await this.store.now({ signal }))
+    const base = this.options(signal)
+    const lease = await Lease.claim({ ...base, clock, warehouse, backup: id, holder, leaseMs: leaseMs ?? LEASE_MS })
+    return new StoredBackupWriter({ ...base, id, warehouse, lease, seed: this.readerSeed })
+  }
+
+  readMaps(refs: readonly MapRef[], signal: AbortSignal): Promise<readonly SegmentMap[]> {
+    return readMaps(refs, this.options(signal))
+  }
+
+  openExtentReader(): ExtentReader {
+    return new PackReader({ store: this.store, ring: this.ring })
+  }
+
+  async close(): Promise<void> {
+    this.closing.abort(new Error(`repository "${this.name}" was closed`))
+  }
+}

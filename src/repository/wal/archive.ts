@@ -1,0 +1,251 @@
+// WAL of a repository: chunks put durably, listed, read, and put together into whole segment files.
+import { isWharfError } from '../../base/errors.ts'
+import { formatLsn } from '../../wal/lsn.ts'
+import type { WalArchive, WalChunk, WalChunkInfo, WalRange } from '../contract.ts'
+import { errors } from '../errors.ts'
+import { damaged, readObject, type ReadOptions } from '../object/decode.ts'
+import { encodeObject } from '../object/encode.ts'
+import { encodeChunk, hashOf, readChunk, readChunkIndex } from './chunk.ts'
+import {
+  chunkInfo,
+  chunkName,
+  historyName,
+  parseWalFileName,
+  segmentPrefix,
+  systemPrefix,
+  timelinePrefix,
+  type ChunkRange,
+} from './names.ts'
+import { compareChunks, joinRanges } from './ranges.ts'
+
+/** More copies of one range than this were never needed: each but the last is damaged. */
+const MOST_COPIES = 9
+
+export class StoredWal implements WalArchive {
+  private readonly parts: Omit<ReadOptions, 'signal'>
+  /** Segment sizes by system, learnt from chunks: names do not tell. */
+  private readonly segmentSizes = new Map<bigint, number>()
+
+  constructor(parts: Omit<ReadOptions, 'signal'>) {
+    this.parts = parts
+  }
+
+  async put(chunk: WalChunk, signal: AbortSignal): Promise<WalChunkInfo> {
+    const range = rangeOf(chunk)
+    const sha256 = hashOf(chunk.bytes)
+    await this.refuseConflicts(range, chunk, signal)
+    for (let copy = 1; copy <= MOST_COPIES; copy++) {
+      const name = chunkName(range, copy)
+      const stored = await this.putAs(name, { chunk, range, sha256 }, signal)
+      if (stored) return stored
+    }
+    throw damaged(chunkName(range), `all ${MOST_COPIES} copies are damaged`)
+  }
+
+  /** Undefined where the name is taken by a damaged object. */
+  private async putAs(
+    name: string,
+    what: { chunk: WalChunk; range: ChunkRange; sha256: string },
+    signal: AbortSignal,
+  ): Promise<WalChunkInfo | undefined> {
+    const { store, ring } = this.parts
+    try {
+      await store.put(name, encodeChunk(ring, { name, sha256: what.sha256 }, what.chunk), { signal, durable: true })
+    } catch (error) {
+      if (!isWharfError(error, 'repository.object-exists')) throw error
+      const info = await this.info(name, what.range, signal)
+      try {
+        const { head } = await readChunkIndex(info, { ...this.parts, signal })
+        if (head.sha256 !== what.sha256) throw errors.walConflict({ object: name, what: describe(what.range) })
+        await readChunk(info, { ...this.parts, signal })
+        // It may have been put by another process that has not come to its barrier.
+        await store.barrier({ signal })
+        return info
+      } catch (failure) {
+        if (isWharfError(failure, 'repository.damaged-object')) return undefined
+        throw failure
+      }
+    }
+    return this.info(name, what.range, signal)
+  }
+
+  private async info(name: string, range: ChunkRange, signal: AbortSignal): Promise<WalChunkInfo> {
+    const found = await this.parts.store.stat(name, { signal })
+    if (!found) throw errors.objectMissing({ name, location: this.parts.store.location })
+    return { ...range, object: name, storedBytes: found.bytes, modifiedMs: found.modifiedMs }
+  }
+
+  /** Chunks of the same segment that overlap must agree; the same range is compared when its name is found taken. */
+  private async refuseConflicts(range: ChunkRange, chunk: WalChunk, signal: AbortSignal): Promise<void> {
+    for (const other of await this.listPrefix(segmentPrefix(range, chunk.walSegmentBytes), signal)) {
+      if (other.startLsn >= range.endLsn || other.endLsn <= range.startLsn) continue
+      if (other.startLsn === range.startLsn && other.endLsn === range.endLsn) continue
+      let stored: WalChunk
+      try {
+        stored = await readChunk(other, { ...this.parts, signal })
+      } catch (error) {
+        if (isWharfError(error, 'repository.damaged-object')) continue
+        throw error
+      }
+      const from = other.startLsn > range.startLsn ? other.startLsn : range.startLsn
+      const to = other.endLsn < range.endLsn ? other.endLsn : range.endLsn
+      if (!sliceOf(stored.bytes, other.startLsn, from, to).equals(sliceOf(chunk.bytes, range.startLsn, from, to))) {
+        throw errors.walConflict({ object: other.object, what: describe({ ...range, startLsn: from, endLsn: to }) })
+      }
+    }
+  }
+
+  async putHistory(systemIdentifier: bigint, timeline: number, content: string, signal: AbortSignal): Promise<void> {
+    const name = historyName(systemIdentifier, timeline)
+    const { store, ring } = this.parts
+    const section = { type: 'history', label: Buffer.alloc(0), plain: Buffer.from(content) } as const
+    try {
+      await store.put(name, encodeObject(ring, { name, kind: 'history' }, [section]), { signal, durable: true })
+    } catch (error) {
+      if (!isWharfError(error, 'repository.object-exists')) throw error
+      if ((await this.history(systemIdentifier, timeline, signal)) !== content) {
+        throw errors.walConflict({ object: name, what: `the history of timeline ${timeline}` })
+      }
+      await store.barrier({ signal })
+    }
+  }
+
+  async history(systemIdentifier: bigint, timeline: number, signal: AbortSignal): Promise<string | undefined> {
+    const name = historyName(systemIdentifier, timeline)
+    if (!(await this.parts.store.stat(name, { signal }))) return undefined
+    const [section, ...others] = await readObject(name, 'history', { ...this.parts, signal })
+    if (section?.type !== 'history' || others.length > 0) throw damaged(name, 'it holds no history')
+    return section.plain.toString('utf8')
+  }
+
+  list(systemIdentifier: bigint, signal: AbortSignal, timeline?: number): Promise<readonly WalChunkInfo[]> {
+    return this.listPrefix(
+      timeline === undefined ? systemPrefix(systemIdentifier) : timelinePrefix(systemIdentifier, timeline),
+      signal,
+    )
+  }
+
+  private async listPrefix(prefix: string, signal: AbortSignal): Promise<WalChunkInfo[]> {
+    const chunks: WalChunkInfo[] = []
+    for await (const object of this.parts.store.list(prefix, { signal })) {
+      const info = chunkInfo(object)
+      if (info) chunks.push(info)
+    }
+    return chunks.sort(compareChunks)
+  }
+
+  async ranges(systemIdentifier: bigint, signal: AbortSignal): Promise<readonly WalRange[]> {
+    return joinRanges(await this.list(systemIdentifier, signal))
+  }
+
+  read(info: WalChunkInfo, signal: AbortSignal): Promise<WalChunk> {
+    return readChunk(info, { ...this.parts, signal })
+  }
+
+  async readIndex(
+    info: WalChunkInfo,
+    signal: AbortSignal,
+  ): Promise<Pick<WalChunk, 'changeMap' | 'commits' | 'problem'>> {
+    const { changeMap, commits, problem } = await readChunkIndex(info, { ...this.parts, signal })
+    return { changeMap, commits, problem }
+  }
+
+  async segment(
+    systemIdentifier: bigint,
+    name: string,
+    signal: AbortSignal,
+  ): Promise<{ bytes: Buffer; partial: boolean } | undefined> {
+    const parsed = parseWalFileName(name)
+    if ('history' in parsed) {
+      const content = await this.history(systemIdentifier, parsed.history, signal)
+      return content === undefined ? undefined : { bytes: Buffer.from(content), partial: false }
+    }
+    const size = await this.segmentBytes(systemIdentifier, signal)
+    if (size === undefined) return undefined
+    if (parsed.segment >= 0x1_0000_0000 / size) throw errors.badWalName({ name })
+    const startLsn = (BigInt(parsed.log) << 32n) + BigInt(parsed.segment) * BigInt(size)
+    const wanted: ChunkRange = {
+      systemIdentifier,
+      timeline: parsed.timeline,
+      startLsn,
+      endLsn: startLsn + BigInt(size),
+    }
+    const chunks = await this.listPrefix(segmentPrefix(wanted, size), signal)
+    return this.assemble(
+      wanted,
+      chunks.filter((one) => one.startLsn >= wanted.startLsn && one.endLsn <= wanted.endLsn),
+      signal,
+    )
+  }
+
+  private async segmentBytes(systemIdentifier: bigint, signal: AbortSignal): Promise<number | undefined> {
+    const known = this.segmentSizes.get(systemIdentifier)
+    if (known !== undefined) return known
+    for await (const object of this.parts.store.list(systemPrefix(systemIdentifier), { signal })) {
+      const info = chunkInfo(object)
+      if (!info) continue
+      const { head } = await readChunkIndex(info, { ...this.parts, signal })
+      this.segmentSizes.set(systemIdentifier, head.walSegmentBytes)
+      return head.walSegmentBytes
+    }
+    return undefined
+  }
+
+  /** Chunks in order, the longest first where they overlap; what they share must agree. Damaged ones are passed over where others do. */
+  private async assemble(
+    wanted: ChunkRange,
+    chunks: readonly WalChunkInfo[],
+    signal: AbortSignal,
+  ): Promise<{ bytes: Buffer; partial: boolean } | undefined> {
+    const bytes = Buffer.alloc(Number(wanted.endLsn - wanted.startLsn))
+    let end = wanted.startLsn
+    let failure: unknown
+    for (const info of chunks) {
+      if (info.startLsn > end) break
+      try {
+        const chunk = await readChunk(info, { ...this.parts, signal })
+        const to = info.endLsn < end ? info.endLsn : end
+        const shared = sliceOf(bytes, wanted.startLsn, info.startLsn, to)
+        if (!shared.equals(chunk.bytes.subarray(0, shared.length))) {
+          throw errors.walConflict({
+            object: info.object,
+            what: describe({ ...wanted, startLsn: info.startLsn, endLsn: to }),
+          })
+        }
+        chunk.bytes.copy(bytes, Number(info.startLsn - wanted.startLsn))
+        if (info.endLsn > end) end = info.endLsn
+      } catch (error) {
+        if (!isWharfError(error, 'repository.damaged-object')) throw error
+        failure ??= error
+      }
+    }
+    if (end === wanted.endLsn) return { bytes, partial: false }
+    // Less than the repository should have: a damaged chunk must not look like the end of WAL.
+    if (failure !== undefined) throw failure
+    const beyond =
+      end !== wanted.startLsn &&
+      (await this.list(wanted.systemIdentifier, signal, wanted.timeline)).some((one) => one.startLsn > end)
+    if (beyond || chunks.some((one) => one.startLsn > end)) {
+      throw errors.walGap({ from: formatLsn(end), timeline: wanted.timeline, location: this.parts.store.location })
+    }
+    return end === wanted.startLsn ? undefined : { bytes, partial: true }
+  }
+}
+
+function rangeOf(chunk: WalChunk): ChunkRange {
+  const { systemIdentifier, timeline, startLsn } = chunk
+  const endLsn = startLsn + BigInt(chunk.bytes.length)
+  const size = BigInt(chunk.walSegmentBytes)
+  if (chunk.bytes.length === 0 || startLsn / size !== (endLsn - 1n) / size) {
+    throw errors.walChunkBounds({ from: formatLsn(startLsn), to: formatLsn(endLsn) })
+  }
+  return { systemIdentifier, timeline, startLsn, endLsn }
+}
+
+function sliceOf(bytes: Buffer, origin: bigint, from: bigint, to: bigint): Buffer {
+  return bytes.subarray(Number(from - origin), Number(to - origin))
+}
+
+function describe(range: ChunkRange): string {
+  return `WAL ${formatLsn(range.startLsn)} to ${formatLsn(range.endLsn)} of timeline ${range.timeline}`
+}

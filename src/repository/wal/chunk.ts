@@ -1,0 +1,149 @@
+// One WAL chunk as a sealed object: head, change map and commits first, then the bytes in pieces.
+import { createHash } from 'node:crypto'
+
+import { z } from 'zod'
+
+import { isWharfError, messageOf } from '../../base/errors.ts'
+import { MIB } from '../../base/units.ts'
+import { formatLsn, parseLsn } from '../../wal/lsn.ts'
+import type { WalChunk, WalChunkInfo } from '../contract.ts'
+import { errors } from '../errors.ts'
+import { damaged, readSections, type ReadOptions, type StoredSection } from '../object/decode.ts'
+import { ObjectEncoder } from '../object/encode.ts'
+import type { KeyRing } from '../keys/ring.ts'
+import { decodeChangeMap, encodeChangeMap } from './change-map.ts'
+import { decodeCommits, encodeCommits } from './commits.ts'
+import type { ChunkRange } from './names.ts'
+
+const PIECE_BYTES = 4 * MIB
+/** Every so many pieces of bytes one is decoded right after encoding; everything else always is. */
+const VERIFY_EVERY = 4
+const noLabel = Buffer.alloc(0)
+
+const headSchema = z.strictObject({
+  systemIdentifier: z.string(),
+  timeline: z.number().int(),
+  startLsn: z.string(),
+  endLsn: z.string(),
+  walSegmentBytes: z.number().int(),
+  postgresVersion: z.number().int(),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  problem: z.string().optional(),
+})
+export type ChunkHead = z.infer<typeof headSchema>
+
+/** `sha256` of the chunk's bytes. */
+export function encodeChunk(ring: KeyRing, object: { name: string; sha256: string }, chunk: WalChunk): Buffer[] {
+  const encoder = new ObjectEncoder(ring, { name: object.name, kind: 'wal' })
+  const pieces = [encoder.head.bytes]
+  const head: ChunkHead = {
+    systemIdentifier: chunk.systemIdentifier.toString(),
+    timeline: chunk.timeline,
+    startLsn: formatLsn(chunk.startLsn),
+    endLsn: formatLsn(chunk.startLsn + BigInt(chunk.bytes.length)),
+    walSegmentBytes: chunk.walSegmentBytes,
+    postgresVersion: chunk.postgresVersion,
+    sha256: object.sha256,
+    ...(chunk.problem === undefined ? {} : { problem: chunk.problem }),
+  }
+  pieces.push(
+    ...encoder.add({ type: 'walHead', label: noLabel, plain: Buffer.from(JSON.stringify(head)) }, true).pieces,
+  )
+  if (chunk.changeMap) {
+    pieces.push(
+      ...encoder.add({ type: 'changeMap', label: noLabel, plain: encodeChangeMap(chunk.changeMap) }, true).pieces,
+    )
+  }
+  pieces.push(...encoder.add({ type: 'commits', label: noLabel, plain: encodeCommits(chunk.commits) }, true).pieces)
+  for (let at = 0, count = 0; at < chunk.bytes.length; at += PIECE_BYTES, count++) {
+    const plain = chunk.bytes.subarray(at, at + PIECE_BYTES)
+    pieces.push(...encoder.add({ type: 'walBytes', label: noLabel, plain }, count % VERIFY_EVERY === 0).pieces)
+  }
+  return [...pieces, ...encoder.end()]
+}
+
+export function hashOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+function decodeHead(section: StoredSection, name: string, range: ChunkRange): ChunkHead {
+  let value: unknown
+  try {
+    value = JSON.parse(section.plain.toString('utf8'))
+  } catch {
+    throw damaged(name, 'its head holds no JSON')
+  }
+  const parsed = headSchema.safeParse(value)
+  if (!parsed.success) throw errors.unknownFormat({ object: name, what: parsed.error.issues[0]?.message ?? 'its head' })
+  const head = parsed.data
+  const same =
+    head.systemIdentifier === range.systemIdentifier.toString() &&
+    head.timeline === range.timeline &&
+    parseLsn(head.startLsn) === range.startLsn &&
+    parseLsn(head.endLsn) === range.endLsn
+  if (!same) throw damaged(name, 'its head does not agree with its name')
+  return head
+}
+
+type Index = Pick<WalChunk, 'changeMap' | 'commits' | 'problem'>
+
+interface Decoding {
+  head: ChunkHead | undefined
+  changeMap: WalChunk['changeMap']
+  commits: WalChunk['commits'] | undefined
+}
+
+function takeIndexSection(decoding: Decoding, section: StoredSection, info: WalChunkInfo): void {
+  const name = info.object
+  try {
+    if (section.type === 'walHead') decoding.head = decodeHead(section, name, info)
+    else if (section.type === 'changeMap')
+      decoding.changeMap = decodeChangeMap(section.plain, `the change map of ${name}`)
+    else if (section.type === 'commits') decoding.commits = decodeCommits(section.plain, `the commits of ${name}`)
+    else throw damaged(name, `section ${section.number} (${section.type}) has no place in a WAL chunk`)
+  } catch (error) {
+    if (error instanceof RangeError || isWharfError(error, 'bytes.past-end')) throw damaged(name, messageOf(error))
+    throw error
+  }
+}
+
+function indexOf(decoding: Decoding, name: string): Index & { head: ChunkHead } {
+  const { head, changeMap, commits } = decoding
+  if (!head || !commits) throw damaged(name, 'its head is missing')
+  return { head, changeMap, commits, problem: head.problem }
+}
+
+/** Head, change map and commits: usually one range read of 64 KiB. */
+export async function readChunkIndex(info: WalChunkInfo, options: ReadOptions): Promise<Index & { head: ChunkHead }> {
+  const decoding: Decoding = { head: undefined, changeMap: undefined, commits: undefined }
+  for await (const section of readSections(info.object, 'wal', options)) {
+    if (section.type === 'walBytes') break
+    takeIndexSection(decoding, section, info)
+    if (decoding.commits) break
+  }
+  return indexOf(decoding, info.object)
+}
+
+/** The whole chunk, its object and its SHA-256 proven. */
+export async function readChunk(info: WalChunkInfo, options: ReadOptions): Promise<WalChunk> {
+  const decoding: Decoding = { head: undefined, changeMap: undefined, commits: undefined }
+  const pieces: Buffer[] = []
+  for await (const section of readSections(info.object, 'wal', options)) {
+    if (section.type === 'walBytes') pieces.push(section.plain)
+    else takeIndexSection(decoding, section, info)
+  }
+  const { head, ...index } = indexOf(decoding, info.object)
+  const bytes = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+  if (BigInt(bytes.length) !== info.endLsn - info.startLsn)
+    throw damaged(info.object, `it holds ${bytes.length} bytes of WAL`)
+  if (hashOf(bytes) !== head.sha256) throw damaged(info.object, 'the SHA-256 of its WAL is wrong')
+  return {
+    systemIdentifier: info.systemIdentifier,
+    timeline: info.timeline,
+    startLsn: info.startLsn,
+    walSegmentBytes: head.walSegmentBytes,
+    postgresVersion: head.postgresVersion,
+    bytes,
+    ...index,
+  }
+}
