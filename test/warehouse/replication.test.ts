@@ -135,11 +135,11 @@ void test('a promotion ends the timeline and names the next one', async () => {
     promoted = true
   }
   const next = stream.next()
-  assert.equal(next?.timeline, 2)
-  assert.equal(next?.startLsn, end)
+  assert.ok(next)
+  assert.deepEqual([next.timeline, next.startLsn], [2, end])
   const history = await session.timelineHistory(2)
   assert.equal(history, await readFile(join(copy, 'pg_wal', '00000002.history'), 'utf8'))
-  const to = next!.startLsn + 100n
+  const to = next.startLsn + 100n
   const from = startLsn
   const got = await collect(session, { slot: undefined, timeline: 2, from, to })
   assert.ok(got.equals(await walOnDisk(standby, 2, { from, to })))

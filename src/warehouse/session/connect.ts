@@ -18,7 +18,7 @@ export interface ConnectOptions {
 }
 
 /** How PostgreSQL may begin: Authentication, ErrorResponse, NegotiateProtocolVersion, or the answer to a request for TLS. */
-const firstAnswers = new Set([...'REvSN'].map((letter) => letter.charCodeAt(0)))
+const firstAnswers = new Set(Buffer.from('REvSN'))
 const supported = { first: 15, last: 18 }
 
 /** The configuration for pg, password included: keep it short-lived and out of logs. */
