@@ -15,4 +15,26 @@ export const errors = defineErrors('app', {
     message: (names: readonly string[]) => `stopped before all work had ended: ${names.join(', ')}`,
     hint: () => 'what was cut off goes on by itself with the next start',
   },
+  notTheDemo: {
+    exit: 'usage',
+    message: (home: string) => `${home} does not hold the demo`,
+    hint: () => 'wharf up without a configuration offers to set it up; --home names another one',
+  },
+  notConfirmed: {
+    exit: 'cancelled',
+    message: () => 'not confirmed: nothing was done',
+    hint: () => '--yes answers the question where nobody can be asked',
+  },
+  walNotReceived: {
+    exit: 'busy',
+    passing: true,
+    message: (lsn: string) => `the WAL up to ${lsn} did not reach the repository`,
+    hint: () =>
+      'the demo shows a recovery without loss, so wharf up must be running; wharf wal status says where receiving stands',
+  },
+  noDisaster: {
+    exit: 'notFound',
+    message: () => 'there was no disaster to recover from',
+    hint: () => 'wharf demo disaster makes one',
+  },
 })

@@ -1,6 +1,9 @@
 // What the program says about itself: version, configuration, doctor, up.
-import { doctorChecks, offer, type Room } from '../base/room.ts'
+import { daemons, doctorChecks, firstStarts, offer, type Room } from '../base/room.ts'
 import { machineChecks } from './checks.ts'
+import { demoDaemon } from './demo/daemon.ts'
+import { demoFirstStart } from './demo/first-start.ts'
+import { demoDisaster } from './demo/operations/disaster.ts'
 import { configCheck } from './operations/config-check.ts'
 import { configExplain } from './operations/config-explain.ts'
 import { configSchema } from './operations/config-schema.ts'
@@ -11,6 +14,10 @@ import { versionOperation } from './operations/version.ts'
 export const room: Room = {
   name: 'app',
   summary: 'version, configuration, doctor, and running everything',
-  operations: [up, doctor, configCheck, configExplain, configSchema, versionOperation],
-  offers: machineChecks.map((check) => offer(doctorChecks, check)),
+  operations: [up, doctor, configCheck, configExplain, configSchema, versionOperation, demoDisaster],
+  offers: [
+    ...machineChecks.map((check) => offer(doctorChecks, check)),
+    offer(firstStarts, demoFirstStart),
+    offer(daemons, demoDaemon),
+  ],
 }

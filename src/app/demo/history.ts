@@ -10,7 +10,12 @@ export interface HistorySize {
 }
 
 /** About 1 GB on disk with indexes. */
-export const tourHistory: HistorySize = { months: 12, salesPerMonth: 400_000, clicksPerMonth: 680_000, seed: 20_260_101 }
+export const tourHistory: HistorySize = {
+  months: 12,
+  salesPerMonth: 400_000,
+  clicksPerMonth: 680_000,
+  seed: 20_260_101,
+}
 
 /** The first day that the feeds bring; history ends the day before. */
 export const firstLoadedDay = '2026-01-01'
