@@ -10,9 +10,9 @@ const copied = ['partitions.sql', 'apply_returns.sql', 'stage_day.sql']
 
 export const demoFirstStart: FirstStart = {
   name: 'demo',
-  run: async (context, { confirm }) => {
+  run: async (context, tools) => {
     const question = `No configuration at ${context.configFile}. Set up the demo, a retail warehouse of about 1 GB, under ${context.home}?`
-    if (!(await confirm(question))) return 'declined'
+    if (!(await tools.confirm(question))) return 'declined'
     const layout = demoLayout(context.home)
     // The configuration names files relative to its own folder.
     const folder = join(dirname(context.configFile), 'demo')
