@@ -6,9 +6,22 @@ import { room as cli } from '../cli/room.ts'
 import { room as console } from '../console/room.ts'
 import { room as control } from '../control/room.ts'
 import { room as loads } from '../loads/room.ts'
+import { room as monitor } from '../monitor/room.ts'
 import { room as runs } from '../runs/room.ts'
 import { room as server } from '../server/room.ts'
 import { room as warehouse } from '../warehouse/room.ts'
 import { room as app } from './room.ts'
 
-export const rooms: readonly Room[] = [warehouse, control, runs, backup, loads, assurance, server, console, cli, app]
+export const rooms: readonly Room[] = [
+  warehouse,
+  control,
+  runs,
+  monitor,
+  backup,
+  loads,
+  assurance,
+  server,
+  console,
+  cli,
+  app,
+]
