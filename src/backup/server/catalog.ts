@@ -51,7 +51,8 @@ export async function readRelations(warehouse: Warehouse, signal: AbortSignal): 
       withShared = false
     } catch (error) {
       signal.throwIfAborted()
-      if (codeOf(error) === '3D000' || isWharfError(error, 'warehouse.no-database')) continue
+      // Dropped since we asked for the list.
+      if (isWharfError(error, 'warehouse.no-database')) continue
       if (!isWharfError(error)) throw error
       warnings.push(`the relations of database ${database.name} are not in the relation map: ${messageOf(error)}`)
     }
@@ -62,7 +63,7 @@ export async function readRelations(warehouse: Warehouse, signal: AbortSignal): 
 async function listDatabases(warehouse: Warehouse, signal: AbortSignal): Promise<{ oid: number; name: string }[]> {
   await using session = await warehouse.connect({ purpose: 'backup catalog', signal })
   const rows = await session.query<{ oid: string; name: string }>(
-    'select oid::text, datname as name from pg_catalog.pg_database where datallowconn order by oid',
+    'select oid::text, datname as name from pg_catalog.pg_database where datallowconn and datconnlimit <> -2 order by oid',
   )
   return rows.map(({ oid, name }) => ({ oid: Number(oid), name }))
 }

@@ -1,6 +1,6 @@
 // pg_backup_start … pg_backup_stop on one session. PostgreSQL ends the backup with the session: so the session is kept alive, and watched.
 import type { Clock } from '../../base/clock.ts'
-import { codeOf, messageOf } from '../../base/errors.ts'
+import { isWharfError, messageOf } from '../../base/errors.ts'
 import { parseLsn, type Lsn } from '../../wal/lsn.ts'
 import type { Session, Warehouse } from '../../warehouse/contract.ts'
 import { backupErrors } from '../errors.ts'
@@ -51,7 +51,7 @@ async function start(session: Session, options: HoldOptions): Promise<Lsn> {
     ])
     return parseLsn(rows[0]?.lsn ?? '')
   } catch (error) {
-    if (codeOf(error) !== '42501') throw error
+    if (!isWharfError(error, 'warehouse.denied')) throw error
     const user = (await session.query<{ user: string }>('select current_user as "user"'))[0]?.user ?? '?'
     throw backupErrors.startDenied({ warehouse: options.warehouse.declaration.name, user }, { cause: error })
   }

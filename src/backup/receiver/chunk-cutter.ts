@@ -1,0 +1,149 @@
+// From a stream of WAL bytes to chunks: never across a segment's end, each with what its records say.
+import { messageOf } from '../../base/errors.ts'
+import { MIB } from '../../base/units.ts'
+import type { ChangeMap, CommitEntry } from '../../wal/contract.ts'
+import { WalIndexer } from '../../wal/indexer.ts'
+import { formatLsn, type Lsn } from '../../wal/lsn.ts'
+import { RecordStream } from '../../wal/record-stream.ts'
+
+/** A chunk is cut at the latest when it has this many bytes: segments may have 1 GB, and a chunk lies in memory whole. */
+const MOST_CHUNK_BYTES = 16 * MIB
+
+/** What one cluster's WAL looks like. */
+export interface WalShape {
+  readonly systemIdentifier: bigint
+  readonly majorVersion: number
+  /** server_version_num. */
+  readonly postgresVersion: number
+  readonly segmentBytes: number
+}
+
+/** Parser and indexer at one position, with what they carry over from the WAL before it. */
+export interface PrimedParser {
+  readonly stream: RecordStream
+  readonly indexer: WalIndexer
+  /** False at the very start of an archive, or after a hole: there a record that began earlier is nobody's. */
+  readonly continues: boolean
+}
+
+export interface SealedChunk {
+  readonly timeline: number
+  readonly startLsn: Lsn
+  readonly endLsn: Lsn
+  readonly bytes: Buffer
+  readonly changeMap: ChangeMap | undefined
+  readonly commits: readonly CommitEntry[]
+  readonly problem: string | undefined
+  /** When its first byte came, on the monotonic clock. */
+  readonly firstByteAt: number
+}
+
+/** A parser at a place where nothing before is known. */
+export function freshParser(shape: WalShape, startLsn: Lsn): PrimedParser {
+  const indexer = new WalIndexer(shape.majorVersion, startLsn)
+  const stream = new RecordStream(
+    { startLsn, majorVersion: shape.majorVersion, segmentBytes: shape.segmentBytes, systemIdentifier: shape.systemIdentifier },
+    indexer,
+  )
+  return { stream, indexer, continues: false }
+}
+
+export class ChunkCutter {
+  readonly timeline: number
+  private readonly shape: WalShape
+  private readonly stream: RecordStream
+  private readonly indexer: WalIndexer
+  private pieces: Buffer[] = []
+  private pieceBytes = 0
+  private chunkStart: Lsn
+  /** Bytes that fit in until the chunk must be cut. */
+  private room: number
+  private reported = 0
+  /** Whether a stream that does not know where records start is a problem: not before it knew once. */
+  private mustKnow: boolean
+  private brokenBy: string | undefined
+  /** When the first byte of the open chunk came (monotonic); undefined while it is empty. */
+  firstByteAt: number | undefined
+
+  constructor(start: { timeline: number; lsn: Lsn; shape: WalShape; parser: PrimedParser }) {
+    this.timeline = start.timeline
+    this.shape = start.shape
+    this.stream = start.parser.stream
+    this.indexer = start.parser.indexer
+    this.mustKnow = start.parser.continues
+    this.chunkStart = start.lsn
+    this.reported = this.stream.problems.length
+    this.room = this.roomAt(start.lsn)
+  }
+
+  /** End of what was pushed. */
+  get endLsn(): Lsn {
+    return this.chunkStart + BigInt(this.pieceBytes)
+  }
+
+  /** Takes bytes (they are kept, not copied) and returns the chunks that they filled. */
+  push(bytes: Buffer, now: number): SealedChunk[] {
+    const sealed: SealedChunk[] = []
+    let rest = bytes
+    while (rest.length > 0) {
+      const part = rest.length <= this.room ? rest : rest.subarray(0, this.room)
+      rest = rest.subarray(part.length)
+      this.firstByteAt ??= now
+      this.pieces.push(part)
+      this.pieceBytes += part.length
+      this.room -= part.length
+      this.parse(part)
+      if (this.room === 0) sealed.push(this.seal()!)
+    }
+    return sealed
+  }
+
+  /** Ends the open chunk here; undefined where it is empty. */
+  seal(): SealedChunk | undefined {
+    if (this.firstByteAt === undefined) return undefined
+    const endLsn = this.endLsn
+    const problem = this.problem()
+    const { changeMap, commits } = this.indexer.cut(endLsn)
+    const chunk: SealedChunk = {
+      timeline: this.timeline,
+      startLsn: this.chunkStart,
+      endLsn,
+      bytes: this.pieces.length === 1 ? this.pieces[0]! : Buffer.concat(this.pieces),
+      changeMap: problem === undefined ? changeMap : undefined,
+      commits,
+      problem,
+      firstByteAt: this.firstByteAt,
+    }
+    this.pieces = []
+    this.pieceBytes = 0
+    this.chunkStart = endLsn
+    this.room = this.roomAt(endLsn)
+    this.firstByteAt = undefined
+    return chunk
+  }
+
+  private roomAt(lsn: Lsn): number {
+    const { segmentBytes } = this.shape
+    return Math.min(MOST_CHUNK_BYTES, segmentBytes - Number(lsn % BigInt(segmentBytes)))
+  }
+
+  /** Receiving never stops because of what the bytes say. */
+  private parse(part: Buffer): void {
+    if (this.brokenBy !== undefined) return
+    try {
+      const knew = this.stream.synced
+      this.stream.push(part)
+      if (knew || this.stream.synced) this.mustKnow = true
+    } catch (error) {
+      this.brokenBy = `reading WAL failed: ${messageOf(error)}`
+    }
+  }
+
+  private problem(): string | undefined {
+    if (this.brokenBy !== undefined) return this.brokenBy
+    const found = this.stream.problems[this.reported]
+    this.reported = this.stream.problems.length
+    if (found) return `at ${formatLsn(found.lsn)}: ${found.message}`
+    return this.mustKnow && !this.stream.synced ? 'the start of no record was found' : undefined
+  }
+}

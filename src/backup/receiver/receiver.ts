@@ -1,0 +1,205 @@
+// Receives the WAL of one warehouse into its repositories, for ever: connects, streams, stores, reports, and comes back after every failure.
+import { isWharfError, messageOf, WharfError } from '../../base/errors.ts'
+import { systemRandom } from '../../base/random.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { Log } from '../../base/log.ts'
+import type { Repository } from '../../repository/contract.ts'
+import { formatLsn, type Lsn } from '../../wal/lsn.ts'
+import { segmentStart } from '../../wal/segments.ts'
+import type { ReplicationSession, Warehouse, WalStreamSource } from '../../warehouse/contract.ts'
+import type { WalStatus } from '../contract.ts'
+import { ChunkCutter, freshParser, type PrimedParser, type SealedChunk } from './chunk-cutter.ts'
+import { receiverErrors } from './errors.ts'
+import { open, type Opening, type WalHole } from './opening.ts'
+import { primeParser } from './prime.ts'
+import type { WalPosition } from './resume.ts'
+import { ReceiverState } from './state.ts'
+import { StoreQueue } from './store-queue.ts'
+import { Stretch } from './stretch.ts'
+
+const FIRST_DELAY_MS = 200
+const LONGEST_DELAY_MS = 15_000
+/** How long the chunks in hand may take to become durable after we are told to stop. */
+const DRAIN_MS = 20_000
+
+export interface ReceiverOptions {
+  readonly warehouse: Warehouse
+  readonly repositories: readonly Repository[]
+  readonly slot: string
+  readonly sealAfterMs: number
+  readonly aliveAfterMs: number
+  readonly clock: Clock
+  readonly log: Log
+  /** Best effort: an operator should know. */
+  readonly alert: (data: Readonly<Record<string, unknown>>) => Promise<void>
+  /** Called now and then, when positions or state have changed. */
+  readonly onStatus?: (status: readonly WalStatus[]) => void
+}
+
+export class Receiver {
+  private readonly options: ReceiverOptions
+  private readonly state: ReceiverState
+
+  constructor(options: ReceiverOptions) {
+    this.options = options
+    this.state = new ReceiverState(options)
+  }
+
+  status(): readonly WalStatus[] {
+    return this.state.status()
+  }
+
+  /** Resolves once everything before `lsn` is durable in every repository. Rejects when receiving has failed for a minute. */
+  waitDurable(lsn: Lsn, signal: AbortSignal): Promise<void> {
+    return this.state.waitDurable(lsn, signal)
+  }
+
+  /** Returns when `signal` aborts, after storing what was received. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log, warehouse } = this.options
+    for (let tries = 0; !signal.aborted; tries++) {
+      const before = this.state.durable
+      try {
+        await this.connect(signal)
+        tries = -1
+        continue
+      } catch (error) {
+        if (signal.aborted) break
+        if (this.state.durable !== before) tries = 0
+        this.state.failed(error)
+        const delayMs = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** tries) * (0.5 + systemRandom.integer(500) / 1000)
+        log.warn({ warehouse: warehouse.declaration.name, code: isWharfError(error) ? error.code : undefined, retryInMs: Math.round(delayMs) }, messageOf(error))
+        await clock.sleep(delayMs, signal).catch(() => {})
+      }
+    }
+    this.state.stopped()
+  }
+
+  /** One connection. Returns when the server ended a timeline: then the next goes on. */
+  private async connect(signal: AbortSignal): Promise<void> {
+    const { warehouse, repositories, slot } = this.options
+    this.state.connecting()
+    await using session = await warehouse.connectReplication({ purpose: 'receive', signal })
+    const opening = await open(session, { warehouse, repositories, slot, signal })
+    try {
+      await this.receive(session, opening, { signal, start: opening.start, parser: await this.primed(opening, signal) })
+    } catch (error) {
+      if (isWharfError(error, 'warehouse.slot-lost')) await this.renewSlot(signal)
+      if (!isWharfError(error, 'warehouse.wal-gone')) throw slotInUse(error, { warehouse: warehouse.declaration.name, slot })
+      await this.goOnBehindHole(opening, signal)
+    }
+  }
+
+  private primed(opening: Opening, signal: AbortSignal): Promise<PrimedParser> {
+    // What the first repository with WAL up to here holds is as good as any: all hold the same bytes.
+    const source = opening.targets.find(({ from }) => from?.timeline === opening.start.timeline && from.lsn === opening.start.lsn)
+    if (!source) return Promise.resolve(freshParser(opening.shape, opening.start.lsn))
+    return primeParser(source.repository.wal, opening.start, opening.shape, signal)
+  }
+
+  private async renewSlot(signal: AbortSignal): Promise<void> {
+    await using session = await this.options.warehouse.connectReplication({ purpose: 'receive', signal })
+    await session.dropSlot(this.options.slot)
+    await session.ensureSlot(this.options.slot)
+  }
+
+  /** The server has removed WAL that no repository holds: says which, and goes on from what is there. */
+  private async goOnBehindHole(opening: Opening, signal: AbortSignal): Promise<void> {
+    const { warehouse, slot } = this.options
+    await using session = await warehouse.connectReplication({ purpose: 'receive', signal })
+    const { timeline, flushLsn } = await session.identify()
+    const { restartLsn } = await session.ensureSlot(slot)
+    const start = { timeline, lsn: segmentStart(restartLsn ?? flushLsn, opening.shape.segmentBytes) }
+    const hole: WalHole = { timeline: opening.start.timeline, fromLsn: opening.start.lsn, toLsn: start.lsn }
+    await this.tellHole(hole)
+    await this.receive(session, opening, { signal, start, parser: freshParser(opening.shape, start.lsn) })
+  }
+
+  private async tellHole(hole: WalHole): Promise<void> {
+    const what = { timeline: hole.timeline, fromLsn: formatLsn(hole.fromLsn), toLsn: formatLsn(hole.toLsn) }
+    this.options.log.error({ warehouse: this.options.warehouse.declaration.name, ...what }, 'WAL is lost: the server no longer has it')
+    await this.options.alert({ reason: 'wal-hole', ...what })
+  }
+
+  // ------------------------------------------------------------ streaming
+
+  private async receive(
+    session: ReplicationSession,
+    opening: Opening,
+    from: { signal: AbortSignal; start: WalPosition; parser: PrimedParser },
+  ): Promise<void> {
+    const { clock, slot, sealAfterMs, aliveAfterMs } = this.options
+    const stop = new AbortController()
+    const storing = new AbortController()
+    const onAbort = (): void => stop.abort(from.signal.reason)
+    from.signal.addEventListener('abort', onAbort, { once: true })
+    const source = session.stream({ slot, timeline: from.start.timeline, startLsn: from.start.lsn, signal: stop.signal })
+    const cutter = new ChunkCutter({ ...from.start, shape: opening.shape, parser: from.parser })
+    const queue = this.queue(opening, { source, cutter, signal: storing.signal })
+    this.state.streaming(from.start, { cutter, queue })
+    source.report({ writtenLsn: from.start.lsn, flushedLsn: from.start.lsn })
+    const stretch = new Stretch({
+      source,
+      cutter,
+      queue,
+      clock,
+      sealAfterMs,
+      aliveAfterMs,
+      wantedLsn: () => this.state.wantedLsn(),
+      onBytes: (at) => this.state.received(at),
+      onAlive: () => this.state.alive(),
+      onSilent: () => stop.abort(this.silent()),
+      onQueueFailed: () => stop.abort(new Error('storing failed')),
+    })
+    try {
+      await stretch.run()
+    } catch (error) {
+      await this.drain(queue, storing)
+      // The failure of the store is the cause; the end of the stream is only what it led to.
+      queue.throwIfFailed()
+      throw error
+    } finally {
+      from.signal.removeEventListener('abort', onAbort)
+    }
+    await queue.drained()
+    if (source.next() === undefined) throw receiverErrors.serverEnded({ warehouse: this.options.warehouse.declaration.name })
+  }
+
+  private queue(opening: Opening, at: { source: WalStreamSource; cutter: ChunkCutter; signal: AbortSignal }): StoreQueue {
+    return new StoreQueue({
+      targets: opening.targets,
+      shape: opening.shape,
+      signal: at.signal,
+      onStored: (chunk, repository) => this.state.stored(repository.name, chunk),
+      onDurable: (chunk) => {
+        at.source.report({ writtenLsn: at.cutter.endLsn, flushedLsn: chunk.endLsn })
+        this.state.durableUpTo(chunk.endLsn)
+        if (chunk.problem !== undefined) void this.tellProblem(chunk)
+      },
+    })
+  }
+
+  private async tellProblem(chunk: SealedChunk): Promise<void> {
+    const what = { fromLsn: formatLsn(chunk.startLsn), toLsn: formatLsn(chunk.endLsn), problem: chunk.problem }
+    this.options.log.error({ warehouse: this.options.warehouse.declaration.name, ...what }, 'WAL was kept but could not be read')
+    await this.options.alert({ reason: 'wal-unreadable', timeline: chunk.timeline, ...what })
+  }
+
+  /** What was received becomes durable even though the stream has ended, as long as that does not take too long. */
+  private async drain(queue: StoreQueue, storing: AbortController): Promise<void> {
+    const patience = new AbortController()
+    const late = this.options.clock.sleep(DRAIN_MS, patience.signal).then(() => storing.abort(), () => {})
+    await queue.drained().catch(() => {})
+    patience.abort()
+    await late
+  }
+
+  private silent(): WharfError {
+    const { warehouse, aliveAfterMs } = this.options
+    return receiverErrors.serverSilent({ warehouse: warehouse.declaration.name, seconds: Math.round(aliveAfterMs / 1000) })
+  }
+}
+
+function slotInUse(error: unknown, at: { warehouse: string; slot: string }): unknown {
+  return /is active for PID/.test(messageOf(error)) ? receiverErrors.slotInUse(at, { cause: error }) : error
+}
