@@ -5,9 +5,9 @@ import { z } from 'zod'
 
 import { systemClock } from '../../src/base/clock.ts'
 import { defineErrors } from '../../src/base/errors.ts'
-import type { RunRequest, TaskDefinition, TaskKind } from '../../src/runs/contract.ts'
+import type { RunRequest, TaskKind } from '../../src/runs/contract.ts'
 import { startServer, type TestServer } from '../support/postgres.ts'
-import { migrateRuns, openStage, type Stage } from './stage.ts'
+import { openStage, request, type Stage } from './stage.ts'
 
 const trace: string[] = []
 const failing = defineErrors('test', {
@@ -45,26 +45,11 @@ function kind(
   return { name, input: z.unknown(), execute: async (task, signal) => await execute(task, signal) }
 }
 
-function request(
-  pipeline: string,
-  tasks: readonly (Partial<TaskDefinition> & { name: string; kind: string })[],
-  more: Partial<RunRequest> = {},
-): RunRequest {
-  return {
-    pipeline,
-    trigger: 'manual',
-    actor: 'test',
-    tasks: tasks.map((task) => ({ input: {}, needs: [], ...task })),
-    ...more,
-  }
-}
-
 describe('engine', () => {
   let server: TestServer
   let stage: Stage
   before(async () => {
     server = await startServer({ major: 18 })
-    await migrateRuns(server.url)
     stage = await openStage({ url: server.url, kinds, runs: { pools: { disk: 1 }, drain: '200ms' } })
   })
   after(async () => {

@@ -14,6 +14,8 @@ export interface TestContextOptions {
   /** As they would stand in wharf.yaml, by key; parsed with the room's schema. */
   readonly config?: Readonly<Record<string, unknown>>
   readonly log?: Log
+  /** Default: wharf.yaml in `home`. */
+  readonly configFile?: string
 }
 
 /** Services are disposed of with `scope`. */
@@ -29,7 +31,7 @@ export function testContext(options: TestContextOptions, scope: AsyncDisposableS
       environment: processEnvironment(),
       log: options.log ?? silentLog,
       home: options.home,
-      configFile: join(options.home, 'wharf.yaml'),
+      configFile: options.configFile ?? join(options.home, 'wharf.yaml'),
       rooms: options.rooms,
       sections: Object.fromEntries(sections),
     },

@@ -64,7 +64,7 @@ async function work(
   job: FileJob,
 ): Promise<{ inputs: { name: string; sha256: string; bytes: number }[]; rows: bigint }> {
   const { task, session, file } = job
-  if (job.before) await runSql(session, job.before)
+  if (job.before) await runSql(session, job.before, file.name)
   const target = await readTarget(session, task.input.into, task.input.warehouse)
   checkMapping(target, task.input)
   if (task.input.mode === 'replace') await session.query(`truncate ${target.sql}`)
@@ -72,7 +72,7 @@ async function work(
   const rows = await copyIn(job, target, bytes)
   const { sha256 } = await bytes.finish()
   await writeLedger(job, sha256)
-  if (job.after) await runSql(session, job.after)
+  if (job.after) await runSql(session, job.after, file.name)
   const scripts = [job.before, job.after].flatMap((sql) => (sql ? [sql.input] : []))
   return { inputs: [{ name: file.name, sha256, bytes: file.bytes }, ...scripts], rows: BigInt(rows) }
 }

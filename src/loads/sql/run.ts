@@ -37,12 +37,15 @@ async function readBytes(file: string): Promise<Buffer> {
   }
 }
 
-/** All statements in one simple query. Rejects with `loads.statement-failed` or, where it can pass, `loads.statement-held-up`. */
-export async function runSql(session: Session, sql: ReadSql): Promise<void> {
+/**
+ * All statements in one simple query. Rejects with `loads.statement-failed` or, where it can pass, `loads.statement-held-up`; `forFile` is
+ * the file of input for which it runs.
+ */
+export async function runSql(session: Session, sql: ReadSql, forFile?: string): Promise<void> {
   try {
     await session.query(sql.text)
   } catch (error) {
-    throw explainSql(error, sql)
+    throw explainSql(error, forFile === undefined ? sql : { name: `${forFile}: ${sql.name}`, text: sql.text })
   }
 }
 
