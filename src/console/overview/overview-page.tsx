@@ -1,0 +1,83 @@
+// The first screen: can everything be brought back, and what is wrong.
+import { useQuery } from '@tanstack/react-query'
+
+import type { Problem, Status } from '../../assurance/contract.ts'
+import { statusQuery } from '../api/queries.ts'
+import { HistoryChart } from '../charts/history-charts.tsx'
+import { Answer, Empty } from '../parts/conditions.tsx'
+import { CopyLine } from '../parts/copy-line.tsx'
+import { Columns, Halves, Page, Stack } from '../parts/page.tsx'
+import { Panel } from '../parts/panel.tsx'
+import { Problems } from '../parts/problems.tsx'
+import { RecentLoads } from './recent-loads.tsx'
+import { WarehouseHero } from './warehouse-hero.tsx'
+import { WarehouseTimeLine } from './warehouse-time-line.tsx'
+
+export function OverviewPage() {
+  const query = useQuery(statusQuery)
+  return (
+    <Page title="Overview">
+      <Answer query={query} lines={6}>
+        {(status) => (status.warehouses.length === 0 ? <Nothing status={status} /> : <Warehouses status={status} />)}
+      </Answer>
+    </Page>
+  )
+}
+
+function Nothing({ status }: { readonly status: Status }) {
+  return (
+    <Panel>
+      <Empty title={status.sentence}>
+        {status.verdict === 'none' ? (
+          <>
+            <p>A warehouse is any PostgreSQL 15 to 18 that can be reached by URL.</p>
+            <br />
+            <CopyLine text="wharf warehouse add postgresql://user@host/database" />
+          </>
+        ) : (
+          <Problems problems={status.problems} />
+        )}
+      </Empty>
+    </Panel>
+  )
+}
+
+function Warehouses({ status }: { readonly status: Status }) {
+  const problems: readonly Problem[] = [
+    ...status.problems,
+    ...status.warehouses.flatMap((one) => one.problems),
+  ].toSorted(bySeverity)
+  return (
+    <Columns>
+      <Stack>
+        {status.warehouses.map((one) => (
+          <Stack key={one.warehouse}>
+            <WarehouseHero status={one} />
+            <WarehouseTimeLine warehouse={one.warehouse} />
+            <Halves>
+              <HistoryChart warehouse={one.warehouse} value="lagBytes" since="1h" />
+              <HistoryChart warehouse={one.warehouse} value="clusterBytes" since="24h" />
+            </Halves>
+          </Stack>
+        ))}
+      </Stack>
+      <Stack>
+        <Panel title="What is wrong now" tools={<Count problems={problems} />}>
+          <Problems problems={problems} empty="Nothing. Every check passes." />
+        </Panel>
+        <RecentLoads status={status} />
+      </Stack>
+    </Columns>
+  )
+}
+
+const order: Readonly<Record<Problem['severity'], number>> = { critical: 0, warning: 1, info: 2 }
+
+function bySeverity(a: Problem, b: Problem): number {
+  return order[a.severity] - order[b.severity]
+}
+
+function Count({ problems }: { readonly problems: readonly Problem[] }) {
+  const serious = problems.filter((one) => one.severity !== 'info').length
+  return serious === 0 ? null : <span className="faint">{serious}</span>
+}

@@ -1,0 +1,77 @@
+// The time line of a warehouse with a choice of how much of it.
+import { Button, SegmentedControl } from '@mantine/core'
+import { useQuery } from '@tanstack/react-query'
+import { useNavigate } from '@tanstack/react-router'
+import { useState } from 'react'
+
+import { DAY_MS, HOUR_MS } from '../../base/units.ts'
+import { timelineQuery } from '../api/queries.ts'
+import { Answer } from '../parts/conditions.tsx'
+import { Panel } from '../parts/panel.tsx'
+import { Problems } from '../parts/problems.tsx'
+import { useNow } from '../time/now.ts'
+import { TimeLine } from '../timeline/time-line.tsx'
+
+export const spans = [
+  { value: '1h', label: '1 h', ms: HOUR_MS },
+  { value: '6h', label: '6 h', ms: 6 * HOUR_MS },
+  { value: '24h', label: '24 h', ms: DAY_MS },
+  { value: '7d', label: '7 d', ms: 7 * DAY_MS },
+] as const
+export type Span = (typeof spans)[number]['value']
+
+export function SpanChoice({ value, onChange }: { readonly value: Span; readonly onChange: (span: Span) => void }) {
+  return (
+    <SegmentedControl
+      size="xs"
+      aria-label="How much time is shown"
+      data={spans.map(({ value: one, label }) => ({ value: one, label }))}
+      value={value}
+      onChange={(one) => onChange(one as Span)}
+    />
+  )
+}
+
+export function spanMs(span: Span): number {
+  return spans.find((one) => one.value === span)!.ms
+}
+
+interface WarehouseTimeLineProps {
+  readonly warehouse: string
+  /** With a choice of moments: to the recovery page. */
+  readonly title?: string
+}
+
+export function WarehouseTimeLine({ warehouse, title = 'Backups and recoverable window' }: WarehouseTimeLineProps) {
+  const [span, setSpan] = useState<Span>('1h')
+  const query = useQuery(timelineQuery(warehouse, span))
+  const nowMs = useNow(2000)
+  const navigate = useNavigate()
+  return (
+    <Panel title={title} tools={<SpanChoice value={span} onChange={setSpan} />}>
+      <Answer query={query} lines={4}>
+        {(timeline) => (
+          <>
+            <TimeLine
+              timeline={timeline}
+              nowMs={nowMs}
+              spanMs={spanMs(span)}
+              onBackup={(backup) =>
+                void navigate({ to: '/backups/$warehouse/$backup', params: { warehouse, backup: backup.id } })
+              }
+            />
+            {timeline.problems.length > 0 && <Problems problems={timeline.problems} />}
+            <Button
+              size="compact-sm"
+              variant="default"
+              mt={10}
+              onClick={() => void navigate({ to: '/recovery', search: { warehouse } })}
+            >
+              Plan a recovery
+            </Button>
+          </>
+        )}
+      </Answer>
+    </Panel>
+  )
+}
