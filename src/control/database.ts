@@ -204,14 +204,21 @@ export class OpenControlDatabase implements ControlDatabase, AsyncDisposable {
     }
   }
 
+  /** A client that somebody forgot to release must not keep the program from ending. */
+  private async endPool(pool: Pool): Promise<void> {
+    const done = new AbortController()
+    const tired = this.tools.clock.sleep(5000, done.signal).catch(() => {})
+    await Promise.race([pool.end().catch(() => {}), tired])
+    done.abort()
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.closing.signal.aborted) return
     this.closing.abort(controlErrors.unavailable({ reason: 'this program is ending' }))
     await this.connected.catch(() => {})
     this.wake.emit('event')
     if (!this.last) return
-    const limit = this.tools.clock.sleep(5000, AbortSignal.timeout(6000)).catch(() => {})
-    await Promise.race([this.last.pool.end().catch(() => {}), limit])
+    await this.endPool(this.last.pool)
     await this.last.leave()
   }
 }

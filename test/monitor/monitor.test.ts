@@ -133,7 +133,7 @@ void test('samples come back as values and rates, are forgotten in time and show
     context
       .offers(daemons)
       .filter((one) => one.name === 'monitor')
-      .map((one) => one.run(context, stop.signal)),
+      .map((one) => one.run(context, stop.signal, { announce: () => {}, hurry: stop.signal })),
   )
   const series = await context.use(monitorSeries)
   while ((await series.latest('retail'))?.values['monitor_up'] !== 1) await systemClock.sleep(50)
