@@ -7,6 +7,8 @@ import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 const OLDEST_NODE_MAJOR = 24
+// PostgreSQL calls `wharf wal get|push` and takes 1 to 125 as "no such file": what fails here must lie above.
+const CANNOT_START = process.argv.slice(2).includes('wal') ? 200 : 3
 const PASSED_ON = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2']
 
 /** The bundled Node binary of this platform, or undefined where the package is not installed. */
@@ -26,7 +28,7 @@ function refuse() {
     `wharf: needs Node ${OLDEST_NODE_MAJOR} or newer, this is ${process.version}\n` +
       `hint: install the optional dependencies (npm install --include=optional), or run with Node ${OLDEST_NODE_MAJOR}\n`,
   )
-  process.exit(3)
+  process.exit(CANNOT_START)
 }
 
 function runIn(binary, script, args) {
@@ -40,7 +42,7 @@ function runIn(binary, script, args) {
   }
   child.on('error', (error) => {
     process.stderr.write(`wharf: cannot start ${binary}: ${error.message}\n`)
-    process.exit(3)
+    process.exit(CANNOT_START)
   })
   child.on('exit', (code, signal) => process.exit(signal ? 128 + (constants.signals[signal] ?? 0) : (code ?? 1)))
 }
