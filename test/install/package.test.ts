@@ -15,10 +15,17 @@ const folder = mkdtempSync(join(tmpdir(), 'wharf-install-'))
 after(() => rmSync(folder, { recursive: true }))
 
 /** The PATH without this project's node_modules/.bin, which npm puts in front. */
-const path = (process.env['PATH'] ?? '').split(':').filter((part) => !part.includes('node_modules')).join(':')
+const path = (process.env['PATH'] ?? '')
+  .split(':')
+  .filter((part) => !part.includes('node_modules'))
+  .join(':')
 const environment = { ...process.env, PATH: path, WHARF_HOME: join(folder, 'home'), WHARF_CONFIG: '', NO_COLOR: '1' }
 
-function run(program: string, args: readonly string[], cwd = folder): { code: number | null; out: string; err: string } {
+function run(
+  program: string,
+  args: readonly string[],
+  cwd = folder,
+): { code: number | null; out: string; err: string } {
   const result = spawnSync(program, args, { cwd, env: environment, encoding: 'utf8' })
   return { code: result.status, out: result.stdout, err: result.stderr }
 }
@@ -33,7 +40,15 @@ before(() => {
   const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'))
   if (packed.code !== 0 || tarball === undefined) failure = `npm pack: ${packed.err}`
   else {
-    const installed = run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefix', folder, join(folder, tarball)])
+    const installed = run('npm', [
+      'install',
+      '--ignore-scripts',
+      '--no-audit',
+      '--no-fund',
+      '--prefix',
+      folder,
+      join(folder, tarball),
+    ])
     if (installed.code !== 0) failure = `npm install: ${installed.err}`
   }
 })
@@ -54,11 +69,19 @@ test('the installed package holds no source and no test, but all that the rooms 
   assert.equal(failure, undefined)
   const installed = join(folder, 'node_modules', 'wharfinger')
   const files = readdirSync(join(installed, 'dist'), { recursive: true, encoding: 'utf8' })
-  assert.deepEqual(files.filter((name) => name.endsWith('.ts') || name.includes('.test.')), [])
+  assert.deepEqual(
+    files.filter((name) => name.endsWith('.ts') || name.includes('.test.')),
+    [],
+  )
   assert.ok(files.includes(join('console', 'index.html')))
-  const sql = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.sql'))
+  const sql = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.sql'),
+  )
   assert.ok(sql.length > 0)
-  assert.deepEqual(sql.filter((name) => !files.includes(name)), [])
+  assert.deepEqual(
+    sql.filter((name) => !files.includes(name)),
+    [],
+  )
 })
 
 test('doctor finds everything that the installation brings', (t) => {
