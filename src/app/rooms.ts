@@ -7,6 +7,7 @@ import { room as console } from '../console/room.ts'
 import { room as control } from '../control/room.ts'
 import { room as loads } from '../loads/room.ts'
 import { room as monitor } from '../monitor/room.ts'
+import { room as repository } from '../repository/room.ts'
 import { room as runs } from '../runs/room.ts'
 import { room as server } from '../server/room.ts'
 import { room as warehouse } from '../warehouse/room.ts'
@@ -14,6 +15,7 @@ import { room as app } from './room.ts'
 
 export const rooms: readonly Room[] = [
   warehouse,
+  repository,
   control,
   runs,
   monitor,

@@ -8,14 +8,30 @@ interface Named extends At {
   readonly name: string
 }
 
+const HOW_TO_DECLARE =
+  'declare one: repositories: { main: { path: /backups/wharf, encryption: { key_file: /etc/wharf/main.key } } }'
+
 export const errors = defineErrors('repository', {
   unknown: {
     exit: 'configuration',
-    message: (at: { name: string; known: readonly string[] }) => `no repository "${at.name}" is declared`,
-    hint: (at) =>
-      at.known.length === 0
-        ? 'declare it in wharf.yaml: repositories: { main: { path: /backups/wharf, encryption: { key_file: … } } }'
-        : `declared are: ${at.known.join(', ')}`,
+    message: (at: { name: string; hint: string | undefined }) => `no repository "${at.name}" is declared in wharf.yaml`,
+    hint: (at) => at.hint ?? HOW_TO_DECLARE,
+  },
+  noneDeclared: {
+    exit: 'configuration',
+    message: () => 'wharf.yaml declares no repository',
+    hint: () => HOW_TO_DECLARE,
+  },
+  whichRepository: {
+    exit: 'usage',
+    message: () => 'several repositories are declared: which one?',
+    hint: (at: { known: readonly string[] }) => `name one of: ${at.known.join(', ')}`,
+  },
+  unknownObject: {
+    exit: 'notFound',
+    message: (at: Named) => `there is no object ${at.name} in ${at.location}`,
+    hint: () =>
+      'names are those of the files under the folder of the repository, for example format or manifests/<warehouse>/<id>',
   },
   notInitialised: {
     exit: 'environment',
@@ -63,6 +79,11 @@ export const errors = defineErrors('repository', {
     message: (at: { path: string }) => `the key file ${at.path} does not exist`,
     hint: () =>
       'bring back the copy that was kept elsewhere; a new repository gets a new key file by wharf repository init',
+  },
+  keyFileInside: {
+    exit: 'configuration',
+    message: (at: At & { path: string }) => `the key file ${at.path} would lie inside the repository at ${at.location}`,
+    hint: () => 'who steals the repository must not get its key with it: put key_file somewhere else',
   },
   keyFileUnreadable: {
     exit: 'denied',

@@ -18,17 +18,23 @@ export interface OpenOptions {
   readonly packPlainBytes?: number
 }
 
+/** Rejects with `repository.already-initialised` or `.not-empty`. Keys without a format object are what an interrupted init leaves. */
+export async function requireEmpty({ store, signal }: Pick<OpenOptions, 'store' | 'signal'>): Promise<void> {
+  if (await store.stat(FORMAT_OBJECT, { signal })) throw errors.alreadyInitialised({ location: store.location })
+  for await (const { name } of store.list('', { signal })) {
+    if (!name.startsWith('keys/')) throw errors.notEmpty({ location: store.location, found: name })
+  }
+}
+
 /** Creates a repository in an empty store; durable when it resolves. Rejects with `repository.already-initialised`, `.not-empty`. */
 export async function initRepository(
   options: Pick<OpenOptions, 'store' | 'unlock' | 'signal'>,
 ): Promise<{ readonly id: string }> {
   const { store, unlock, signal } = options
-  if (await store.stat(FORMAT_OBJECT, { signal })) throw errors.alreadyInitialised({ location: store.location })
-  for await (const { name } of store.list('', { signal })) {
-    // Keys without a format object are what an interrupted init leaves; the new format object does not name them.
-    if (!name.startsWith('keys/')) throw errors.notEmpty({ location: store.location, found: name })
-    await store.remove(name, { signal })
-  }
+  await requireEmpty(options)
+  const left: string[] = []
+  for await (const { name } of store.list('keys/', { signal })) left.push(name)
+  for (const name of left) await store.remove(name, { signal })
   const { repositoryId } = await createKeys({ store, signal }, unlock, await store.now({ signal }))
   return { id: repositoryId }
 }

@@ -1,0 +1,54 @@
+// Check of WAL chunks and history files.
+import { messageOf } from '../../base/errors.ts'
+import { formatLsn } from '../../wal/lsn.ts'
+import type { ObjectInfo, WalChunkInfo } from '../contract.ts'
+import { errors } from '../errors.ts'
+import { damaged, readDirectory, readObject } from '../object/decode.ts'
+import { readChunk, readChunkIndex } from '../wal/chunk.ts'
+import { chunkInfo, parseHistoryName } from '../wal/names.ts'
+import { compareChunks } from '../wal/ranges.ts'
+import type { CheckTools } from './findings.ts'
+
+export async function checkWalObject(object: ObjectInfo, tools: CheckTools): Promise<WalChunkInfo | undefined> {
+  const info = chunkInfo(object)
+  await tools.findings.attempt(object.name, async () => {
+    if (info && tools.depth === 'all') await readChunk(info, tools)
+    else if (info) {
+      await readDirectory(object.name, 'wal', { ...tools, objectBytes: object.bytes })
+      await readChunkIndex(info, tools)
+    } else if (parseHistoryName(object.name)) await readObject(object.name, 'history', tools)
+    else throw damaged(object.name, 'its name is not one of a WAL chunk')
+  })
+  return info
+}
+
+/** Chunks that overlap must agree on what they share. Reads them again, but only those. */
+export async function checkOverlaps(chunks: readonly WalChunkInfo[], tools: CheckTools): Promise<void> {
+  if (tools.depth !== 'all') return
+  const sorted = [...chunks].sort((one, other) =>
+    one.systemIdentifier === other.systemIdentifier
+      ? compareChunks(one, other)
+      : one.systemIdentifier < other.systemIdentifier
+        ? -1
+        : 1,
+  )
+  let widest: WalChunkInfo | undefined
+  for (const chunk of sorted) {
+    const same = widest?.systemIdentifier === chunk.systemIdentifier && widest.timeline === chunk.timeline
+    if (same && chunk.startLsn < widest!.endLsn) await compare(widest!, chunk, tools)
+    if (!same || chunk.endLsn > widest!.endLsn) widest = chunk
+  }
+}
+
+async function compare(one: WalChunkInfo, other: WalChunkInfo, tools: CheckTools): Promise<void> {
+  const both = await Promise.all([readChunk(one, tools), readChunk(other, tools)]).catch(() => undefined)
+  // A damaged one is a finding already.
+  if (!both) return
+  const end = one.endLsn < other.endLsn ? one.endLsn : other.endLsn
+  const first = both[0].bytes.subarray(Number(other.startLsn - one.startLsn), Number(end - one.startLsn))
+  const second = both[1].bytes.subarray(0, Number(end - other.startLsn))
+  if (first.equals(second)) return
+  const what = `WAL ${formatLsn(other.startLsn)} to ${formatLsn(end)} of timeline ${one.timeline} than ${one.object}`
+  const error = errors.walConflict({ object: other.object, what })
+  tools.findings.add({ object: other.object, code: error.code, message: messageOf(error) })
+}

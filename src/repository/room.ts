@@ -1,0 +1,18 @@
+// The room of repositories: where backups and WAL are kept.
+import type { Room } from '../base/room.ts'
+import { repositoriesSection } from './config.ts'
+import { check } from './operations/check.ts'
+import { init } from './operations/init.ts'
+import { inspect } from './operations/inspect.ts'
+import { list } from './operations/list.ts'
+import { show } from './operations/show.ts'
+import { stats } from './operations/stats.ts'
+import { repositoriesProvider } from './service.ts'
+
+export const room: Room = {
+  name: 'repository',
+  summary: 'where backups and WAL are kept: packs, maps, manifests, WAL chunks, keys, leases, check',
+  config: [repositoriesSection],
+  operations: [init, list, show, check, inspect, stats],
+  services: [repositoriesProvider],
+}
