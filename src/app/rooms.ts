@@ -7,6 +7,7 @@ import { room as console } from '../console/room.ts'
 import { room as control } from '../control/room.ts'
 import { room as loads } from '../loads/room.ts'
 import { room as monitor } from '../monitor/room.ts'
+import { room as recovery } from '../recovery/room.ts'
 import { room as repository } from '../repository/room.ts'
 import { room as runs } from '../runs/room.ts'
 import { room as server } from '../server/room.ts'
@@ -20,6 +21,7 @@ export const rooms: readonly Room[] = [
   runs,
   monitor,
   backup,
+  recovery,
   loads,
   assurance,
   server,

@@ -7,7 +7,12 @@ export interface RecoveryEstimate {
   readonly expectedMs: number
   readonly lowMs: number
   readonly highMs: number
-  readonly steps: readonly { readonly step: 'fetch' | 'replay' | 'start'; readonly bytes: number; readonly bytesPerSecond: number; readonly ms: number }[]
+  readonly steps: readonly {
+    readonly step: 'fetch' | 'replay' | 'start'
+    readonly bytes: number
+    readonly bytesPerSecond: number
+    readonly ms: number
+  }[]
   /** Whether the rates were measured here (by recoveries and backups) or are the built-in first guesses. */
   readonly basis: 'measured' | 'assumed'
 }
@@ -16,6 +21,9 @@ export interface RecoveryEstimates {
   /** Undefined where no backup exists. */
   estimate(warehouse: string, signal: AbortSignal): Promise<RecoveryEstimate | undefined>
   /** The newest recovery that was carried out and verified; undefined if none. */
-  lastProof(warehouse: string, signal: AbortSignal): Promise<{ readonly at: string; readonly backup: string; readonly durationMs: number } | undefined>
+  lastProof(
+    warehouse: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly at: string; readonly backup: string; readonly durationMs: number } | undefined>
 }
 export const recoveryEstimates = serviceKey<RecoveryEstimates>('recovery estimates')

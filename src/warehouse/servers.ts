@@ -104,3 +104,4 @@ export async function findBinaries(options: {
 }
 
 export type { PostgresBinaries, StartedServer, StopMode }
+export { freePort } from './server/run.ts'

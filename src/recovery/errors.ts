@@ -1,0 +1,260 @@
+// What an operator can be told by recovery. Codes are `recovery.<key in kebab case>`.
+import { defineErrors } from '../base/errors.ts'
+
+export const recoveryErrors = defineErrors('recovery', {
+  noTarget: {
+    exit: 'usage',
+    message: () => 'no recovery target was named',
+    hint: () => 'one of --latest, --at TIME, --lsn LSN, --name NAME, --xid N, --before-load ID',
+  },
+  manyTargets: {
+    exit: 'usage',
+    message: (given: readonly string[]) => `${given.join(' and ')} exclude each other`,
+    hint: () => 'name exactly one recovery target',
+  },
+  badTime: {
+    exit: 'usage',
+    message: (at: { text: string; why: string }) => `not a time: "${at.text}": ${at.why}`,
+    hint: () => 'for example 2026-11-20T14:05:00Z, "2026-11-20 14:05:00.123+01:00" or "2026-11-20 14:05 Europe/Berlin"',
+  },
+  badXid: {
+    exit: 'usage',
+    message: (text: string) => `not a transaction id: "${text}"`,
+    hint: () => 'a decimal number, as pg_current_xact_id() prints it',
+  },
+  badTablespace: {
+    exit: 'usage',
+    message: (at: { text: string; why: string }) => `--tablespace ${at.text}: ${at.why}`,
+    hint: () =>
+      'OLD=NEW, where OLD is the name, oid or old path of a tablespace and NEW an absolute path, or "in-place"',
+  },
+  badOption: {
+    exit: 'usage',
+    message: (at: { option: string; text: string; why: string }) => `${at.option} ${at.text}: ${at.why}`,
+  },
+  noRepository: {
+    exit: 'configuration',
+    message: (warehouse: string) => `no repository is known for warehouse "${warehouse}"`,
+    hint: () => 'declare it in wharf.yaml, or give --repository-path with --key-file or --passphrase-file',
+  },
+  noBackup: {
+    exit: 'notFound',
+    message: (at: { warehouse: string; repository: string }) =>
+      `repository "${at.repository}" holds no complete backup of warehouse "${at.warehouse}"`,
+    hint: () => 'wharf backup list shows what there is; names are case sensitive',
+  },
+  unknownBackup: {
+    exit: 'notFound',
+    message: (at: { id: string; warehouse: string }) =>
+      `there is no complete backup "${at.id}" of warehouse "${at.warehouse}"`,
+    hint: () => 'wharf backup list shows what there is',
+  },
+  mixedSystems: {
+    exit: 'notFound',
+    message: (at: { warehouse: string; identifiers: readonly string[] }) =>
+      `warehouse "${at.warehouse}" has backups of several clusters (system identifiers ${at.identifiers.join(', ')})`,
+    hint: () => 'name the backup with --backup',
+  },
+  unknownTimeline: {
+    exit: 'notFound',
+    message: (at: { timeline: number; known: readonly number[] }) => `the repository knows no timeline ${at.timeline}`,
+    hint: (at) => `timelines with WAL: ${at.known.join(', ')}`,
+  },
+  noHistory: {
+    exit: 'damaged',
+    message: (timeline: number) => `the repository holds WAL of timeline ${timeline} but not its history file`,
+    hint: () => 'name an older timeline with --timeline',
+  },
+  beforeFirst: {
+    exit: 'notFound',
+    message: (at: { target: string; timeline: number; earliest: string }) =>
+      `${at.target} is before the end of the first backup on timeline ${at.timeline}`,
+    hint: (at) => `the earliest point that can be reached is ${at.earliest}`,
+  },
+  beyondEnd: {
+    exit: 'notFound',
+    message: (at: { target: string; timeline: number; latest: string; elsewhere?: string | undefined }) =>
+      `${at.target} is beyond the end of what the repository holds of timeline ${at.timeline}`,
+    hint: (at) =>
+      `the last point that can be reached is ${at.latest}: --latest goes there${at.elsewhere === undefined ? '' : `; ${at.elsewhere}`}`,
+  },
+  inHole: {
+    exit: 'notFound',
+    message: (at: { target: string; from: string; to: string; latest: string; next: string }) =>
+      `${at.target} cannot be reached: WAL from ${at.from} to ${at.to} is missing`,
+    hint: (at) => `before the hole the last point is ${at.latest}; ${at.next}`,
+  },
+  offHistory: {
+    exit: 'notFound',
+    message: (at: { target: string; timeline: number; where: string }) =>
+      `${at.target} does not lie on the way to timeline ${at.timeline}, but ${at.where}`,
+    hint: () => 'name the timeline with --timeline',
+  },
+  backupTooLate: {
+    exit: 'notFound',
+    message: (at: { backup: string; stop: string; target: string }) =>
+      `backup ${at.backup} ends at ${at.stop}, after ${at.target}`,
+    hint: () => 'leave --backup out: the right one is then chosen',
+  },
+  backupOffHistory: {
+    exit: 'notFound',
+    message: (at: { backup: string; timeline: number }) =>
+      `backup ${at.backup} does not lie on the way to timeline ${at.timeline}`,
+    hint: () => 'leave --backup out, or name another timeline with --timeline',
+  },
+  unknownName: {
+    exit: 'notFound',
+    message: (name: string) => `no restore point "${name}" is in the WAL that the repository holds`,
+    hint: () => 'names are those given to pg_create_restore_point(); they are case sensitive',
+  },
+  unknownXid: {
+    exit: 'notFound',
+    message: (xid: string) => `no end of transaction ${xid} is in the WAL that the repository holds`,
+    hint: () => 'it may still run, be a subtransaction, or have ended before the first backup',
+  },
+  unknownLoad: {
+    exit: 'notFound',
+    message: (load: string) => `no committed load "${load}" is in the WAL that the repository holds`,
+    hint: () => 'wharf load list shows the ids; a load that was rolled back needs no recovery',
+  },
+  ambiguous: {
+    exit: 'notFound',
+    message: (at: { what: string; points: readonly string[] }) => `${at.what} is found several times`,
+    hint: (at) => `choose one with --lsn: ${at.points.join('; ')}`,
+  },
+  undecoded: {
+    exit: 'damaged',
+    message: (at: { object: string; problem: string }) =>
+      `transactions cannot be found in WAL chunk ${at.object}: ${at.problem}`,
+    hint: () => 'name the target by --lsn, or recover with --latest',
+  },
+  corruptBlocks: {
+    exit: 'damaged',
+    message: (at: { backup: string; count: number; blocks: readonly string[] }) =>
+      `backup ${at.backup} holds ${at.count} ${at.count === 1 ? 'block that was' : 'blocks that were'} damaged at the source already: ${at.blocks.join(', ')}`,
+    hint: () => 'choose an older backup with --backup, or take them as they are with --allow-corrupt',
+  },
+  targetNotEmpty: {
+    exit: 'failed',
+    message: (at: { directory: string; found: string }) => `${at.directory} is not empty (${at.found})`,
+    hint: () => 'name a folder that does not exist yet, or empty this one yourself',
+  },
+  targetInUse: {
+    exit: 'busy',
+    message: (at: { directory: string; what: string }) => `${at.directory} is in use: ${at.what}`,
+    hint: () => 'stop the server that uses it, or name another folder',
+  },
+  targetHalfDone: {
+    exit: 'failed',
+    message: (at: { directory: string; backup: string; startedAt: string }) =>
+      `${at.directory} holds a restore of backup ${at.backup} that was begun at ${at.startedAt} and not finished`,
+    hint: () => 'with --resume what it left is removed and the restore is made again',
+  },
+  resumeNothing: {
+    exit: 'failed',
+    message: (directory: string) => `--resume: ${directory} holds no unfinished restore of wharf`,
+    hint: () => 'leave --resume out',
+  },
+  targetUnreachable: {
+    exit: 'denied',
+    message: (at: { directory: string; owner: string; folder: string }) =>
+      `user ${at.owner} cannot reach ${at.directory}: ${at.folder} is closed to it`,
+    hint: () => 'name a folder that the user of the server can reach, or another user with --owner',
+  },
+  unknownOwner: {
+    exit: 'notFound',
+    message: (owner: string) => `there is no user "${owner}" on this machine`,
+    hint: () => 'name the user that will run the server with --owner',
+  },
+  ownerNeedsRoot: {
+    exit: 'denied',
+    message: (owner: string) => `only root can give files to user "${owner}"`,
+    hint: () => 'leave --owner out, or run as root',
+  },
+  noSpace: {
+    exit: 'environment',
+    message: (at: { directory: string; needed: string; free: string }) =>
+      `${at.directory} has ${at.free} free, ${at.needed} are needed`,
+    hint: () => 'free space, name another folder, or move tablespaces elsewhere with --tablespace',
+  },
+  diskFull: {
+    exit: 'environment',
+    message: (at: { path: string }) => `the disk is full: writing ${at.path} failed`,
+    hint: () => 'free space and run the same command again with --resume',
+  },
+  writeFailed: {
+    exit: 'failed',
+    message: (at: { path: string; why: string }) => `writing ${at.path} failed: ${at.why}`,
+    hint: () => 'nothing can be started from the folder; run again with --resume when the cause is gone',
+  },
+  badManifest: {
+    exit: 'damaged',
+    message: (at: { backup: string; why: string }) => `backup ${at.backup} cannot be restored: ${at.why}`,
+  },
+  damagedFile: {
+    exit: 'damaged',
+    message: (at: { file: string; backup: string }) =>
+      `${at.file} of backup ${at.backup} differs from what was backed up`,
+    hint: () => 'wharf repository check names what is damaged; another backup may be whole',
+  },
+  noBinaries: {
+    exit: 'environment',
+    message: (major: number) => `no PostgreSQL ${major} server programs were found`,
+    hint: (major) => `name their folder with --binaries, for example --binaries /usr/lib/postgresql/${major}/bin`,
+  },
+  wrongBinaries: {
+    exit: 'environment',
+    message: (at: { folder: string; found: string; needed: number }) =>
+      `${at.folder} holds ${at.found}, PostgreSQL ${at.needed} is needed`,
+    hint: () => 'a data directory can only be opened by its own major version',
+  },
+  serverStopped: {
+    exit: 'failed',
+    message: (at: { why: string; log: string }) => `the server stopped before the target was reached: ${at.why}`,
+    hint: (at) => `its log is ${at.log}`,
+  },
+  notConsistent: {
+    exit: 'failed',
+    message: (at: { reached: string; log: string }) => `recovery ended at ${at.reached} before the data was consistent`,
+    hint: (at) => `the server's log is ${at.log}`,
+  },
+  wrongEnd: {
+    exit: 'failed',
+    message: (at: { reached: string; wanted: string; log: string }) =>
+      `recovery ended at ${at.reached}, not at ${at.wanted}`,
+    hint: (at) => `the server was stopped; its log is ${at.log}`,
+  },
+  tooSmallSettings: {
+    exit: 'failed',
+    message: (why: string) => `recovery paused because a setting is too small: ${why}`,
+    hint: () => 'run again with --resume and --set NAME=VALUE',
+  },
+  verifyFailed: {
+    exit: 'damaged',
+    message: (at: { count: number; findings: readonly string[] }) =>
+      `the recovered cluster is not whole: ${at.findings.join('; ')}`,
+    hint: () => 'the folder is kept for inspection; another backup may be whole',
+  },
+  cannotConnect: {
+    exit: 'failed',
+    message: (at: { database: string; why: string }) =>
+      `the recovered database "${at.database}" cannot be opened: ${at.why}`,
+  },
+  walUnavailable: {
+    exit: 'unreachable',
+    passing: true,
+    message: (at: { segment: string; why: string }) => `cannot get WAL ${at.segment}: ${at.why}`,
+  },
+  badSegment: {
+    exit: 'damaged',
+    message: (at: { segment: string; why: string }) => `WAL ${at.segment} of the repository is not usable: ${at.why}`,
+  },
+  badGetUsage: {
+    exit: 'usage',
+    message: (at: { why: string; usage: string }) => `${at.why} (usage: ${at.usage})`,
+  },
+  badWalOptions: {
+    exit: 'configuration',
+    message: (at: { file: string; why: string }) => `cannot read the WAL options ${at.file}: ${at.why}`,
+  },
+})

@@ -1,0 +1,98 @@
+// The command line of `wharf wal get`, read by hand: the entry must start fast.
+import { readFileSync } from 'node:fs'
+
+import { recoveryErrors as errors } from '../errors.ts'
+
+export interface GetFile {
+  readonly kind: 'get'
+  readonly segment: string
+  readonly destination: string
+  /** Exit code for "not in the repository": 1 as PostgreSQL wants it, or another for a shell that tells our 1 from Node's own. */
+  readonly missingExit: number
+  readonly from:
+    | { readonly kind: 'options'; readonly file: string }
+    | {
+        readonly kind: 'flags'
+        readonly repositoryPath: string
+        readonly unlock:
+          | { readonly by: 'none' }
+          | { readonly by: 'key-file'; readonly path: string }
+          | { readonly by: 'passphrase'; readonly passphrase: string }
+        /** Undefined: that of global/pg_control in the working folder, where PostgreSQL calls us. */
+        readonly systemIdentifier: bigint | undefined
+        readonly rewrite: boolean
+      }
+}
+
+/** Asks whether this user can list a folder; for recovery, which may run as another one. */
+export interface Probe {
+  readonly kind: 'probe'
+  readonly path: string
+}
+
+export const getUsage =
+  'wharf wal get (--options FILE | --repository-path DIR (--key-file FILE | --passphrase-file FILE | --no-encryption) [--system-identifier N] [--rewrite]) SEGMENT DEST'
+
+const valued = [
+  '--options',
+  '--repository-path',
+  '--key-file',
+  '--passphrase-file',
+  '--system-identifier',
+  '--missing-exit',
+  '--probe',
+]
+const switches = ['--no-encryption', '--rewrite']
+
+export function parseGetArguments(args: readonly string[]): GetFile | Probe {
+  const flags = new Map<string, string>()
+  const words: string[] = []
+  for (let at = 0; at < args.length; at++) {
+    const one = args[at]!
+    if (switches.includes(one)) flags.set(one, '')
+    else if (valued.includes(one) && args[at + 1] !== undefined) flags.set(one, args[++at]!)
+    else if (one.startsWith('--')) throw errors.badGetUsage({ why: `${one} is not understood`, usage: getUsage })
+    else words.push(one)
+  }
+  const probe = flags.get('--probe')
+  if (probe !== undefined) return { kind: 'probe', path: probe }
+  const [segment, destination, ...more] = words
+  if (segment === undefined || destination === undefined || more.length > 0)
+    throw errors.badGetUsage({ why: 'SEGMENT and DEST are needed', usage: getUsage })
+  if (!/^[0-9A-F]{8}(\.history|[0-9A-F]{16}(\.partial|\.[0-9A-F]{8}\.backup)?)$/.test(segment))
+    throw errors.badGetUsage({ why: `"${segment}" is no name of a WAL file`, usage: getUsage })
+  return {
+    kind: 'get',
+    segment,
+    destination,
+    missingExit: Number(flags.get('--missing-exit') ?? '1'),
+    from: sourceOf(flags),
+  }
+}
+
+function sourceOf(flags: ReadonlyMap<string, string>): GetFile['from'] {
+  const file = flags.get('--options')
+  if (file !== undefined) return { kind: 'options', file }
+  const repositoryPath = flags.get('--repository-path')
+  if (repositoryPath === undefined)
+    throw errors.badGetUsage({ why: '--options or --repository-path is needed', usage: getUsage })
+  const identifier = flags.get('--system-identifier')
+  return {
+    kind: 'flags',
+    repositoryPath,
+    unlock: unlockOf(flags),
+    systemIdentifier: identifier === undefined ? undefined : BigInt(identifier),
+    rewrite: flags.has('--rewrite'),
+  }
+}
+
+function unlockOf(flags: ReadonlyMap<string, string>): Extract<GetFile['from'], { kind: 'flags' }>['unlock'] {
+  const keyFile = flags.get('--key-file')
+  const passphraseFile = flags.get('--passphrase-file')
+  if (keyFile !== undefined) return { by: 'key-file', path: keyFile }
+  // One line feed at the end belongs to the file, not to the passphrase.
+  if (passphraseFile !== undefined)
+    return { by: 'passphrase', passphrase: readFileSync(passphraseFile, 'utf8').replace(/\r?\n$/, '') }
+  if (flags.has('--no-encryption')) return { by: 'none' }
+  throw errors.badGetUsage({ why: '--key-file, --passphrase-file or --no-encryption is needed', usage: getUsage })
+}

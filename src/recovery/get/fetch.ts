@@ -1,0 +1,106 @@
+// One WAL file from the repository: checked, and rewritten for a server that is not the original.
+import { readFileSync } from 'node:fs'
+
+import { messageOf } from '../../base/errors.ts'
+import type { WalArchive } from '../../repository/contract.ts'
+import { openWalArchive } from '../../repository/wal-archive.ts'
+import { parseControlFile } from '../../wal/control-file.ts'
+import { pageMagics } from '../../wal/layouts.ts'
+import { parseWalFileName, segmentName } from '../../wal/segments.ts'
+import { neighboursNeeded, rewriteTablespaces, type SegmentPlace } from '../../wal/rewrite.ts'
+import { recoveryErrors as errors } from '../errors.ts'
+import type { GetFile } from './arguments.ts'
+import { readOptions, type WalGetOptions } from './options.ts'
+
+const never = new AbortController().signal
+
+/** What fetchFrom() needs to know of the cluster. */
+export type FetchPlan = Pick<
+  WalGetOptions,
+  'systemIdentifier' | 'postgresVersion' | 'walSegmentBytes' | 'rewrite' | 'known'
+>
+
+/** Undefined: the repository truly has nothing of it. Rejects for every other reason. */
+export async function fetchWal(request: GetFile): Promise<Buffer | undefined> {
+  const { from, segment } = request
+  if (from.kind === 'options') {
+    const options = readOptions(from.file)
+    return await fetchFrom(await openWalArchive(options.seed), segment, options)
+  }
+  const { openByFlags } = await import('./open-by-flags.ts')
+  const repository = await openByFlags(from)
+  const control = parseControlFile(readFileSync('global/pg_control'))
+  return await fetchFrom(repository.wal, segment, {
+    systemIdentifier: String(from.systemIdentifier ?? control.systemIdentifier),
+    postgresVersion: control.majorVersion * 10_000,
+    walSegmentBytes: control.walSegmentBytes,
+    rewrite: from.rewrite,
+    known: [],
+  })
+}
+
+export async function fetchFrom(
+  wal: Pick<WalArchive, 'segment'>,
+  name: string,
+  plan: FetchPlan,
+): Promise<Buffer | undefined> {
+  const parsed = parseWalFileName(name, plan.walSegmentBytes)
+  const systemIdentifier = BigInt(plan.systemIdentifier)
+  // Backup labels and .partial files are never kept: a full segment, or what is known of it, comes under its own name.
+  if (!parsed || parsed.kind === 'backup' || parsed.kind === 'partial') return undefined
+  const found = await wal.segment(systemIdentifier, name, never)
+  if (parsed.kind === 'history') return found?.bytes
+  if (!found) {
+    if (isKnown(parsed, plan))
+      throw errors.walUnavailable({
+        segment: name,
+        why: 'it was in the repository when recovery was planned, and is not now',
+      })
+    return undefined
+  }
+  const place = {
+    startLsn: parsed.startLsn,
+    majorVersion: Math.floor(plan.postgresVersion / 10_000),
+    segmentBytes: plan.walSegmentBytes,
+  }
+  checkFirstPage(found.bytes, name, { ...place, systemIdentifier })
+  if (!plan.rewrite) return found.bytes
+  const own = Buffer.from(found.bytes)
+  const needed = neighboursNeeded(own, place)
+  const neighbour = async (offset: bigint): Promise<Buffer | undefined> => {
+    const startLsn = parsed.startLsn + offset
+    for (const timeline of new Set([parsed.timeline, ...plan.known.map((one) => one.timeline)])) {
+      const other = await wal
+        .segment(systemIdentifier, segmentName(timeline, startLsn, plan.walSegmentBytes), never)
+        .catch((error: unknown) => {
+          throw errors.walUnavailable({ segment: name, why: `its neighbour cannot be read: ${messageOf(error)}` })
+        })
+      if (other) return other.bytes
+    }
+    return undefined
+  }
+  rewriteTablespaces(own, place, {
+    previous: needed.previous && parsed.startLsn > 0n ? await neighbour(-BigInt(plan.walSegmentBytes)) : undefined,
+    next: needed.next ? await neighbour(BigInt(plan.walSegmentBytes)) : undefined,
+  })
+  return own
+}
+
+function isKnown(segment: { timeline: number; startLsn: bigint }, plan: FetchPlan): boolean {
+  return plan.known.some(
+    (one) =>
+      one.timeline === segment.timeline && segment.startLsn >= BigInt(one.from) && segment.startLsn < BigInt(one.to),
+  )
+}
+
+/** Length, magic, address and system identifier of the first page: a segment of another place or cluster is never handed over. */
+export function checkFirstPage(bytes: Buffer, name: string, place: SegmentPlace & { systemIdentifier: bigint }): void {
+  const bad = (why: string): Error => errors.badSegment({ segment: name, why })
+  if (bytes.length !== place.segmentBytes) throw bad(`it has ${bytes.length} bytes instead of ${place.segmentBytes}`)
+  const magic = pageMagics[place.majorVersion]
+  if (magic !== undefined && bytes.readUInt16LE(0) !== magic)
+    throw bad(`its first page has magic ${bytes.readUInt16LE(0).toString(16)}`)
+  if (bytes.readBigUInt64LE(8) !== place.startLsn) throw bad('its first page has the address of another segment')
+  if (bytes.readBigUInt64LE(24) !== place.systemIdentifier)
+    throw bad(`it belongs to cluster ${bytes.readBigUInt64LE(24)}`)
+}

@@ -1,0 +1,98 @@
+// The options that plan and run share.
+import { z } from 'zod'
+
+import { whole } from '../../base/config-types.ts'
+
+export const recoveryInput = {
+  warehouse: z.string().min(1).describe('name of the warehouse, as its backups carry it'),
+  toDirectory: z.string().min(1).describe('folder to restore into: missing or empty'),
+  repository: z.string().optional().describe('which of the repositories of the warehouse'),
+  repositoryPath: z.string().optional().describe('folder of the repository: works without wharf.yaml'),
+  keyFile: z.string().optional().describe('key file of the repository, with --repository-path'),
+  passphraseFile: z.string().optional().describe('file with its passphrase, with --repository-path'),
+  backup: z.string().optional().describe('id of the backup; default: the newest that leads to the target'),
+  latest: z.boolean().optional().describe('target: all that the repository holds'),
+  at: z.string().optional().describe('target: a time, for example "2026-11-20 14:05:00+01:00"'),
+  lsn: z.string().optional().describe('target: everything before this position of WAL'),
+  name: z.string().optional().describe('target: a restore point'),
+  xid: z.string().optional().describe('target: with the end of this transaction'),
+  beforeLoad: z.string().optional().describe('target: just before the commit of this load'),
+  inclusive: z.boolean().optional().describe('whether what stands exactly at the target is included'),
+  exclusive: z.boolean().optional().describe('the opposite of --inclusive'),
+  timeline: whole(1, 0xffff_ffff).optional().describe('timeline to follow; default: the newest'),
+  tablespace: z
+    .record(z.string(), z.string())
+    .default({})
+    .describe('OLD=NEW: where a tablespace goes; default: inside the copy'),
+  owner: z.string().optional().describe('as root: user that will run the server'),
+  original: z
+    .boolean()
+    .default(false)
+    .describe('replace the original: keep its configuration and its tablespace paths'),
+  allowCorrupt: z.boolean().default(false).describe('restore blocks that were damaged at the source as they are'),
+  start: z.boolean().default(false).describe('start the server, replay to the target and verify'),
+  verify: z
+    .enum(['connect', 'checksums', 'full'])
+    .default('checksums')
+    .describe('with --start: how much is proven; full runs amcheck'),
+} as const
+
+export const planInput = z.strictObject(recoveryInput)
+export type PlanInput = z.output<typeof planInput>
+
+/** `--inclusive` and `--exclusive` are one question. */
+export function inclusiveOf(input: Pick<PlanInput, 'inclusive' | 'exclusive'>): boolean | undefined {
+  if (input.exclusive === true) return false
+  return input.inclusive
+}
+
+const estimate = {
+  expectedMs: z.number(),
+  lowMs: z.number(),
+  highMs: z.number(),
+  basis: z.enum(['measured', 'assumed']),
+} as const
+
+export const planOutput = z.object({
+  warehouse: z.string(),
+  repository: z.string(),
+  backup: z.object({
+    id: z.string(),
+    kind: z.string(),
+    finishedAt: z.string(),
+    stopLsn: z.string(),
+    files: z.number(),
+  }),
+  target: z.object({
+    asked: z.string(),
+    resolved: z.string(),
+    lsn: z.string(),
+    timeline: z.number(),
+    localZone: z.string().optional(),
+  }),
+  directory: z.string(),
+  mode: z.enum(['copy', 'original']),
+  owner: z.object({ name: z.string(), because: z.string() }).optional(),
+  postgresVersion: z.number(),
+  tablespaces: z.array(z.object({ oid: z.number(), name: z.string(), from: z.string(), to: z.string() })),
+  wal: z.object({ fromLsn: z.string(), toLsn: z.string(), bytes: z.number(), rewritten: z.boolean() }),
+  steps: z.array(
+    z.object({
+      step: z.enum(['fetch', 'replay', 'start', 'verify']),
+      what: z.string(),
+      bytes: z.number(),
+      ...estimate,
+    }),
+  ),
+  time: z.object(estimate),
+  space: z.array(z.object({ folders: z.array(z.string()), neededBytes: z.number(), freeBytes: z.number() })),
+  lost: z.object({
+    unlogged: z.object({ relations: z.array(z.string()), bytes: z.number() }),
+    transactions: z.object({ count: z.number(), first: z.string(), last: z.string() }).optional(),
+    uncounted: z.string().optional(),
+    loads: z.array(z.string()),
+    hole: z.object({ from: z.string(), to: z.string() }).optional(),
+    corrupt: z.array(z.string()),
+  }),
+  notes: z.array(z.string()),
+})

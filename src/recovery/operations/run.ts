@@ -1,0 +1,90 @@
+import { z } from 'zod'
+
+import { whole } from '../../base/config-types.ts'
+import { defineOperation } from '../../base/operation.ts'
+import { formatDuration } from '../../base/units.ts'
+import { planText } from '../plan/plan.ts'
+import { runRecovery, type RecoveryReport } from '../run-recovery.ts'
+import { inclusiveOf, planOutput, recoveryInput } from './options.ts'
+import { targetErrors } from './plan.ts'
+
+const runInput = z.strictObject({
+  ...recoveryInput,
+  port: whole(1, 65_535).optional().describe('port of the recovered server; default: a free one'),
+  set: z.record(z.string(), z.string()).default({}).describe('NAME=VALUE: a setting of the recovered server'),
+  binaries: z.string().optional().describe('folder of the PostgreSQL server programs, with --start'),
+  workers: whole(1, 64).optional().describe('threads that restore'),
+  resume: z.boolean().default(false).describe('the folder holds a restore that was not finished: make it again'),
+})
+export type RunInput = z.output<typeof runInput>
+
+const connectionProof = z.object({
+  databases: z.array(z.string()),
+  indexesChecked: z.number(),
+  tablesChecked: z.number(),
+  withoutAmcheck: z.array(z.string()),
+})
+const runOutput = z.object({
+  plan: planOutput,
+  restored: z.object({ files: z.number(), bytes: z.number(), holeBytes: z.number(), fetchMs: z.number() }),
+  proof: z
+    .object({
+      replayed: z.object({ lsn: z.string(), timeline: z.number() }),
+      connections: connectionProof,
+      pages: z.object({ files: z.number(), bytes: z.number(), checksums: z.boolean() }).optional(),
+      server: z.object({ pid: z.number(), port: z.number(), socketDirectory: z.string(), user: z.string() }),
+      times: z.object({ replayMs: z.number(), verifyMs: z.number(), startMs: z.number() }),
+    })
+    .optional(),
+  next: z.array(z.string()),
+  durationMs: z.number(),
+})
+
+export const run = defineOperation<RunInput, RecoveryReport>({
+  name: 'recover run',
+  summary: 'restore a warehouse into an empty folder',
+  description: [
+    'Restores the backup, prepares the server to replay to the target and, with --start, starts it, proves that it stands at the target and is whole, and leaves it running. Success is reported only then.',
+    'The result is a silent copy: it archives nothing, subscribes to nothing, loads only the libraries that replay needs and listens on loopback only. --original keeps the configuration, archive_mode included, as a replacement of a server that is gone needs it.',
+    'wharf recover run retail --to-directory /restore --latest --start\nwharf recover run retail --to-directory /restore --before-load 01JD… --start --verify full\nwharf recover run retail --repository-path /mnt/backups --key-file /root/wharf.key --to-directory /restore --latest',
+  ].join('\n\n'),
+  input: runInput as never,
+  positional: ['warehouse'],
+  output: runOutput as never,
+  role: 'admin',
+  danger: 'writes',
+  errors: [
+    ...targetErrors,
+    'recovery.target-not-empty',
+    'recovery.target-in-use',
+    'recovery.corrupt-blocks',
+    'recovery.no-space',
+    'recovery.verify-failed',
+    'repository.damaged-extent',
+  ],
+  needs: 'repository',
+  where: 'run',
+  run: (input, context, signal) =>
+    runRecovery({ ...input, inclusive: inclusiveOf(input) }, context, {
+      report: (event) => context.progress(event),
+      signal,
+    }),
+  text: reportText,
+})
+
+function reportText(report: RecoveryReport): string {
+  const { plan, restored, proof } = report
+  const lines = [planText(plan), '', `restored ${restored.files} files in ${formatDuration(restored.fetchMs)}`]
+  if (proof) {
+    const { connections, pages, times } = proof
+    lines.push(
+      `replayed to ${proof.replayed.lsn} in ${formatDuration(times.replayMs)}, opened timeline ${proof.replayed.timeline}`,
+      `proven in ${formatDuration(times.verifyMs)}: databases ${connections.databases.join(', ')} open` +
+        (connections.tablesChecked > 0
+          ? `, amcheck passed ${connections.tablesChecked} tables and ${connections.indexesChecked} indexes`
+          : '') +
+        (pages ? `, ${pages.checksums ? 'page checksums' : 'page headers'} of ${pages.files} files are good` : ''),
+    )
+  }
+  return [...lines, ...report.next].join('\n')
+}

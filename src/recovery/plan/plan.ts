@@ -1,0 +1,263 @@
+// A recovery plan: everything that will be done, what it needs, how long it takes and what would be lost. Nothing is touched by making one.
+import { formatDuration, formatSize, GIB } from '../../base/units.ts'
+import type { Manifest } from '../../repository/contract.ts'
+import { formatLsn } from '../../wal/lsn.ts'
+import { segmentCeiling, segmentStart } from '../../wal/segments.ts'
+import { filesToRestore } from '../restore/distribute.ts'
+import type { Layout } from '../restore/layout.ts'
+import type { Owner } from '../restore/owner.ts'
+import { libraryNames, librariesForReplay } from '../restore/settings.ts'
+import { estimateStep, total, type StepEstimate } from '../rates/model.ts'
+import type { RecoveryRecord } from '../rates/times.ts'
+import type { ResolvedTarget } from '../target/resolve.ts'
+import { formatMoment } from '../target/time.ts'
+import type { Loss } from './loss.ts'
+import type { SpaceNeed } from './space.ts'
+
+export interface RecoveryPlan {
+  readonly warehouse: string
+  readonly repository: string
+  readonly backup: {
+    readonly id: string
+    readonly kind: string
+    readonly finishedAt: string
+    readonly stopLsn: string
+    readonly files: number
+  }
+  readonly target: {
+    /** As asked for, normalised. */
+    readonly asked: string
+    /** What it comes to: `before 0/5000060`, `after …`, `the end at …`. */
+    readonly resolved: string
+    readonly lsn: string
+    readonly timeline: number
+    /** Whether a time was read in this machine's zone because none was given. */
+    readonly localZone: string | undefined
+  }
+  readonly directory: string
+  readonly mode: 'copy' | 'original'
+  readonly owner: { readonly name: string; readonly because: string } | undefined
+  readonly postgresVersion: number
+  readonly tablespaces: readonly {
+    readonly oid: number
+    readonly name: string
+    readonly from: string
+    readonly to: string
+  }[]
+  readonly wal: {
+    readonly fromLsn: string
+    readonly toLsn: string
+    readonly bytes: number
+    readonly rewritten: boolean
+  }
+  readonly steps: readonly (Omit<StepEstimate, 'bytesPerSecond'> & { readonly what: string })[]
+  readonly time: {
+    readonly expectedMs: number
+    readonly lowMs: number
+    readonly highMs: number
+    readonly basis: 'measured' | 'assumed'
+  }
+  readonly space: readonly SpaceNeed[]
+  readonly lost: Loss
+  readonly notes: readonly string[]
+}
+
+export interface PlanParts {
+  readonly warehouse: string
+  readonly repository: string
+  readonly manifest: Manifest
+  readonly resolved: ResolvedTarget
+  readonly layout: Layout
+  readonly owner: Owner | undefined
+  readonly original: boolean
+  readonly rewritten: boolean
+  readonly start: boolean
+  readonly verify: 'connect' | 'checksums' | 'full'
+  readonly loss: Loss
+  readonly space: readonly SpaceNeed[]
+  readonly records: readonly RecoveryRecord[]
+}
+
+/** WAL that replay reads: whole segments from the one that holds the backup's start. */
+export function walBytesOf(manifest: Pick<Manifest, 'startLsn' | 'walSegmentBytes'>, resolved: ResolvedTarget): number {
+  const { walSegmentBytes } = manifest
+  return Number(segmentCeiling(resolved.stop.lsn, walSegmentBytes) - segmentStart(manifest.startLsn, walSegmentBytes))
+}
+
+/** Room for the segments that replay keeps at once: PostgreSQL's default max_wal_size. */
+export function walRoom(walBytes: number): number {
+  return Math.min(walBytes, GIB)
+}
+
+export function makePlan(parts: PlanParts): RecoveryPlan {
+  const { manifest, resolved, layout } = parts
+  const steps = stepsOf(parts)
+  return {
+    warehouse: parts.warehouse,
+    repository: parts.repository,
+    backup: {
+      id: manifest.id,
+      kind: manifest.kind,
+      finishedAt: new Date(manifest.finishedMs).toISOString(),
+      stopLsn: formatLsn(manifest.stopLsn),
+      files: manifest.files.length,
+    },
+    target: targetOf(resolved),
+    directory: layout.root,
+    mode: parts.original ? 'original' : 'copy',
+    owner: parts.owner && { name: parts.owner.name, because: parts.owner.because },
+    postgresVersion: manifest.postgresVersion,
+    tablespaces: layout.tablespaces.map((one) => ({
+      oid: one.oid,
+      name: one.name,
+      from: one.location ?? 'in place',
+      to: one.target.kind === 'link' ? one.target.path : `in place (${layout.root}/pg_tblspc/${one.oid})`,
+    })),
+    wal: {
+      fromLsn: formatLsn(manifest.startLsn),
+      toLsn: formatLsn(resolved.stop.lsn),
+      bytes: walBytesOf(manifest, resolved),
+      rewritten: parts.rewritten,
+    },
+    steps,
+    time: total(steps.map((one) => ({ ...one, bytesPerSecond: 0 }))),
+    space: parts.space,
+    lost: parts.loss,
+    notes: notesOf(parts),
+  }
+}
+
+function stepsOf(parts: PlanParts): RecoveryPlan['steps'] {
+  const { manifest, resolved } = parts
+  const bytes = filesToRestore(manifest).reduce((sum, file) => sum + file.bytes, 0)
+  const estimate = (step: StepEstimate['step'], size: number, what: string): RecoveryPlan['steps'][number] => {
+    const { bytesPerSecond: _, ...rest } = estimateStep(step, size, {
+      records: parts.records,
+      warehouse: parts.warehouse,
+    })
+    return { ...rest, what }
+  }
+  const fetch = estimate('fetch', bytes, `restore ${manifest.files.length} files of backup ${manifest.id}`)
+  if (!parts.start) return [fetch]
+  const verifyBytes = parts.verify === 'connect' ? 0 : bytes
+  return [
+    fetch,
+    estimate(
+      'replay',
+      Number(resolved.stop.lsn - manifest.startLsn),
+      `replay WAL from ${formatLsn(manifest.startLsn)} to ${formatLsn(resolved.stop.lsn)}`,
+    ),
+    estimate('verify', verifyBytes, `verify (${parts.verify})`),
+    estimate('start', 0, 'start the server'),
+  ]
+}
+
+function targetOf(resolved: ResolvedTarget): RecoveryPlan['target'] {
+  const { request, stop, entry } = resolved
+  const at = formatLsn(stop.lsn)
+  const when = entry
+    ? `, ${entry.kind === 'restore-point' ? 'the restore point' : `the ${entry.kind} of transaction ${entry.xid}`} of ${formatMoment(entry.timeUs)}`
+    : ''
+  const words = {
+    before: `up to, without, the record at ${at}${when}`,
+    after: `up to and with the record at ${at}${when}`,
+    end: `the end of WAL at ${at}`,
+  }
+  return {
+    asked: askedText(resolved),
+    resolved: words[stop.kind],
+    lsn: at,
+    timeline: resolved.timeline,
+    localZone: request.kind === 'time' && !request.moment.zoneGiven ? request.moment.zone : undefined,
+  }
+}
+
+export function askedText({ request }: Pick<ResolvedTarget, 'request'>): string {
+  switch (request.kind) {
+    case 'latest':
+      return 'latest'
+    case 'time':
+      return `${request.inclusive ? 'time' : 'before time'} ${formatMoment(request.moment.timeUs)}`
+    case 'lsn':
+      return `LSN ${formatLsn(request.lsn)}`
+    case 'name':
+      return `restore point "${request.name}"`
+    case 'xid':
+      return `${request.inclusive ? '' : 'before '}transaction ${request.xid}`
+    case 'before-load':
+      return `before load "${request.load}"`
+  }
+}
+
+function notesOf(parts: PlanParts): readonly string[] {
+  const { manifest, layout } = parts
+  const preload = manifest.settings['shared_preload_libraries'] ?? ''
+  const needed = librariesForReplay(preload)
+  const left = libraryNames(preload).filter((name) => !needed.includes(name))
+  const placed = layout.tablespaces.filter((one) => one.target.kind === 'in-place' && one.location !== undefined)
+  const outside = manifest.outsideFiles.map((file) => file.path)
+  return [
+    ...(parts.original
+      ? ['the original configuration is kept, archive_mode included: make sure that the original server is gone']
+      : []),
+    ...(!parts.original && left.length > 0 ? [`preload libraries left out of the copy: ${left.join(', ')}`] : []),
+    ...(needed.length > 0 ? [`libraries that replay needs: ${needed.join(', ')}`] : []),
+    ...(placed.length > 0
+      ? [`tablespaces ${placed.map((one) => one.name).join(', ')} become folders inside ${layout.root}`]
+      : []),
+    ...(parts.rewritten
+      ? ['tablespaces created after the backup come in place: their old paths belong to the original server']
+      : []),
+    ...(parts.original && outside.length > 0
+      ? [`configuration that lay outside the data directory must be there: ${outside.join(', ')}`]
+      : []),
+    ...(parts.loss.uncounted === undefined
+      ? []
+      : [`what comes after the target could not be counted: ${parts.loss.uncounted}`]),
+  ]
+}
+
+/** The plan for people. */
+export function planText(plan: RecoveryPlan): string {
+  const span = (one: { expectedMs: number; lowMs: number; highMs: number; basis: string }): string =>
+    `${formatDuration(one.expectedMs)} (80 %: ${formatDuration(one.lowMs)} to ${formatDuration(one.highMs)}, ${one.basis})`
+  const lines = [
+    `recovery of ${plan.warehouse} from repository ${plan.repository}`,
+    `  target      ${plan.target.asked}${plan.target.localZone ? ` (read in this machine's zone, ${plan.target.localZone})` : ''}`,
+    `              ${plan.target.resolved}, timeline ${plan.target.timeline}`,
+    `  backup      ${plan.backup.id} (${plan.backup.kind}, ended ${plan.backup.finishedAt} at ${plan.backup.stopLsn})`,
+    `  into        ${plan.directory} as a ${plan.mode === 'copy' ? 'silent copy' : 'replacement of the original'}, PostgreSQL ${Math.floor(plan.postgresVersion / 10_000)}`,
+    ...(plan.owner ? [`  owner       ${plan.owner.name} (${plan.owner.because})`] : []),
+    ...plan.tablespaces.map((one) => `  tablespace  ${one.name} (${one.from}) → ${one.to}`),
+    ...plan.space.map(
+      (one) =>
+        `  space       ${formatSize(one.neededBytes)} needed, ${formatSize(one.freeBytes)} free for ${one.folders.join(', ')}`,
+    ),
+    '  steps',
+    ...plan.steps.map((one) => `    ${one.what}${one.bytes > 0 ? `, ${formatSize(one.bytes)}` : ''}: ${span(one)}`),
+    `    together: ${span(plan.time)}`,
+    '  lost',
+    ...lossLines(plan.lost).map((line) => `    ${line}`),
+    ...plan.notes.map((note) => `  note        ${note}`),
+  ]
+  return lines.join('\n')
+}
+
+function lossLines(lost: Loss): readonly string[] {
+  const lines = [
+    ...(lost.transactions
+      ? [
+          `${lost.transactions.count} committed transactions, from ${lost.transactions.first} to ${lost.transactions.last}`,
+        ]
+      : []),
+    ...(lost.loads.length > 0 ? [`loads after the target: ${lost.loads.join(', ')}`] : []),
+    ...(lost.unlogged.relations.length > 0
+      ? [
+          `unlogged relations come back empty (${formatSize(lost.unlogged.bytes)}): ${lost.unlogged.relations.join(', ')}`,
+        ]
+      : []),
+    ...(lost.hole ? [`everything after ${lost.hole.from}: WAL up to ${lost.hole.to} is missing`] : []),
+    ...lost.corrupt.map((one) => `damaged at the source: ${one}`),
+  ]
+  return lines.length === 0 ? ['nothing that the repository holds'] : lines
+}

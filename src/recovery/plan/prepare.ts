@@ -1,0 +1,149 @@
+// From options to everything that a recovery needs to know, nothing touched yet: plan and run share it.
+import { resolve } from 'node:path'
+
+import type { Context } from '../../base/room.ts'
+import { formatSize } from '../../base/units.ts'
+import type { Manifest, Repository } from '../../repository/contract.ts'
+import { recoveryErrors as errors } from '../errors.ts'
+import { readRecords } from '../rates/times.ts'
+import { placeTablespaces, type Layout } from '../restore/layout.ts'
+import { openChosenRepository, type RepositoryChoice } from '../restore/open-repository.ts'
+import { chooseOwner, closedFolder, type Owner } from '../restore/owner.ts'
+import { targetFolders } from '../restore/target-folder.ts'
+import { chooseDelivery, type DeliveryKind } from '../restore/wal-delivery.ts'
+import { hasRecordFrom, lastRecordEnd } from '../target/records.ts'
+import { targetRequest, type TargetOptions } from '../target/request.ts'
+import { resolveTarget, type ResolvedTarget } from '../target/resolve.ts'
+import { lossOf } from './loss.ts'
+import { makePlan, walBytesOf, walRoom, type RecoveryPlan } from './plan.ts'
+import { spaceNeeds } from './space.ts'
+
+export interface RecoveryOptions extends TargetOptions, RepositoryChoice {
+  readonly toDirectory: string
+  readonly backup?: string | undefined
+  readonly timeline?: number | undefined
+  readonly tablespace: Readonly<Record<string, string>>
+  readonly owner?: string | undefined
+  readonly original: boolean
+  readonly allowCorrupt: boolean
+  readonly start: boolean
+  readonly verify: 'connect' | 'checksums' | 'full'
+}
+
+export interface PreparedRecovery {
+  readonly options: RecoveryOptions
+  readonly repository: Repository
+  readonly manifest: Manifest
+  readonly resolved: ResolvedTarget
+  readonly layout: Layout
+  readonly owner: Owner | undefined
+  readonly delivery: DeliveryKind
+  /** Whether WAL is rewritten: for every server but the original in its original place. */
+  readonly rewrite: boolean
+  readonly plan: RecoveryPlan
+  /** Closes the repository where it was opened for this recovery alone. */
+  close(): Promise<void>
+}
+
+/** The caller calls `close`. Rejects whatever would make the recovery fail later, as far as it can be known. */
+export async function prepareRecovery(
+  options: RecoveryOptions,
+  context: Context,
+  signal: AbortSignal,
+): Promise<PreparedRecovery> {
+  const request = targetRequest(options)
+  const { repository, close } = await openChosenRepository(options, context, signal)
+  try {
+    const resolved = await resolveTarget({
+      wal: repository.wal,
+      // A damaged manifest takes nothing from the others.
+      backups: await repository.listBackups(signal, {
+        warehouse: options.warehouse,
+        onDamaged: (object, error) => context.log.warn({ object, err: error }, 'a manifest is damaged'),
+      }),
+      warehouse: options.warehouse,
+      repository: repository.name,
+      request,
+      backup: options.backup,
+      timeline: options.timeline,
+      recordFrom: (view, lsn, reach) => hasRecordFrom({ wal: repository.wal, view, endLsn: reach.endLsn, signal }, lsn),
+      signal,
+    })
+    const manifest = await repository.readManifest(resolved.backup.id, signal)
+    return { ...(await finish({ options, repository, resolved, manifest }, context, signal)), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function finish(
+  found: Pick<PreparedRecovery, 'options' | 'repository' | 'resolved' | 'manifest'>,
+  context: Context,
+  signal: AbortSignal,
+): Promise<Omit<PreparedRecovery, 'close'>> {
+  const { options, repository, resolved, manifest } = found
+  const root = resolve(options.toDirectory)
+  const layout = placeTablespaces({
+    root,
+    tablespaces: manifest.tablespaces,
+    moves: options.tablespace,
+    original: options.original,
+  })
+  const owner = await chooseOwner({ directory: root, wanted: options.owner, environment: context.environment })
+  await refuseClosed(layout, owner)
+  const loss = await lossOf(manifest, resolved, signal)
+  const delivery = await chooseDelivery(repository, owner)
+  const walBytes = walBytesOf(manifest, resolved)
+  const room = walRoom(walBytes) + (delivery === 'staged' ? walBytes : 0)
+  const rewrite = !(options.original && root === manifest.settings['data_directory'])
+  const plan = makePlan({
+    warehouse: options.warehouse,
+    repository: repository.name,
+    manifest,
+    resolved,
+    layout,
+    owner,
+    original: options.original,
+    rewritten: rewrite,
+    start: options.start,
+    verify: options.verify,
+    loss,
+    space: await spaceNeeds(layout, manifest, room),
+    records: await readRecords(context.home),
+  })
+  return { ...found, layout, owner, delivery, rewrite, plan }
+}
+
+async function refuseClosed(layout: Layout, owner: Owner | undefined): Promise<void> {
+  for (const directory of targetFolders(layout)) {
+    const folder = await closedFolder(directory, owner)
+    if (folder !== undefined && folder !== directory)
+      throw errors.targetUnreachable({ directory, owner: owner!.name, folder })
+  }
+}
+
+/** What the plan shows but a run refuses. */
+export function refuseToRun({ plan, manifest, options }: PreparedRecovery): void {
+  if (manifest.corrupt.length > 0 && !options.allowCorrupt) {
+    throw errors.corruptBlocks({
+      backup: manifest.id,
+      count: manifest.corrupt.length,
+      blocks: plan.lost.corrupt.slice(0, 10),
+    })
+  }
+  const short = plan.space.find((one) => one.neededBytes > one.freeBytes)
+  if (short)
+    throw errors.noSpace({
+      directory: short.folders[0]!,
+      needed: formatSize(short.neededBytes),
+      free: formatSize(short.freeBytes),
+    })
+}
+
+/** Where replay to the end of WAL must come out, exactly; undefined for other targets. */
+export async function endOfWal(prepared: PreparedRecovery, signal: AbortSignal): Promise<bigint | undefined> {
+  const { resolved, repository } = prepared
+  if (resolved.stop.kind !== 'end') return undefined
+  return await lastRecordEnd({ wal: repository.wal, view: resolved.history, endLsn: resolved.reach.endLsn, signal })
+}

@@ -1,0 +1,20 @@
+// Errors across threads: structured clone would drop code and hint.
+import { isWharfError, messageOf, WharfError, type ExitName } from '../../base/errors.ts'
+import type { SentError } from './messages.ts'
+
+export function sendError(error: unknown): SentError {
+  return {
+    wharf: isWharfError(error)
+      ? { code: error.code, exit: error.exit, passing: error.passing, hint: error.hint }
+      : undefined,
+    message: messageOf(error),
+    stack: error instanceof Error ? error.stack : undefined,
+  }
+}
+
+export function receiveError(sent: SentError): Error {
+  if (sent.wharf) return new WharfError({ ...sent.wharf, exit: sent.wharf.exit as ExitName, message: sent.message })
+  const error = new Error(sent.message)
+  if (sent.stack !== undefined) error.stack = sent.stack
+  return error
+}

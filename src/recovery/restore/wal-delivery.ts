@@ -1,0 +1,176 @@
+// How a recovering server gets its WAL: by `wharf wal get` from the repository, or, where the server's user cannot read the repository (it
+// belongs to root, say), from a folder of segments that were fetched beforehand.
+import { spawn } from 'node:child_process'
+import { chown, mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { syncFolder } from '../../base/durable.ts'
+import type { Progress } from '../../base/operation.ts'
+import type { Manifest, Repository } from '../../repository/contract.ts'
+import type { Lsn } from '../../wal/lsn.ts'
+import { historyName, segmentCeiling, segmentName, segmentStart } from '../../wal/segments.ts'
+import { fetchFrom, type FetchPlan } from '../get/fetch.ts'
+import { encodeOptions, optionsFileName, type WalGetOptions } from '../get/options.ts'
+import { recoveryErrors as errors } from '../errors.ts'
+import { knownTimelines } from '../target/commit-index.ts'
+import type { ResolvedTarget } from '../target/resolve.ts'
+import type { Owner } from './owner.ts'
+import { writeOwned } from './small-files.ts'
+
+export type DeliveryKind = 'repository' | 'staged'
+
+export interface DeliveryParts {
+  readonly repository: Repository
+  readonly manifest: Manifest
+  readonly resolved: ResolvedTarget
+  readonly root: string
+  readonly owner: Owner | undefined
+  readonly rewrite: boolean
+  readonly signal: AbortSignal
+  readonly progress: (event: Progress) => void
+}
+
+export interface Delivery {
+  readonly restoreCommand: string
+  /** To be removed when the target is reached: they hold keys or copies of WAL. */
+  readonly leftovers: readonly string[]
+}
+
+/** Folder of staged WAL within the data directory. */
+const stagedName = 'wharf-wal'
+/** Written last into the staged folder: without it the folder is not whole. */
+const stagedMark = 'complete'
+
+const getEntry = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? '../get/main.ts' : '../get/main.js', import.meta.url),
+)
+
+/** Decides by trying: the server's user lists the repository with the program that will serve it. */
+export async function chooseDelivery(
+  repository: Pick<Repository, 'store'>,
+  owner: Owner | undefined,
+): Promise<DeliveryKind> {
+  const { descriptor } = repository.store
+  if (descriptor.kind !== 'file') return 'staged'
+  if (!owner) return 'repository'
+  for (const folder of [descriptor.path, join(descriptor.path, 'wal'), join(descriptor.path, 'packs')]) {
+    if ((await runAs(owner, [getEntry, '--probe', folder])) !== 0) return 'staged'
+  }
+  return 'repository'
+}
+
+function runAs(owner: Owner, args: readonly string[]): Promise<number> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, args, {
+      uid: owner.uid,
+      gid: owner.gid,
+      cwd: '/',
+      stdio: 'ignore',
+      env: { PATH: '/usr/bin:/bin' },
+    })
+    child.on('error', () => resolve(-1))
+    child.on('exit', (code) => resolve(code ?? -1))
+  })
+}
+
+export async function prepareDelivery(kind: DeliveryKind, parts: DeliveryParts): Promise<Delivery> {
+  return kind === 'repository' ? await fromRepository(parts) : await fromFolder(parts)
+}
+
+/** Facts for `wal get`, the part of WAL that is known to be there among them. */
+function planOf({ manifest, resolved, rewrite }: DeliveryParts): FetchPlan {
+  const { walSegmentBytes } = manifest
+  const known = resolved.history.spans.flatMap((span) =>
+    resolved.history.ranges
+      .filter((range) => range.timeline === span.timeline)
+      .map((range) => {
+        const from = range.startLsn > span.startLsn ? range.startLsn : segmentStart(span.startLsn, walSegmentBytes)
+        const lastLsn = span.endLsn !== undefined && span.endLsn < range.endLsn ? span.endLsn : range.endLsn
+        const to = lastLsn < resolved.reach.endLsn ? lastLsn : resolved.reach.endLsn
+        // A segment that begins within the range counts: of the first one only if it is there from its first byte.
+        return { timeline: span.timeline, from: String(segmentCeiling(from, walSegmentBytes)), to: String(to) }
+      }),
+  )
+  return {
+    systemIdentifier: String(manifest.systemIdentifier),
+    postgresVersion: manifest.postgresVersion,
+    walSegmentBytes,
+    rewrite,
+    known,
+  }
+}
+
+async function fromRepository(parts: DeliveryParts): Promise<Delivery> {
+  const file = join(parts.root, optionsFileName)
+  const options: WalGetOptions = { version: 1, seed: parts.repository.readerSeed, ...planOf(parts) }
+  await writeOwned(file, encodeOptions(options), parts.owner)
+  // Node itself ends with 1 when it cannot run the script, which must not look like the end of WAL: our own "missing" has another code.
+  const missing = 44
+  const call = [process.execPath, getEntry, '--options', file].map(quote).join(' ')
+  const restoreCommand = `${call} --missing-exit ${missing} %f "%p"; case $? in 0) exit 0 ;; ${missing}) exit 1 ;; *) exit 200 ;; esac`
+  return { restoreCommand, leftovers: [file] }
+}
+
+/** For a shell, and for PostgreSQL, to which `%` means something. */
+function quote(text: string): string {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`.replaceAll('%', '%%')
+}
+
+async function fromFolder(parts: DeliveryParts): Promise<Delivery> {
+  const folder = join(parts.root, stagedName)
+  await mkdir(folder, { mode: 0o700 })
+  if (parts.owner) await chown(folder, parts.owner.uid, parts.owner.gid)
+  await stage(folder, parts)
+  await writeOwned(join(folder, stagedMark), '', parts.owner)
+  await syncFolder(folder)
+  const at = quote(folder)
+  const restoreCommand = `test -f ${at}/${stagedMark} || exit 200; test -f ${at}/%f || exit 1; cp ${at}/%f "%p" || exit 200`
+  return { restoreCommand, leftovers: [folder] }
+}
+
+/** The last segment of which replay needs a byte: one more than the target's, since the record there may cross its end. */
+export function lastSegmentLsn(parts: Pick<DeliveryParts, 'manifest' | 'resolved'>): Lsn {
+  const { walSegmentBytes } = parts.manifest
+  const { stop, reach } = parts.resolved
+  if (stop.kind === 'end') return reach.endLsn
+  const enough = segmentCeiling(stop.lsn, walSegmentBytes) + BigInt(walSegmentBytes)
+  return enough < reach.endLsn ? enough : reach.endLsn
+}
+
+async function stage(folder: string, parts: DeliveryParts): Promise<void> {
+  const { repository, manifest, resolved, owner, signal } = parts
+  const plan = planOf(parts)
+  const size = BigInt(manifest.walSegmentBytes)
+  const endLsn = lastSegmentLsn(parts)
+  const first = segmentStart(manifest.startLsn, manifest.walSegmentBytes)
+  for (let startLsn = first; startLsn < endLsn; startLsn += size) {
+    signal.throwIfAborted()
+    parts.progress({
+      phase: 'fetching WAL',
+      done: Number(startLsn - first),
+      total: Number(endLsn - first),
+      unit: 'bytes',
+    })
+    let found = false
+    // At a switch of timelines a segment may exist on both: PostgreSQL asks for the newest first.
+    for (const span of resolved.history.spans) {
+      if (span.startLsn >= startLsn + size || (span.endLsn !== undefined && span.endLsn < startLsn)) continue
+      const name = segmentName(span.timeline, startLsn, manifest.walSegmentBytes)
+      const bytes = await fetchFrom(repository.wal, name, plan)
+      if (!bytes) continue
+      found = true
+      await writeOwned(join(folder, name), bytes, owner)
+    }
+    if (!found)
+      throw errors.walUnavailable({
+        segment: segmentName(manifest.timeline, startLsn, manifest.walSegmentBytes),
+        why: 'the repository does not have it any more',
+      })
+  }
+  // Newer histories too: the server looks for the newest timeline to make its own one newer still.
+  for (const timeline of knownTimelines(resolved.history.ranges)) {
+    const content = await repository.wal.history(manifest.systemIdentifier, timeline, signal)
+    if (content !== undefined) await writeOwned(join(folder, historyName(timeline)), content, owner)
+  }
+}

@@ -1,0 +1,12 @@
+import { provide, type Room } from '../base/room.ts'
+import { recoveryEstimates } from './contract.ts'
+import { plan } from './operations/plan.ts'
+import { run } from './operations/run.ts'
+import { buildEstimates } from './rates/estimates.ts'
+
+export const room: Room = {
+  name: 'recovery',
+  summary: 'plans, restores, proof, and how long it takes',
+  operations: [plan, run],
+  services: [provide(recoveryEstimates, buildEstimates)],
+}

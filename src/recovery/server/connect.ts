@@ -1,0 +1,55 @@
+// Sessions with a recovering server, over its private socket.
+import { Client } from 'pg'
+
+import { codeOf, messageOf } from '../../base/errors.ts'
+import { recoveryErrors as errors } from '../errors.ts'
+
+export interface PrivateServer {
+  readonly socketDirectory: string
+  readonly port: number
+  readonly user: string
+}
+
+export type PrivateSession = Client & AsyncDisposable
+
+/** `pg` gives up after 15 s. Nothing is logged: there is no secret, but the text of errors is the caller's to show. */
+export async function connectTo(server: PrivateServer, database: string): Promise<PrivateSession> {
+  const client = new Client({
+    host: server.socketDirectory,
+    port: server.port,
+    user: server.user,
+    database,
+    application_name: 'wharf recovery',
+    connectionTimeoutMillis: 15_000,
+  })
+  client.on('error', () => {})
+  try {
+    await client.connect()
+  } catch (error) {
+    await client.end().catch(() => {})
+    throw error
+  }
+  return Object.assign(client, { [Symbol.asyncDispose]: () => client.end().catch(() => {}) })
+}
+
+/** The first of the users who is let in. */
+export async function findUser(at: Omit<PrivateServer, 'user'>, candidates: readonly string[]): Promise<string> {
+  let last: unknown
+  for (const user of [...new Set([...candidates, 'postgres'])]) {
+    try {
+      await using session = await connectTo({ ...at, user }, 'template1')
+      const result = await session.query<{ super: boolean }>(
+        'SELECT rolsuper AS super FROM pg_catalog.pg_roles WHERE rolname = current_user',
+      )
+      if (result.rows[0]?.super) return user
+    } catch (error) {
+      last = error
+      // 28000: no such role. Anything else would befall the next one too.
+      if (codeOf(error) !== '28000') break
+    }
+  }
+  throw errors.cannotConnect(
+    { database: 'template1', why: last === undefined ? 'no superuser may log in' : messageOf(last) },
+    { cause: last },
+  )
+}

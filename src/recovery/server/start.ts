@@ -1,0 +1,226 @@
+// `--start`: replays a restored directory to its target behind closed doors, proves it, then opens it.
+import { chmod, mkdir, readFile, rm } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import type { Clock } from '../../base/clock.ts'
+import type { Environment } from '../../base/environment.ts'
+import { isWharfError, messageOf } from '../../base/errors.ts'
+import type { Progress } from '../../base/operation.ts'
+import { DAY_MS } from '../../base/units.ts'
+import { formatLsn, type Lsn } from '../../wal/lsn.ts'
+import {
+  endServer,
+  findBinaries,
+  runServer,
+  type PostgresBinaries,
+  type StartedServer,
+} from '../../warehouse/servers.ts'
+import { recoveryErrors as errors } from '../errors.ts'
+import type { Owner } from '../restore/owner.ts'
+import { withoutRecovery } from '../restore/settings.ts'
+import { writeOwned } from '../restore/small-files.ts'
+import type { StopPoint } from '../target/resolve.ts'
+import { findUser, type PrivateServer } from './connect.ts'
+import { lastComplaint, replayToTarget, type Replayed } from './replay.ts'
+import { superuserCandidates } from './superusers.ts'
+import { verifyByConnections, verifyPages, type ConnectionProof, type PageProof } from './verify.ts'
+
+export interface StartParts {
+  readonly dataDirectory: string
+  readonly binaries: PostgresBinaries
+  readonly owner: Owner | undefined
+  readonly stop: StopPoint
+  readonly lastRecordEnd: Lsn | undefined
+  readonly fromLsn: Lsn
+  readonly port: number
+  readonly verify: 'connect' | 'checksums' | 'full'
+  readonly workers: number
+  /** Files that only recovery needed: removed when the target is reached. */
+  readonly leftovers: readonly string[]
+  /** --original: the server is opened with its own addresses. */
+  readonly original: boolean
+  readonly clock: Clock
+  readonly environment: Environment
+  readonly signal: AbortSignal
+  readonly progress: (event: Progress) => void
+}
+
+export interface StartProof {
+  readonly replayed: { readonly lsn: string; readonly timeline: number }
+  readonly connections: ConnectionProof
+  readonly pages: PageProof | undefined
+  readonly server: {
+    readonly pid: number
+    readonly port: number
+    readonly socketDirectory: string
+    readonly user: string
+  }
+  readonly times: { readonly replayMs: number; readonly verifyMs: number; readonly startMs: number }
+}
+
+/** Finds the programs of the version and asks them what they are. */
+export async function binariesFor(parts: {
+  major: number
+  home: string
+  folder: string | undefined
+}): Promise<PostgresBinaries> {
+  const binaries = await findBinaries({ majorVersion: parts.major, home: parts.home, folder: parts.folder }).catch(
+    async (error: unknown) => {
+      if (isWharfError(error, 'warehouse.no-binaries')) return await askPgConfig(parts.major)
+      throw error
+    },
+  )
+  const program = join(binaries.bin, 'postgres')
+  if (!existsSync(program)) throw errors.noBinaries(parts.major)
+  const found = await outputOf(program, ['--version'])
+  if (Number.parseInt(/\d+/.exec(found)?.[0] ?? '', 10) !== parts.major) {
+    throw errors.wrongBinaries({ folder: binaries.bin, found: found || 'no PostgreSQL that runs', needed: parts.major })
+  }
+  return binaries
+}
+
+async function askPgConfig(major: number): Promise<PostgresBinaries> {
+  const bin = await outputOf('pg_config', ['--bindir'])
+  const version = await outputOf('pg_config', ['--version'])
+  if (bin === '' || Number.parseInt(/\d+/.exec(version)?.[0] ?? '', 10) !== major) throw errors.noBinaries(major)
+  return { majorVersion: major, bin }
+}
+
+function outputOf(program: string, args: readonly string[]): Promise<string> {
+  return new Promise((resolve) =>
+    execFile(program, args, { timeout: 10_000 }, (error, out) => resolve(error ? '' : out.trim())),
+  )
+}
+
+/** Where the socket of a recovered server lies: not in its data directory, whose mode PostgreSQL insists on. */
+function socketFolderOf(dataDirectory: string): string {
+  return join(tmpdir(), `wharf-${createHash('sha256').update(dataDirectory).digest('hex').slice(0, 12)}`)
+}
+
+export async function startAndProve(parts: StartParts): Promise<StartProof> {
+  const marks = [parts.clock.monotonic()]
+  const lap = (): number => {
+    marks.push(parts.clock.monotonic())
+    return marks.at(-1)! - marks.at(-2)!
+  }
+  try {
+    const { server, replayed } = await replayBehindDoors(parts)
+    const replayMs = lap()
+    const connections = await verifyByConnections(server, { amcheck: parts.verify === 'full', signal: parts.signal })
+    await stop(parts, 'fast')
+    const pages = parts.verify === 'connect' ? undefined : await verifyStopped(parts)
+    const verifyMs = lap()
+    await tidy(parts)
+    const opened = await openDoors(parts)
+    const startMs = lap()
+    return {
+      replayed: { lsn: formatLsn(replayed.lsn), timeline: replayed.timeline },
+      connections,
+      pages,
+      server: { pid: opened.pid, port: opened.port, socketDirectory: opened.socketDirectory, user: server.user },
+      times: { replayMs, verifyMs, startMs },
+    }
+  } catch (error) {
+    // A server that is not proven is not left running. The directory stays as it is, to be looked at.
+    await stop(parts, 'immediate').catch(() => {})
+    throw error
+  }
+}
+
+function logFileOf(dataDirectory: string): string {
+  return join(dataDirectory, 'wharf-recovery.log')
+}
+
+/**
+ * Nobody but us gets in: no address, a socket that only the server's user and root can open, and a pg_hba.conf of our own that lets
+ * that in without a password. All by command line, so that nothing of it stays.
+ */
+async function replayBehindDoors(parts: StartParts): Promise<{ server: PrivateServer; replayed: Replayed }> {
+  const { dataDirectory } = parts
+  const hba = join(dataDirectory, 'wharf-recovery.hba')
+  await writeOwned(hba, 'local all all trust\n', parts.owner)
+  const logFile = logFileOf(dataDirectory)
+  await writeOwned(logFile, '', parts.owner)
+  parts.progress({ phase: 'starting', note: 'until the data is consistent' })
+  const started = await run(parts, {
+    hba_file: hba,
+    listen_addresses: '',
+    unix_socket_permissions: '0700',
+    hot_standby: 'on',
+    recovery_target_action: 'pause',
+    archive_mode: 'off',
+    max_logical_replication_workers: '0',
+    logging_collector: 'off',
+    log_destination: 'stderr',
+    ssl: 'off',
+  })
+  await chmod(started.socketDirectory, 0o700)
+  const user = await findUser(started, await superuserCandidates(dataDirectory))
+  const server = { socketDirectory: started.socketDirectory, port: started.port, user }
+  const toLsn = parts.stop.lsn
+  const replayed = await replayToTarget({ ...parts, server, logFile, toLsn })
+  return { server, replayed }
+}
+
+async function run(parts: StartParts, settings: Readonly<Record<string, string>>): Promise<StartedServer> {
+  const { dataDirectory, binaries, clock, environment, signal } = parts
+  const socketDirectory = socketFolderOf(dataDirectory)
+  await mkdir(socketDirectory, { recursive: true, mode: 0o700 })
+  try {
+    return await runServer({
+      binaries,
+      dataDirectory,
+      socketDirectory,
+      logFile: logFileOf(dataDirectory),
+      settings,
+      port: parts.port,
+      clock,
+      environment,
+      signal,
+      // Replay takes as long as it takes; the server's death is noticed at once.
+      timeoutMs: 30 * DAY_MS,
+    })
+  } catch (error) {
+    if (!isWharfError(error, 'warehouse.server-died')) throw error
+    const log = logFileOf(dataDirectory)
+    const why = await lastComplaint(log)
+    throw errors.serverStopped({ why: why === 'its log says nothing' ? messageOf(error) : why, log }, { cause: error })
+  }
+}
+
+async function stop(parts: StartParts, mode: 'fast' | 'immediate'): Promise<void> {
+  const { dataDirectory, clock } = parts
+  // Also after a cancellation: a server that nobody watches must not run on.
+  await endServer({
+    dataDirectory,
+    mode,
+    clock,
+    signal: mode === 'immediate' ? new AbortController().signal : parts.signal,
+  })
+}
+
+async function verifyStopped(parts: StartParts): Promise<PageProof> {
+  return await verifyPages(parts.dataDirectory, {
+    workers: parts.workers,
+    signal: parts.signal,
+    progress: (done, total) => parts.progress({ phase: 'verifying pages', done, total, unit: 'bytes' }),
+  })
+}
+
+/** Removes what only recovery needed, secrets among it. */
+async function tidy(parts: StartParts): Promise<void> {
+  const { dataDirectory, owner } = parts
+  const auto = join(dataDirectory, 'postgresql.auto.conf')
+  await writeOwned(auto, withoutRecovery(await readFile(auto, 'utf8')), owner)
+  for (const path of [...parts.leftovers, join(dataDirectory, 'wharf-recovery.hba')])
+    await rm(path, { recursive: true, force: true })
+}
+
+async function openDoors(parts: StartParts): Promise<StartedServer> {
+  parts.progress({ phase: 'opening' })
+  return await run(parts, {})
+}

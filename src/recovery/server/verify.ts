@@ -1,0 +1,228 @@
+// Proof that a recovered cluster is whole: every database opens, amcheck finds nothing, every page has its checksum.
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { messageOf } from '../../base/errors.ts'
+import { BLOCKS_PER_SEGMENT } from '../../wal/contract.ts'
+import { parseControlFile } from '../../wal/control-file.ts'
+import { recoveryErrors as errors } from '../errors.ts'
+import type { VerifyTask } from '../restore/messages.ts'
+import { RestorePool } from '../restore/pool.ts'
+import { connectTo, type PrivateServer } from './connect.ts'
+
+export interface ConnectionProof {
+  readonly databases: readonly string[]
+  readonly indexesChecked: number
+  readonly tablesChecked: number
+  /** Databases in which amcheck could not be made. */
+  readonly withoutAmcheck: readonly string[]
+}
+
+/** Opens every database that allows connections; with `amcheck` runs its functions on all tables and B-tree (18: GIN) indexes. */
+export async function verifyByConnections(
+  server: PrivateServer,
+  options: { amcheck: boolean; signal: AbortSignal },
+): Promise<ConnectionProof> {
+  const databases = await databasesOf(server)
+  const findings: string[] = []
+  const withoutAmcheck: string[] = []
+  let [indexesChecked, tablesChecked] = [0, 0]
+  for (const database of databases) {
+    options.signal.throwIfAborted()
+    const proof = await verifyDatabase(server, database, options)
+    findings.push(...proof.findings)
+    if (!proof.hasAmcheck) withoutAmcheck.push(database)
+    indexesChecked += proof.indexes
+    tablesChecked += proof.tables
+  }
+  if (findings.length > 0) throw errors.verifyFailed({ count: findings.length, findings: findings.slice(0, 10) })
+  return { databases, indexesChecked, tablesChecked, withoutAmcheck: options.amcheck ? withoutAmcheck : [] }
+}
+
+async function databasesOf(server: PrivateServer): Promise<readonly string[]> {
+  await using session = await connectTo(server, 'template1')
+  const result = await session.query<{ name: string }>(
+    'SELECT datname AS name FROM pg_catalog.pg_database WHERE datallowconn ORDER BY datname',
+  )
+  return result.rows.map((row) => row.name)
+}
+
+interface DatabaseProof {
+  readonly findings: readonly string[]
+  readonly hasAmcheck: boolean
+  readonly indexes: number
+  readonly tables: number
+}
+
+async function verifyDatabase(
+  server: PrivateServer,
+  database: string,
+  options: { amcheck: boolean; signal: AbortSignal },
+): Promise<DatabaseProof> {
+  await using session = await connectTo(server, database).catch((error: unknown) => {
+    throw errors.cannotConnect({ database, why: messageOf(error) }, { cause: error })
+  })
+  try {
+    // Reads the catalogs through their indexes: a database whose catalogs are broken fails here.
+    await session.query(
+      "SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid WHERE c.relkind = 'r'",
+    )
+  } catch (error) {
+    throw errors.cannotConnect({ database, why: messageOf(error) }, { cause: error })
+  }
+  if (!options.amcheck) return { findings: [], hasAmcheck: true, indexes: 0, tables: 0 }
+  // The extension is made in a transaction that is rolled back: the recovered cluster stays as it was.
+  await session.query('BEGIN')
+  const made = await makeAmcheck(session)
+  if (made === undefined) {
+    await session.query('ROLLBACK')
+    return { findings: [], hasAmcheck: false, indexes: 0, tables: 0 }
+  }
+  const findings: string[] = []
+  const indexes = await checkIndexes({ session, database, schema: made, findings, signal: options.signal })
+  const tables = await checkTables({ session, database, schema: made, findings, signal: options.signal })
+  await session.query('ROLLBACK')
+  return { findings, hasAmcheck: true, indexes, tables }
+}
+
+type Session = Awaited<ReturnType<typeof connectTo>>
+interface CheckParts {
+  readonly session: Session
+  readonly database: string
+  readonly schema: string
+  readonly findings: string[]
+  readonly signal: AbortSignal
+}
+
+/** Schema of amcheck's functions, quoted; undefined where the extension's files are missing. */
+async function makeAmcheck(session: Session): Promise<string | undefined> {
+  await session.query('SAVEPOINT amcheck')
+  try {
+    const there = await session.query<{ schema: string }>(
+      "SELECT pg_catalog.quote_ident(n.nspname) AS schema FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'amcheck'",
+    )
+    if (there.rows[0]) return there.rows[0].schema
+    await session.query('CREATE SCHEMA wharf_amcheck')
+    await session.query('CREATE EXTENSION amcheck SCHEMA wharf_amcheck')
+    return 'wharf_amcheck'
+  } catch {
+    await session.query('ROLLBACK TO SAVEPOINT amcheck')
+    return undefined
+  }
+}
+
+/** Each check in its own savepoint, so that one bad relation does not hide the others. */
+async function guarded(parts: CheckParts, what: string, work: () => Promise<void>): Promise<void> {
+  parts.signal.throwIfAborted()
+  await parts.session.query('SAVEPOINT one')
+  try {
+    await work()
+    await parts.session.query('RELEASE SAVEPOINT one')
+  } catch (error) {
+    await parts.session.query('ROLLBACK TO SAVEPOINT one')
+    parts.findings.push(`${parts.database}: ${what}: ${messageOf(error)}`)
+  }
+}
+
+async function checkIndexes(parts: CheckParts): Promise<number> {
+  const { session, schema } = parts
+  const gin = await session.query(
+    `SELECT FROM pg_catalog.pg_proc WHERE proname = 'gin_index_check' AND pronamespace = '${schema}'::regnamespace`,
+  )
+  const rows = await session.query<{ oid: number; name: string; method: string }>(
+    `SELECT c.oid, c.oid::regclass::text AS name, am.amname AS method
+       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am am ON am.oid = c.relam JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
+      WHERE c.relkind = 'i' AND c.relpersistence <> 't' AND i.indisready AND i.indisvalid AND am.amname IN ('btree', 'gin') ORDER BY c.oid`,
+  )
+  let count = 0
+  for (const { oid, name, method } of rows.rows) {
+    if (method === 'gin' && gin.rows.length === 0) continue
+    const call =
+      method === 'gin'
+        ? `${schema}.gin_index_check($1::oid::regclass)`
+        : `${schema}.bt_index_check($1::oid::regclass, true)`
+    await guarded(parts, name, async () => void (await session.query(`SELECT ${call}`, [oid])))
+    count++
+  }
+  return count
+}
+
+async function checkTables(parts: CheckParts): Promise<number> {
+  const { session, schema } = parts
+  const rows = await session.query<{ oid: number; name: string }>(
+    `SELECT c.oid, c.oid::regclass::text AS name FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am am ON am.oid = c.relam
+      WHERE c.relkind IN ('r', 'm', 't') AND c.relpersistence <> 't' AND am.amname = 'heap' ORDER BY c.oid`,
+  )
+  for (const { oid, name } of rows.rows) {
+    await guarded(parts, name, async () => {
+      const found = await session.query<{ blkno: string; msg: string }>(
+        `SELECT blkno, msg FROM ${schema}.verify_heapam($1::oid::regclass) LIMIT 5`,
+        [oid],
+      )
+      for (const row of found.rows) parts.findings.push(`${parts.database}: ${name} block ${row.blkno}: ${row.msg}`)
+    })
+  }
+  return rows.rows.length
+}
+
+export interface PageProof {
+  readonly files: number
+  readonly bytes: number
+  readonly checksums: boolean
+}
+
+/** Reads every page of every relation of a stopped cluster. Without checksums only headers can be judged. */
+export async function verifyPages(
+  dataDirectory: string,
+  options: { workers: number; signal: AbortSignal; progress: (done: number, total: number) => void },
+): Promise<PageProof> {
+  const control = parseControlFile(await readFile(join(dataDirectory, 'global', 'pg_control')))
+  const checksums = control.dataChecksumVersion === 1
+  const files = await relationFiles(dataDirectory)
+  const total = files.reduce((sum, file) => sum + file.bytes, 0)
+  await using pool = new RestorePool({ seed: undefined, backup: '', workers: options.workers })
+  const tasks = function* (): Generator<VerifyTask> {
+    for (let at = 0; at < files.length; at += 64) {
+      options.progress(pool.doneBytes, total)
+      yield { type: 'verify', checksums, files: files.slice(at, at + 64) }
+    }
+  }
+  const findings = await pool.perform(tasks(), options.signal)
+  if (findings.length > 0) throw errors.verifyFailed({ count: findings.length, findings: findings.slice(0, 10) })
+  return { files: files.length, bytes: total, checksums }
+}
+
+interface RelationOnDisk {
+  readonly path: string
+  readonly file: string
+  readonly firstBlock: number
+  readonly bytes: number
+}
+
+/** Files of relations as PostgreSQL names them, in global, base/<oid> and pg_tblspc/<oid>/PG_…/<oid>. */
+async function relationFiles(root: string): Promise<readonly RelationOnDisk[]> {
+  const folders = ['global', ...(await under(root, 'base'))]
+  for (const space of await under(root, 'pg_tblspc')) {
+    for (const version of (await under(root, space)).filter((path) => /\/PG_[^/]+$/.test(path)))
+      folders.push(...(await under(root, version)))
+  }
+  const found: RelationOnDisk[] = []
+  for (const folder of folders) {
+    for (const name of await readdir(join(root, folder)).catch(() => [])) {
+      const match = /^\d+(?:_(?:fsm|vm|init))?(?:\.(\d+))?$/.exec(name)
+      if (!match) continue
+      const file = `${folder}/${name}`
+      found.push({
+        path: join(root, file),
+        file,
+        firstBlock: Number(match[1] ?? '0') * BLOCKS_PER_SEGMENT,
+        bytes: (await stat(join(root, file))).size,
+      })
+    }
+  }
+  return found
+}
+
+async function under(root: string, folder: string): Promise<readonly string[]> {
+  return (await readdir(join(root, folder)).catch(() => [])).map((name) => `${folder}/${name}`)
+}

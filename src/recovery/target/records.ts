@@ -1,0 +1,70 @@
+// Where records stand near the end of what a repository holds: read from the WAL itself.
+import type { WalArchive } from '../../repository/contract.ts'
+import type { Lsn } from '../../wal/lsn.ts'
+import { RecordStream } from '../../wal/record-stream.ts'
+import type { HistoryView, PlacedChunk } from './commit-index.ts'
+
+interface ReadParts {
+  readonly wal: Pick<WalArchive, 'read'>
+  readonly view: HistoryView
+  readonly endLsn: Lsn
+  readonly signal: AbortSignal
+}
+
+/** Whether a whole record starts at or after `lsn` and ends by `endLsn`. */
+export async function hasRecordFrom(parts: ReadParts, lsn: Lsn): Promise<boolean> {
+  const chunks = upTo(parts, parts.endLsn)
+  // One chunk earlier: within a chunk's first page the start of records is not known.
+  const first = Math.max(0, chunks.findLastIndex((one) => one.fromLsn <= lsn) - 1)
+  let found = false
+  await decode({ ...parts, chunks: chunks.slice(first) }, (startLsn, endLsn) => {
+    found ||= startLsn >= lsn && endLsn <= parts.endLsn
+    return !found
+  })
+  return found
+}
+
+/** End of the last whole record that ends by `endLsn`; undefined where none was found. */
+export async function lastRecordEnd(parts: ReadParts): Promise<Lsn | undefined> {
+  const chunks = upTo(parts, parts.endLsn)
+  for (let first = chunks.length - 1; first >= 0; first--) {
+    let last: Lsn | undefined
+    await decode({ ...parts, chunks: chunks.slice(first) }, (_startLsn, endLsn) => {
+      if (endLsn <= parts.endLsn) last = endLsn
+      return true
+    })
+    if (last !== undefined) return last
+    // A record larger than a chunk: look at more of them.
+    if (chunks.length - first > 64) return undefined
+  }
+  return undefined
+}
+
+/** The unbroken row of chunks that ends at `endLsn`. */
+function upTo(parts: ReadParts, endLsn: Lsn): readonly PlacedChunk[] {
+  const before = parts.view.chunks.filter((one) => one.fromLsn < endLsn)
+  const broken = before.findLastIndex((one, index) => index > 0 && before[index - 1]!.toLsn !== one.fromLsn)
+  return before.slice(Math.max(0, broken))
+}
+
+/** Hands over the borders of records until `next` says no more. */
+async function decode(
+  parts: ReadParts & { chunks: readonly PlacedChunk[] },
+  next: (startLsn: Lsn, endLsn: Lsn) => boolean,
+): Promise<void> {
+  let stream: RecordStream | undefined
+  let goesOn = true
+  for (const chunk of parts.chunks) {
+    const { bytes, postgresVersion, walSegmentBytes } = await parts.wal.read(chunk.info, parts.signal)
+    stream ??= new RecordStream(
+      { startLsn: chunk.fromLsn, majorVersion: Math.floor(postgresVersion / 10_000), segmentBytes: walSegmentBytes },
+      {
+        record: (record, source) => {
+          goesOn &&= next(source.baseLsn + BigInt(record.start), source.baseLsn + BigInt(record.end))
+        },
+      },
+    )
+    stream.push(bytes.subarray(Number(chunk.fromLsn - chunk.info.startLsn), Number(chunk.toLsn - chunk.info.startLsn)))
+    if (!goesOn) return
+  }
+}

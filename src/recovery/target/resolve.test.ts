@@ -1,0 +1,313 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import type { BackupSummary, WalChunkInfo, WalRange } from '../../repository/contract.ts'
+import type { CommitEntry } from '../../wal/contract.ts'
+import type { WalIndex } from './commit-index.ts'
+import { targetRequest, type TargetOptions } from './request.ts'
+import { resolveTarget, type ResolvedTarget } from './resolve.ts'
+
+// One chunk is 0x1000 bytes; `at` is a number that stands for both LSN and, times one second, commit time.
+const signal = new AbortController().signal
+const us = (second: number): bigint => BigInt(second) * 1_000_000n + 1_700_000_000_000_000n
+const time = (second: number): string => new Date(Number(us(second) / 1000n)).toISOString()
+
+function commit(at: number, second: number, extra: Partial<CommitEntry> = {}): CommitEntry {
+  return {
+    kind: 'commit',
+    startLsn: BigInt(at),
+    endLsn: BigInt(at + 0x20),
+    xid: at % 1000,
+    timeUs: us(second),
+    ...extra,
+  }
+}
+
+/** `second`: when it finished. */
+function backup(
+  id: string,
+  [start, stop]: readonly [number, number],
+  second: number,
+  extra: Partial<BackupSummary> = {},
+): BackupSummary {
+  const finishedMs = Number(us(second) / 1000n)
+  const fields = {
+    id,
+    warehouse: 'retail',
+    systemIdentifier: 7n,
+    timeline: 1,
+    startLsn: BigInt(start),
+    stopLsn: BigInt(stop),
+    finishedMs,
+  }
+  return { ...fields, ...extra } as BackupSummary
+}
+
+interface World {
+  readonly ranges: readonly (readonly [timeline: number, start: number, end: number])[]
+  readonly entries: readonly (readonly [timeline: number, entry: CommitEntry])[]
+  readonly backups: readonly BackupSummary[]
+  readonly histories?: Readonly<Record<number, string>>
+  /** Where the last record starts. */
+  readonly lastRecord?: number
+}
+
+function indexOf(world: World): WalIndex {
+  const ranges: WalRange[] = world.ranges.map(([timeline, start, end]) => ({
+    timeline,
+    startLsn: BigInt(start),
+    endLsn: BigInt(end),
+  }))
+  const chunks: WalChunkInfo[] = ranges.flatMap((range) => {
+    const made: WalChunkInfo[] = []
+    for (let at = range.startLsn; at < range.endLsn; at += 0x1000n) {
+      const endLsn = at + 0x1000n < range.endLsn ? at + 0x1000n : range.endLsn
+      made.push({
+        object: `${range.timeline}/${at}`,
+        systemIdentifier: 7n,
+        timeline: range.timeline,
+        startLsn: at,
+        endLsn,
+        storedBytes: 1,
+        modifiedMs: 0,
+      })
+    }
+    return made
+  })
+  return {
+    ranges: async () => ranges,
+    list: async () => chunks,
+    history: async (_system, timeline) => world.histories?.[timeline],
+    readIndex: async (info) => ({
+      changeMap: undefined,
+      problem: undefined,
+      commits: world.entries
+        .filter(
+          ([timeline, one]) =>
+            timeline === info.timeline && one.startLsn >= info.startLsn && one.startLsn < info.endLsn,
+        )
+        .map(([, one]) => one),
+    }),
+  }
+}
+
+function resolve(
+  world: World,
+  options: TargetOptions & { backup?: string; timeline?: number },
+): Promise<ResolvedTarget> {
+  return resolveTarget({
+    wal: indexOf(world),
+    backups: world.backups,
+    warehouse: 'retail',
+    repository: 'main',
+    request: targetRequest(options),
+    backup: options.backup,
+    timeline: options.timeline,
+    recordFrom: async (_view, lsn) => lsn <= BigInt(world.lastRecord ?? 0x7000),
+    signal,
+  })
+}
+
+const simple: World = {
+  ranges: [[1, 0x1000, 0x8000]],
+  backups: [backup('a', [0x1000, 0x1800], 5), backup('b', [0x3000, 0x3800], 25)],
+  entries: [
+    [1, commit(0x1900, 10)],
+    [1, commit(0x2900, 20)],
+    [1, commit(0x2a00, 21, { kind: 'restore-point', name: 'nightly', xid: 0 })],
+    [1, commit(0x3900, 30, { kind: 'load', name: 'L1', xid: 501 })],
+    [1, commit(0x3a00, 40, { xid: 500 })],
+    [1, commit(0x3b00, 41, { xid: 501 })],
+    [1, commit(0x4900, 50, { kind: 'abort', xid: 502 })],
+    [1, commit(0x6900, 60, { xid: 503 })],
+  ],
+}
+
+const stop = (resolved: ResolvedTarget): string =>
+  `${resolved.backup.id} ${resolved.stop.kind} ${resolved.stop.lsn.toString(16)}`
+
+test('a target of each kind becomes a backup and a record', async () => {
+  const cases: readonly (readonly [TargetOptions, string])[] = [
+    [{ latest: true }, 'b end 8000'],
+    [{ lsn: '0/3A00' }, 'b before 3a00'],
+    [{ lsn: '0/3A00', inclusive: true }, 'b after 3a00'],
+    [{ lsn: '0/2000' }, 'a before 2000'],
+    [{ at: time(40) }, 'b before 3b00'],
+    [{ at: time(40), inclusive: false }, 'b before 3a00'],
+    [{ at: time(10) }, 'a before 2900'],
+    [{ at: time(21) }, 'b before 3a00'],
+    [{ name: 'nightly' }, 'a after 2a00'],
+    [{ xid: '503' }, 'b after 6900'],
+    [{ xid: '503', inclusive: false }, 'b before 6900'],
+    [{ xid: String((5n << 32n) + 503n) }, 'b after 6900'],
+    [{ beforeLoad: 'L1' }, 'b before 3b00'],
+  ]
+  for (const [options, expected] of cases)
+    assert.equal(stop(await resolve(simple, options)), expected, JSON.stringify(options))
+})
+
+test('exactly one target must be named', () => {
+  assert.throws(() => targetRequest({}), { message: 'no recovery target was named' })
+  assert.throws(() => targetRequest({ latest: true, lsn: '0/1' }), { message: '--latest and --lsn exclude each other' })
+  assert.throws(() => targetRequest({ xid: '1e3' }), { message: 'not a transaction id: "1e3"' })
+  assert.throws(() => targetRequest({ xid: '2' }), { code: 'recovery.bad-xid' })
+})
+
+test('a target that cannot be reached says what can', async () => {
+  const cases: readonly (readonly [TargetOptions & { backup?: string; timeline?: number }, string, RegExp])[] = [
+    [
+      { at: time(60) },
+      'recovery.beyond-end',
+      /the last point that can be reached is the commit of .* \(LSN 0\/6920\): --latest goes there$/,
+    ],
+    [{ lsn: '0/9000' }, 'recovery.beyond-end', /LSN 0\/8000/],
+    [{ lsn: '0/1700' }, 'recovery.before-first', /LSN 0\/1800 \(backup a/],
+    [{ at: time(4) }, 'recovery.before-first', /LSN 0\/1800 \(backup a, finished 2023-11-14 22:13:25.000000 UTC\)$/],
+    [{ name: 'weekly' }, 'recovery.unknown-name', /case sensitive/],
+    [{ xid: '777' }, 'recovery.unknown-xid', /subtransaction/],
+    [{ beforeLoad: 'L2' }, 'recovery.unknown-load', /wharf load list/],
+    [{ latest: true, backup: 'zz' }, 'recovery.unknown-backup', /wharf backup list/],
+    [{ lsn: '0/2000', backup: 'b' }, 'recovery.backup-too-late', /leave --backup out/],
+    [{ latest: true, timeline: 3 }, 'recovery.unknown-timeline', /1$/],
+  ]
+  for (const [options, code, hint] of cases) {
+    await assert.rejects(resolve(simple, options), (error: { code: string; hint: string }) => {
+      assert.equal(error.code, code, JSON.stringify(options))
+      assert.match(error.hint, hint)
+      return true
+    })
+  }
+})
+
+test('a time between two backups that nothing was committed in: either holds the same, an earlier one is refused', async () => {
+  assert.equal(stop(await resolve(simple, { at: time(5) })), 'a before 1900')
+  assert.equal(stop(await resolve(simple, { at: time(22) })), 'b before 3a00')
+  const early: World = { ...simple, entries: [[1, commit(0x1100, 6)], ...simple.entries] }
+  await assert.rejects(resolve(early, { at: time(5) }), { code: 'recovery.before-first' })
+})
+
+test('clocks that go back: recovery stops before the first later commit in the order of WAL, as PostgreSQL does', async () => {
+  const jumping: World = {
+    ...simple,
+    entries: [
+      [1, commit(0x3900, 30)],
+      [1, commit(0x3a00, 90)],
+      [1, commit(0x3b00, 31)],
+      [1, commit(0x3c00, 99)],
+    ],
+  }
+  assert.equal(stop(await resolve(jumping, { at: time(35) })), 'b before 3a00')
+})
+
+test('a load counts by its committed attempt, not by one that was rolled back', async () => {
+  const retried: World = {
+    ...simple,
+    entries: [
+      [1, commit(0x3900, 30, { kind: 'load', name: 'L1', xid: 501 })],
+      [1, commit(0x3a00, 31, { kind: 'abort', xid: 501 })],
+      [1, commit(0x3b00, 32, { kind: 'load', name: 'L1', xid: 502 })],
+      [1, commit(0x3c00, 33, { xid: 502 })],
+    ],
+  }
+  assert.equal(stop(await resolve(retried, { beforeLoad: 'L1' })), 'b before 3c00')
+})
+
+test('the end of WAL as an LSN is its end, whether or not a record starts there', async () => {
+  assert.equal(stop(await resolve(simple, { lsn: '0/7F00' })), 'b end 8000')
+  await assert.rejects(resolve(simple, { lsn: '0/7F00', inclusive: true }), { code: 'recovery.beyond-end' })
+})
+
+const holed: World = {
+  ...simple,
+  ranges: [
+    [1, 0x1000, 0x5000],
+    [1, 0x6000, 0x8000],
+  ],
+}
+
+test('WAL behind a hole is named, not passed over', async () => {
+  await assert.rejects(resolve(holed, { at: time(55) }), {
+    code: 'recovery.in-hole',
+    message: '2023-11-14 22:14:15.000000 UTC cannot be reached: WAL from 0/5000 to 0/6000 is missing',
+  })
+  await assert.rejects(resolve(holed, { lsn: '0/6900' }), {
+    message: 'LSN 0/6900 cannot be reached: WAL from 0/5000 to 0/6000 is missing',
+  })
+  const latest = await resolve(holed, { latest: true })
+  assert.equal(stop(latest), 'b end 5000')
+  assert.deepEqual(latest.reach.hole, { fromLsn: 0x5000n, toLsn: 0x6000n })
+})
+
+test('a backup after the hole serves what comes after it', async () => {
+  const after: World = { ...holed, backups: [...holed.backups, backup('c', [0x6000, 0x6100], 58)] }
+  assert.equal(stop(await resolve(after, { xid: '503' })), 'c after 6900')
+  assert.equal(stop(await resolve(after, { at: time(59) })), 'c before 6900')
+  await assert.rejects(resolve(after, { at: time(55) }), (error: { code: string; hint: string }) => {
+    assert.equal(error.code, 'recovery.in-hole')
+    assert.match(
+      error.hint,
+      /^before the hole the last point is .* \(LSN 0\/4920\); after it the first is LSN 0\/6100 \(backup c/,
+    )
+    return true
+  })
+})
+
+// Timeline 2 left 1 at 0x4000; timeline 1 went on alone for a while.
+const promoted: World = {
+  ranges: [
+    [1, 0x1000, 0x6000],
+    [2, 0x4000, 0x8000],
+  ],
+  histories: { 2: '1\t0/4000\tno recovery target specified\n' },
+  backups: [backup('a', [0x1000, 0x1800], 5), backup('late', [0x5000, 0x5800], 90)],
+  entries: [
+    [1, commit(0x2000, 10)],
+    [1, commit(0x4100, 20, { xid: 900 })],
+    [1, commit(0x5900, 95, { xid: 902 })],
+    [2, commit(0x4100, 30, { xid: 901 })],
+    [2, commit(0x7000, 40)],
+  ],
+}
+
+test('the newest timeline is followed, and what was abandoned must be asked for', async () => {
+  const latest = await resolve(promoted, { latest: true })
+  assert.equal(`${stop(latest)} on ${latest.timeline}`, 'a end 8000 on 2')
+  assert.equal(stop(await resolve(promoted, { at: time(20) })), 'a before 4100')
+  await assert.rejects(resolve(promoted, { xid: '902' }), { code: 'recovery.unknown-xid' })
+  await assert.rejects(resolve(promoted, { at: time(90) }), (error: { code: string; hint: string }) => {
+    assert.equal(error.code, 'recovery.beyond-end')
+    assert.match(error.hint, /the abandoned timeline 1 goes up to .*: --timeline 1$/)
+    return true
+  })
+  assert.equal(stop(await resolve(promoted, { xid: '902', timeline: 1 })), 'late after 5900')
+  await assert.rejects(resolve(promoted, { latest: true, backup: 'late', timeline: 2 }), {
+    code: 'recovery.backup-off-history',
+  })
+})
+
+test('a timeline without its history file is refused', async () => {
+  const { histories: _, ...nameless } = promoted
+  await assert.rejects(resolve(nameless, { latest: true }), {
+    message: 'the repository holds WAL of timeline 2 but not its history file',
+  })
+})
+
+test('a restore point given twice must be chosen by LSN', async () => {
+  const twice: World = {
+    ...simple,
+    entries: [...simple.entries, [1, commit(0x7000, 70, { kind: 'restore-point', name: 'nightly', xid: 0 })]],
+  }
+  await assert.rejects(resolve(twice, { name: 'nightly' }), (error: { code: string; hint: string }) => {
+    assert.equal(error.code, 'recovery.ambiguous')
+    assert.match(error.hint, /^choose one with --lsn: 0\/2A00 of .*; 0\/7000 of /)
+    return true
+  })
+})
+
+test('a warehouse that was made anew under its name: the newest cluster is meant', async () => {
+  const remade: World = {
+    ...simple,
+    backups: [backup('old', [0x1000, 0x1800], 1, { systemIdentifier: 6n }), ...simple.backups],
+  }
+  assert.equal(stop(await resolve(remade, { latest: true })), 'b end 8000')
+})

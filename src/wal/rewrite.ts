@@ -1,0 +1,105 @@
+// WAL for any server but the original in its original place: the path in CREATE TABLESPACE becomes empty, so that it replays as an in-place
+// tablespace. With the path left in, a copy on the same host would empty and fill the folders of the live server.
+import { recordCrc } from './crc32c.ts'
+import { LONG_HEADER_BYTES, pageFlags, rmgr, SHORT_HEADER_BYTES, WAL_PAGE_BYTES } from './layouts.ts'
+import type { Lsn } from './lsn.ts'
+import type { WalRecord } from './record.ts'
+import { RecordStream } from './record-stream.ts'
+
+const TABLESPACE_CREATE = 0x00
+/** Main data: oid of the tablespace, then its path as a C string. */
+const PATH_AT = 4
+const CRC_AT = 20
+const RMGR_AT = 17
+/** Header, data header, oid and the longest path (MAXPGPATH 1024): a continuation that is longer belongs to another kind of record. */
+const LARGEST_CREATE_BYTES = 24 + 5 + 4 + 1024
+
+export interface SegmentPlace {
+  readonly startLsn: Lsn
+  readonly majorVersion: number
+  readonly segmentBytes: number
+}
+
+/** Which neighbours rewriteTablespaces() needs to see: a record of interest may cross the segment's first or last byte. */
+export function neighboursNeeded(
+  segment: Buffer,
+  place: SegmentPlace,
+): { readonly previous: boolean; readonly next: boolean } {
+  const continues = (segment.readUInt16LE(2) & pageFlags.continuation) !== 0
+  const previous = continues && segment.readUInt32LE(16) <= LARGEST_CREATE_BYTES
+  const stream = new RecordStream(streamOptions(place.startLsn, place), { record: () => {} })
+  stream.push(segment)
+  const open = stream.openRecordLsn
+  if (open === undefined) return { previous, next: false }
+  const at = Number(open - place.startLsn)
+  const kind =
+    at + RMGR_AT < segment.length && at % WAL_PAGE_BYTES <= WAL_PAGE_BYTES - RMGR_AT - 1
+      ? segment[at + RMGR_AT]
+      : undefined
+  return { previous, next: kind === undefined || kind === rmgr.tblspc }
+}
+
+/**
+ * Empties the paths of CREATE TABLESPACE records in `segment`, in place, with their CRC made anew; lengths stay. `previous` and `next` are
+ * the neighbouring segments (or at least the last and the first page of them), where neighboursNeeded() asks for them. Returns how many
+ * records were changed.
+ */
+export function rewriteTablespaces(
+  segment: Buffer,
+  place: SegmentPlace,
+  neighbours: { previous?: Buffer | undefined; next?: Buffer | undefined } = {},
+): number {
+  const { previous, next } = neighbours
+  const before = previous?.subarray(-WAL_PAGE_BYTES)
+  let changed = 0
+  const sink = {
+    record: (record: WalRecord, stream: RecordStream): void => {
+      if (record.rmgr !== rmgr.tblspc || record.kind !== TABLESPACE_CREATE || record.mainLength <= PATH_AT + 1) return
+      const bytes = withoutPath(record)
+      changed += scatter(bytes, { segment, place, recordLsn: stream.baseLsn + BigInt(record.start) }) ? 1 : 0
+    },
+  }
+  const stream = new RecordStream(streamOptions(place.startLsn - BigInt(before?.length ?? 0), place), sink)
+  if (before) stream.push(before)
+  stream.push(segment)
+  if (next) stream.push(next.subarray(0, WAL_PAGE_BYTES))
+  return changed
+}
+
+function streamOptions(
+  startLsn: Lsn,
+  place: SegmentPlace,
+): { startLsn: Lsn; majorVersion: number; segmentBytes: number } {
+  return { startLsn, majorVersion: place.majorVersion, segmentBytes: place.segmentBytes }
+}
+
+function withoutPath(record: WalRecord): Buffer {
+  const bytes = Buffer.from(record.bytes.subarray(record.at, record.at + record.totalLength))
+  const path = record.dataAt - record.at + PATH_AT
+  bytes.fill(0, path, record.dataAt - record.at + record.mainLength)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  view.setInt32(CRC_AT, recordCrc(bytes, view, 0, bytes.length), true)
+  return bytes
+}
+
+/** Puts a record's bytes back between the page headers; what lies outside the segment is its neighbour's business. */
+function scatter(bytes: Buffer, at: { segment: Buffer; place: SegmentPlace; recordLsn: Lsn }): boolean {
+  const { segment, place } = at
+  let touched = false
+  let position = Number(at.recordLsn - place.startLsn)
+  for (let done = 0; done < bytes.length;) {
+    const inPage = ((position % WAL_PAGE_BYTES) + WAL_PAGE_BYTES) % WAL_PAGE_BYTES
+    if (inPage === 0) {
+      position += position % place.segmentBytes === 0 ? LONG_HEADER_BYTES : SHORT_HEADER_BYTES
+      continue
+    }
+    const count = Math.min(bytes.length - done, WAL_PAGE_BYTES - inPage)
+    if (position >= 0 && position < segment.length) {
+      bytes.copy(segment, position, done, done + count)
+      touched = true
+    }
+    done += count
+    position += count
+  }
+  return touched
+}
