@@ -1,18 +1,28 @@
-import { offer, provide, type Room } from '../base/room.ts'
+import { daemons, offer, provide, type Room } from '../base/room.ts'
 import { scheduleSources, taskKinds } from '../runs/contract.ts'
 import { backupSection } from './config.ts'
 import { protection } from './contract.ts'
 import { list } from './operations/list.ts'
 import { run } from './operations/run.ts'
 import { show } from './operations/show.ts'
+import { walReceive } from './operations/wal-receive.ts'
+import { walStatus } from './operations/wal-status.ts'
 import { buildProtection } from './protection/service.ts'
+import { receiverDaemon } from './receive.ts'
+import { receivers, ReceiverRegistry } from './receiver/registry.ts'
+import { walStatusOf } from './receiver/standing.ts'
 import { backupSchedules, backupTask } from './schedules.ts'
+import { walSection } from './wal-config.ts'
 
 export const room: Room = {
   name: 'backup',
   summary: 'taking backups, receiving WAL, what can be recovered',
-  config: [backupSection],
-  operations: [run, list, show],
-  services: [provide(protection, (context) => buildProtection(context, () => Promise.resolve([])))],
-  offers: [offer(taskKinds, backupTask), offer(scheduleSources, backupSchedules)],
+  config: [backupSection, walSection],
+  operations: [run, list, show, walReceive, walStatus],
+  migrations: [{ name: '0001-wal-position', file: new URL('migrations/0001-wal-position.sql', import.meta.url) }],
+  services: [
+    provide(protection, (context) => buildProtection(context, (name, signal) => walStatusOf(context, name, signal))),
+    provide(receivers, (context) => new ReceiverRegistry(context)),
+  ],
+  offers: [offer(taskKinds, backupTask), offer(scheduleSources, backupSchedules), offer(daemons, receiverDaemon)],
 }

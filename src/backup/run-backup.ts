@@ -11,6 +11,7 @@ import { madeBy } from './engine/made-by.ts'
 import { takeBackup, type TakenBackup } from './engine/take.ts'
 import { backupErrors } from './errors.ts'
 import { openEvents, type BackupEvents } from './events.ts'
+import { ensureReceiving } from './receive.ts'
 import { reportOf, type BackupReport } from './report.ts'
 import { diskFiles } from './source/disk.ts'
 
@@ -61,9 +62,7 @@ async function take(request: BackupRequest & { repository: string }, tools: Take
   return await takeBackup({
     warehouse,
     repository,
-    receive: (scope) => {
-      throw new Error(`not yet ${String(scope)}`)
-    },
+    receive: async (scope) => scope.use(await ensureReceiving(context, request.warehouse, signal)),
     files: diskFiles,
     kind: request.kind,
     workers: request.workers ?? policy.workers ?? Math.min(MOST_WORKERS, availableParallelism()),

@@ -42,7 +42,12 @@ export interface SealedChunk {
 export function freshParser(shape: WalShape, startLsn: Lsn): PrimedParser {
   const indexer = new WalIndexer(shape.majorVersion, startLsn)
   const stream = new RecordStream(
-    { startLsn, majorVersion: shape.majorVersion, segmentBytes: shape.segmentBytes, systemIdentifier: shape.systemIdentifier },
+    {
+      startLsn,
+      majorVersion: shape.majorVersion,
+      segmentBytes: shape.segmentBytes,
+      systemIdentifier: shape.systemIdentifier,
+    },
     indexer,
   )
   return { stream, indexer, continues: false }

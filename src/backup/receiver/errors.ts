@@ -5,13 +5,16 @@ export const receiverErrors = defineErrors('backup', {
   slotInUse: {
     exit: 'busy',
     passing: true,
-    message: (at: { warehouse: string; slot: string }) => `somebody else receives the WAL of warehouse ${at.warehouse} through the slot ${at.slot}`,
-    hint: () => 'only one receiver at a time: is another wharf running? `select * from pg_stat_replication` on the server shows it',
+    message: (at: { warehouse: string; slot: string }) =>
+      `somebody else receives the WAL of warehouse ${at.warehouse} through the slot ${at.slot}`,
+    hint: () =>
+      'only one receiver at a time: is another wharf running? `select * from pg_stat_replication` on the server shows it',
   },
   serverSilent: {
     exit: 'unreachable',
     passing: true,
-    message: (at: { warehouse: string; seconds: number }) => `the server of warehouse ${at.warehouse} said nothing for ${at.seconds} s while streaming WAL`,
+    message: (at: { warehouse: string; seconds: number }) =>
+      `the server of warehouse ${at.warehouse} said nothing for ${at.seconds} s while streaming WAL`,
     hint: () => 'the connection is half open or the server is stuck; a new connection is made',
   },
   serverEnded: {
@@ -24,12 +27,14 @@ export const receiverErrors = defineErrors('backup', {
     exit: 'failed',
     message: (at: { warehouse: string; repository: string; server: string }) =>
       `the repository holds WAL of warehouse ${at.warehouse} up to ${at.repository}, its server has only ${at.server}`,
-    hint: () => 'the server lost its newest WAL, or this is another server with the same system identifier: find out which before going on',
+    hint: () =>
+      'the server lost its newest WAL, or this is another server with the same system identifier: find out which before going on',
   },
   noWalYet: {
     exit: 'unreachable',
     passing: true,
-    message: (at: { warehouse: string; lsn: string; why: string }) => `WAL of warehouse ${at.warehouse} up to ${at.lsn} did not become durable: ${at.why}`,
+    message: (at: { warehouse: string; lsn: string; why: string }) =>
+      `WAL of warehouse ${at.warehouse} up to ${at.lsn} did not become durable: ${at.why}`,
     hint: () => 'see `wharf wal status`',
   },
   notReceiving: {

@@ -40,7 +40,12 @@ export async function shapeOf(warehouse: Warehouse, systemIdentifier: bigint, si
        (SELECT (setting::bigint * CASE unit WHEN '8kB' THEN 8192 ELSE 1 END)::int FROM pg_settings WHERE name = 'wal_segment_size') AS segment`,
   )
   const version = row!.version
-  return { systemIdentifier, majorVersion: Math.floor(version / 10_000), postgresVersion: version, segmentBytes: row!.segment }
+  return {
+    systemIdentifier,
+    majorVersion: Math.floor(version / 10_000),
+    postgresVersion: version,
+    segmentBytes: row!.segment,
+  }
 }
 
 export async function open(session: ReplicationSession, parts: Parts): Promise<Opening> {

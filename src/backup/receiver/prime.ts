@@ -9,7 +9,12 @@ import type { WalPosition } from './resume.ts'
 const MOST_CHUNKS = 64
 
 /** Parser and indexer at `at`, fed from stored chunks that end there. */
-export async function primeParser(wal: WalArchive, at: WalPosition, shape: WalShape, signal: AbortSignal): Promise<PrimedParser> {
+export async function primeParser(
+  wal: WalArchive,
+  at: WalPosition,
+  shape: WalShape,
+  signal: AbortSignal,
+): Promise<PrimedParser> {
   const chain = chainBefore(await wal.list(shape.systemIdentifier, signal, at.timeline), at)
   if (chain.length === 0) return freshParser(shape, at.lsn)
   for (let count = 1; count <= Math.min(chain.length, MOST_CHUNKS); count = grow(count, chain, shape)) {

@@ -67,8 +67,16 @@ export class Receiver {
         if (signal.aborted) break
         if (this.state.durable !== before) tries = 0
         this.state.failed(error)
-        const delayMs = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** tries) * (0.5 + systemRandom.integer(500) / 1000)
-        log.warn({ warehouse: warehouse.declaration.name, code: isWharfError(error) ? error.code : undefined, retryInMs: Math.round(delayMs) }, messageOf(error))
+        const delayMs =
+          Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** tries) * (0.5 + systemRandom.integer(500) / 1000)
+        log.warn(
+          {
+            warehouse: warehouse.declaration.name,
+            code: isWharfError(error) ? error.code : undefined,
+            retryInMs: Math.round(delayMs),
+          },
+          messageOf(error),
+        )
         await clock.sleep(delayMs, signal).catch(() => {})
       }
     }
@@ -85,14 +93,17 @@ export class Receiver {
       await this.receive(session, opening, { signal, start: opening.start, parser: await this.primed(opening, signal) })
     } catch (error) {
       if (isWharfError(error, 'warehouse.slot-lost')) await this.renewSlot(signal)
-      if (!isWharfError(error, 'warehouse.wal-gone')) throw slotInUse(error, { warehouse: warehouse.declaration.name, slot })
+      if (!isWharfError(error, 'warehouse.wal-gone'))
+        throw slotInUse(error, { warehouse: warehouse.declaration.name, slot })
       await this.goOnBehindHole(opening, signal)
     }
   }
 
   private primed(opening: Opening, signal: AbortSignal): Promise<PrimedParser> {
     // What the first repository with WAL up to here holds is as good as any: all hold the same bytes.
-    const source = opening.targets.find(({ from }) => from?.timeline === opening.start.timeline && from.lsn === opening.start.lsn)
+    const source = opening.targets.find(
+      ({ from }) => from?.timeline === opening.start.timeline && from.lsn === opening.start.lsn,
+    )
     if (!source) return Promise.resolve(freshParser(opening.shape, opening.start.lsn))
     return primeParser(source.repository.wal, opening.start, opening.shape, signal)
   }
@@ -117,7 +128,10 @@ export class Receiver {
 
   private async tellHole(hole: WalHole): Promise<void> {
     const what = { timeline: hole.timeline, fromLsn: formatLsn(hole.fromLsn), toLsn: formatLsn(hole.toLsn) }
-    this.options.log.error({ warehouse: this.options.warehouse.declaration.name, ...what }, 'WAL is lost: the server no longer has it')
+    this.options.log.error(
+      { warehouse: this.options.warehouse.declaration.name, ...what },
+      'WAL is lost: the server no longer has it',
+    )
     await this.options.alert({ reason: 'wal-hole', ...what })
   }
 
@@ -133,7 +147,12 @@ export class Receiver {
     const storing = new AbortController()
     const onAbort = (): void => stop.abort(from.signal.reason)
     from.signal.addEventListener('abort', onAbort, { once: true })
-    const source = session.stream({ slot, timeline: from.start.timeline, startLsn: from.start.lsn, signal: stop.signal })
+    const source = session.stream({
+      slot,
+      timeline: from.start.timeline,
+      startLsn: from.start.lsn,
+      signal: stop.signal,
+    })
     const cutter = new ChunkCutter({ ...from.start, shape: opening.shape, parser: from.parser })
     const queue = this.queue(opening, { source, cutter, signal: storing.signal })
     this.state.streaming(from.start, { cutter, queue })
@@ -162,10 +181,14 @@ export class Receiver {
       from.signal.removeEventListener('abort', onAbort)
     }
     await queue.drained()
-    if (source.next() === undefined) throw receiverErrors.serverEnded({ warehouse: this.options.warehouse.declaration.name })
+    if (source.next() === undefined)
+      throw receiverErrors.serverEnded({ warehouse: this.options.warehouse.declaration.name })
   }
 
-  private queue(opening: Opening, at: { source: WalStreamSource; cutter: ChunkCutter; signal: AbortSignal }): StoreQueue {
+  private queue(
+    opening: Opening,
+    at: { source: WalStreamSource; cutter: ChunkCutter; signal: AbortSignal },
+  ): StoreQueue {
     return new StoreQueue({
       targets: opening.targets,
       shape: opening.shape,
@@ -181,14 +204,20 @@ export class Receiver {
 
   private async tellProblem(chunk: SealedChunk): Promise<void> {
     const what = { fromLsn: formatLsn(chunk.startLsn), toLsn: formatLsn(chunk.endLsn), problem: chunk.problem }
-    this.options.log.error({ warehouse: this.options.warehouse.declaration.name, ...what }, 'WAL was kept but could not be read')
+    this.options.log.error(
+      { warehouse: this.options.warehouse.declaration.name, ...what },
+      'WAL was kept but could not be read',
+    )
     await this.options.alert({ reason: 'wal-unreadable', timeline: chunk.timeline, ...what })
   }
 
   /** What was received becomes durable even though the stream has ended, as long as that does not take too long. */
   private async drain(queue: StoreQueue, storing: AbortController): Promise<void> {
     const patience = new AbortController()
-    const late = this.options.clock.sleep(DRAIN_MS, patience.signal).then(() => storing.abort(), () => {})
+    const late = this.options.clock.sleep(DRAIN_MS, patience.signal).then(
+      () => storing.abort(),
+      () => {},
+    )
     await queue.drained().catch(() => {})
     patience.abort()
     await late
@@ -196,7 +225,10 @@ export class Receiver {
 
   private silent(): WharfError {
     const { warehouse, aliveAfterMs } = this.options
-    return receiverErrors.serverSilent({ warehouse: warehouse.declaration.name, seconds: Math.round(aliveAfterMs / 1000) })
+    return receiverErrors.serverSilent({
+      warehouse: warehouse.declaration.name,
+      seconds: Math.round(aliveAfterMs / 1000),
+    })
   }
 }
 

@@ -13,10 +13,16 @@ export interface WalPosition {
  * The end of what `ranges` hold of this history; where they hold a whole timeline, the start of the next, which is the start of the
  * segment of the switch: the server has that segment again under the new timeline's name. Undefined where they hold nothing of it.
  */
-export function resumePosition(ranges: readonly WalRange[], spans: readonly TimelineSpan[], segmentBytes: number): WalPosition | undefined {
+export function resumePosition(
+  ranges: readonly WalRange[],
+  spans: readonly TimelineSpan[],
+  segmentBytes: number,
+): WalPosition | undefined {
   for (let at = spans.length - 1; at >= 0; at--) {
     const span = spans[at]!
-    const own = ranges.filter((range) => range.timeline === span.timeline && (span.endLsn === undefined || range.startLsn < span.endLsn))
+    const own = ranges.filter(
+      (range) => range.timeline === span.timeline && (span.endLsn === undefined || range.startLsn < span.endLsn),
+    )
     if (own.length === 0) continue
     const lsn = own.reduce((end, range) => (range.endLsn > end ? range.endLsn : end), 0n)
     const next = spans[at + 1]

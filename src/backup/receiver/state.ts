@@ -101,7 +101,9 @@ export class ReceiverState {
       for (const waiter of this.waiters) {
         this.waiters.delete(waiter)
         const { name: warehouse } = this.warehouse.declaration
-        waiter.reject(receiverErrors.noWalYet({ warehouse, lsn: formatLsn(waiter.lsn), why: messageOf(error) }, { cause: error }))
+        waiter.reject(
+          receiverErrors.noWalYet({ warehouse, lsn: formatLsn(waiter.lsn), why: messageOf(error) }, { cause: error }),
+        )
       }
     }
     this.tell(true)
@@ -188,5 +190,9 @@ export class ReceiverState {
 
 function describe(error: unknown): WalStatus['error'] {
   const hint = isWharfError(error) ? error.hint : undefined
-  return { code: isWharfError(error) ? error.code : 'backup.defect', message: messageOf(error), ...(hint === undefined ? {} : { hint }) }
+  return {
+    code: isWharfError(error) ? error.code : 'backup.defect',
+    message: messageOf(error),
+    ...(hint === undefined ? {} : { hint }),
+  }
 }

@@ -99,7 +99,17 @@ export class StoreQueue {
   private asStored(chunk: SealedChunk): WalChunk {
     const { systemIdentifier, segmentBytes, postgresVersion } = this.shape
     const { timeline, startLsn, bytes, changeMap, commits, problem } = chunk
-    return { systemIdentifier, timeline, startLsn, walSegmentBytes: segmentBytes, postgresVersion, bytes, changeMap, commits, problem }
+    return {
+      systemIdentifier,
+      timeline,
+      startLsn,
+      walSegmentBytes: segmentBytes,
+      postgresVersion,
+      bytes,
+      changeMap,
+      commits,
+      problem,
+    }
   }
 }
 

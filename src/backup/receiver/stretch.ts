@@ -75,7 +75,8 @@ export class Stretch {
     const { cutter, queue, clock, sealAfterMs, wantedLsn } = this.parts
     if (cutter.firstByteAt === undefined || !queue.hasRoom) return
     const wanted = wantedLsn()
-    const due = clock.monotonic() - cutter.firstByteAt >= sealAfterMs || (wanted !== undefined && wanted <= cutter.endLsn)
+    const due =
+      clock.monotonic() - cutter.firstByteAt >= sealAfterMs || (wanted !== undefined && wanted <= cutter.endLsn)
     const chunk = due ? cutter.seal() : undefined
     if (chunk) queue.add(chunk)
   }

@@ -1,0 +1,148 @@
+// Receiving WAL, for the rest of the room: while a backup runs, as a daemon, and how it stands.
+import { isWharfError, messageOf } from '../base/errors.ts'
+import { type Context, type Daemon } from '../base/room.ts'
+import { parseLsn, type Lsn } from '../wal/lsn.ts'
+import { warehouses, type Session } from '../warehouse/contract.ts'
+import { receivers, ReceiverRegistry, type SharedReceiver } from './receiver/registry.ts'
+import { defaultWalPolicy, slotName, walSection } from './wal-config.ts'
+
+/** How often the slot is asked about where another process receives. */
+const POLL_MS = 250
+/** How long nobody may stream before we receive ourselves. */
+const ORPHANED_MS = 3000
+
+/** WAL of a warehouse is being received, here or elsewhere, until this is disposed of. */
+export interface ReceivingWal extends AsyncDisposable {
+  /** Resolves once all WAL before `lsn` is durable in every repository of the warehouse. Hurries what is in hand. */
+  waitDurable(lsn: Lsn, signal: AbortSignal): Promise<void>
+  /** The same; the timeline is for the caller's own checks. */
+  waitUntilDurable(at: { timeline: number; lsn: Lsn }, signal: AbortSignal): Promise<void>
+}
+
+/**
+ * Makes sure that WAL is received while the caller needs it: by the receiver of this process, by that of another one, or by one that is
+ * started for the purpose.
+ */
+export async function ensureReceiving(context: Context, warehouse: string, signal: AbortSignal): Promise<ReceivingWal> {
+  const registry = await context.use(receivers)
+  const needed = new Needed(context, warehouse, registry)
+  await needed.begin(signal)
+  return needed
+}
+
+class Needed implements ReceivingWal {
+  private readonly context: Context
+  private readonly warehouse: string
+  private readonly registry: ReceiverRegistry
+  private readonly slot: string
+  private own: SharedReceiver | undefined
+
+  constructor(context: Context, warehouse: string, registry: ReceiverRegistry) {
+    this.context = context
+    this.warehouse = warehouse
+    this.registry = registry
+    this.slot = slotName(warehouse, context.section(walSection)[warehouse] ?? defaultWalPolicy)
+  }
+
+  async begin(signal: AbortSignal): Promise<void> {
+    if (this.registry.running(this.warehouse) || !(await this.slotState(signal)).active) await this.receiveHere(signal)
+  }
+
+  waitUntilDurable(at: { timeline: number; lsn: Lsn }, signal: AbortSignal): Promise<void> {
+    return this.waitDurable(at.lsn, signal)
+  }
+
+  async waitDurable(lsn: Lsn, signal: AbortSignal): Promise<void> {
+    if (!this.own && (await this.watch(lsn, signal))) return
+    await this.own?.receiver.waitDurable(lsn, signal)
+  }
+
+  /** Another process receives: true once it has stored everything, false when it was gone and we took over. */
+  private async watch(lsn: Lsn, signal: AbortSignal): Promise<boolean> {
+    const { clock } = this.context
+    let activeAt = clock.monotonic()
+    await using session = await this.session(signal)
+    for (;;) {
+      const { active, durable } = await this.ask(session)
+      if (durable !== undefined && durable >= lsn) return true
+      if (active) activeAt = clock.monotonic()
+      else if (clock.monotonic() - activeAt > ORPHANED_MS) {
+        await this.receiveHere(signal)
+        return false
+      }
+      await clock.sleep(POLL_MS, signal)
+    }
+  }
+
+  private async receiveHere(signal: AbortSignal): Promise<void> {
+    this.own = await this.registry.join(this.warehouse, signal)
+  }
+
+  private async slotState(signal: AbortSignal): Promise<{ active: boolean; durable: Lsn | undefined }> {
+    await using session = await this.session(signal)
+    return await this.ask(session)
+  }
+
+  private async session(signal: AbortSignal): Promise<Session> {
+    const all = await this.context.use(warehouses)
+    return await all.get(this.warehouse).connect({ purpose: 'receive', signal, statementTimeoutMs: 30_000 })
+  }
+
+  /** The slot's restart position is what its receiver last reported as durable. */
+  private async ask(session: Session): Promise<{ active: boolean; durable: Lsn | undefined }> {
+    const [row] = await session.query<{ active: boolean; lsn: string | null }>(
+      'SELECT active, restart_lsn::text AS lsn FROM pg_replication_slots WHERE slot_name = $1',
+      [this.slot],
+    )
+    return { active: row?.active ?? false, durable: row?.lsn ? parseLsn(row.lsn) : undefined }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.own?.[Symbol.asyncDispose]()
+  }
+}
+
+/** Receives the WAL of one warehouse in this process until the signal aborts. */
+export async function receiveUntil(context: Context, warehouse: string, signal: AbortSignal): Promise<void> {
+  const registry = await context.use(receivers)
+  await using shared = await registry.join(warehouse, signal)
+  await aborted(signal)
+  const durable = shared.receiver.status().map((one) => `${one.repository}: ${one.durableLsn ?? 'nothing'}`)
+  context.log.info({ warehouse, durable }, 'receiving ends')
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+}
+
+/** Longest pause before a warehouse whose receiver could not even be set up is tried again. */
+const AGAIN_MS = 15_000
+
+/** One receiver for each warehouse that has repositories. */
+export const receiverDaemon: Daemon = {
+  name: 'wal receivers',
+  run: async (context, signal) => {
+    const declared = (await context.use(warehouses)).list()
+    const wanted = declared.filter(
+      ({ name, repositories }) =>
+        repositories.length > 0 && (context.section(walSection)[name] ?? defaultWalPolicy).receive,
+    )
+    await Promise.all(wanted.map(({ name }) => keepReceiving(context, name, signal)))
+  },
+}
+
+async function keepReceiving(context: Context, warehouse: string, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await receiveUntil(context, warehouse, signal)
+    } catch (error) {
+      if (signal.aborted) return
+      context.log.error(
+        { warehouse, code: isWharfError(error) ? error.code : undefined },
+        `receiving cannot start: ${messageOf(error)}`,
+      )
+      await context.clock.sleep(AGAIN_MS, signal).catch(() => {})
+    }
+  }
+}
