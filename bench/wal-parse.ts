@@ -3,8 +3,8 @@
 import { crc32c } from '@node-rs/crc32'
 
 import { recordCrc } from '../src/wal/crc32c.ts'
-import { encodeChangeMap } from '../src/wal/change-map-codec.ts'
-import { encodeCommitIndex } from '../src/wal/commit-index.ts'
+import { encodeChangeMap } from '../src/repository/wal/change-map.ts'
+import { encodeCommits } from '../src/repository/wal/commits.ts'
 import { WalIndexer } from '../src/wal/indexer.ts'
 import { RecordStream } from '../src/wal/record-stream.ts'
 import { startServer } from '../test/support/postgres.ts'
@@ -85,7 +85,7 @@ for (const name of Object.keys(workloads) as (keyof typeof workloads)[]) {
         if ((at + SLICE_BYTES) % SEGMENT_BYTES !== 0) return
         const { changeMap, commits } = indexer.cut(startLsn + BigInt(at + SLICE_BYTES))
         encodeChangeMap(changeMap)
-        encodeCommitIndex(commits)
+        encodeCommits(commits)
       })
     })}`,
   )

@@ -3,7 +3,7 @@ import { isWharfError, messageOf } from '../base/errors.ts'
 import { type Context, type Daemon } from '../base/room.ts'
 import { parseLsn, type Lsn } from '../wal/lsn.ts'
 import { warehouses, type Session } from '../warehouse/contract.ts'
-import { receivers, ReceiverRegistry, type SharedReceiver } from './receiver/registry.ts'
+import { receivers, type ReceiverRegistry, type SharedReceiver } from './receiver/registry.ts'
 import { defaultWalPolicy, slotName, walSection } from './wal-config.ts'
 
 /** How often the slot is asked about where another process receives. */

@@ -32,16 +32,6 @@ export const errors = defineErrors('wal', {
     message: (major: number) => `WAL of PostgreSQL ${major} is not known`,
     hint: () => 'versions 15 to 18 are; a newer wharf may know it',
   },
-  badChangeMap: {
-    exit: 'damaged',
-    message: (why: string) => `change map cannot be read: ${why}`,
-    hint: () => 'it was written by a newer wharf or is damaged; a backup reads whole where it has no map',
-  },
-  badCommitIndex: {
-    exit: 'damaged',
-    message: (why: string) => `commit index cannot be read: ${why}`,
-    hint: () => 'it was written by a newer wharf or is damaged; it can be made anew from the WAL',
-  },
   mapsNotInOrder: {
     exit: 'failed',
     message: (at: { end: string; start: string }) =>

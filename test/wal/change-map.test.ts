@@ -4,7 +4,7 @@ import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { forkName } from '../../src/wal/change-map.ts'
-import { decodeChangeMap, encodeChangeMap } from '../../src/wal/change-map-codec.ts'
+import { decodeChangeMap, encodeChangeMap } from '../../src/repository/wal/change-map.ts'
 import type { ChangeMap } from '../../src/wal/contract.ts'
 import { WalIndexer } from '../../src/wal/indexer.ts'
 import { formatLsn, parseLsn, type Lsn } from '../../src/wal/lsn.ts'
@@ -130,7 +130,7 @@ describe('change maps', { concurrency: 1 }, () => {
         assert.deepEqual(map.doubts, [])
         assert.deepEqual(missing(map, rows), [])
         assert.deepEqual(beyond(map, rows), [])
-        const copy = decodeChangeMap(encodeChangeMap(map))
+        const copy = decodeChangeMap(encodeChangeMap(map), 'a map')
         assert.deepEqual([...copy.entries()], [...map.entries()])
       }
       assert.ok(rowCount > 3000, `only ${rowCount} rows compared`)

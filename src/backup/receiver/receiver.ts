@@ -1,5 +1,5 @@
 // Receives the WAL of one warehouse into its repositories, for ever: connects, streams, stores, reports, and comes back after every failure.
-import { isWharfError, messageOf, WharfError } from '../../base/errors.ts'
+import { isWharfError, messageOf, type WharfError } from '../../base/errors.ts'
 import { systemRandom } from '../../base/random.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
