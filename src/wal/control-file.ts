@@ -15,7 +15,7 @@ const STATES = [
 const WAL_LEVELS = ['minimal', 'replica', 'logical'] as const
 
 /** Offsets that differ between versions of the file; the rest is equal from 15 to 18. */
-const crcOffsets: Readonly<Record<number, number>> = { 1300: 288, 1800: 292 }
+const crcOffsets: Readonly<Record<number, number>> = { 1300: 288, 1700: 288, 1800: 292 }
 const at = {
   systemIdentifier: 0,
   version: 8,
