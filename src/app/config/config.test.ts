@@ -307,3 +307,12 @@ test('a configuration that was named must be there and readable', async () => {
     text: undefined,
   })
 })
+
+test('a value whose reference cannot be resolved is one finding, whatever it should have been', () => {
+  const text =
+    'warehouses: { a: { url: x, lag: "${env:NONE}" } }\nrepositories:\n  main:\n    store: { kind: file, path: /b }\n    warehouse: a\n    passphrase: ${env:NONE}\n'
+  assert.deepEqual(findings(text), [
+    'wharf.yaml:1:33: the environment variable NONE is not set (set it for the user that runs wharf)',
+    'wharf.yaml:6:17: the environment variable NONE is not set (set it for the user that runs wharf)',
+  ])
+})

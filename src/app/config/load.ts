@@ -38,7 +38,11 @@ export function examineConfig(
   const all = resolved.value as Readonly<Record<string, unknown>>
   if (document.findings.length === 0) {
     findings.push(...unknownSections(document, all, declared))
-    for (const section of declared) findings.push(...readSection({ section, document, resolved, into: sections }))
+    for (const section of declared) {
+      const found = readSection({ section, document, resolved, into: sections })
+      // What is wrong with a value that could not be resolved says nothing new.
+      findings.push(...found.filter((one) => !resolved.findings.some((other) => isSamePlace(one, other))))
+    }
     if (findings.length === 0) findings.push(...crossChecks(declared, document, sections))
   }
   return { document, resolved, sections, findings: findings.toSorted(byPlace) }
@@ -126,6 +130,10 @@ function crossChecks(
       hint: finding.hint,
     })),
   )
+}
+
+function isSamePlace(left: PlacedFinding, right: PlacedFinding): boolean {
+  return left.place.line === right.place.line && left.place.column === right.place.column
 }
 
 function byPlace(left: PlacedFinding, right: PlacedFinding): number {
