@@ -9,16 +9,19 @@ import react from '@vitejs/plugin-react'
 import { defineConfig, type Plugin } from 'vite'
 
 const folder = (path: string) => fileURLToPath(new URL(path, import.meta.url))
-const outDir = folder('../../dist/console')
 // Below this the headers weigh more than what is saved.
 const LEAST_BYTES = 1024
 
 /** Writes .br and .gz beside each text asset, for the server to hand out as they are. */
 function precompress(): Plugin {
+  let outDir = ''
   const compress = { br: promisify(brotliCompress), gz: promisify(gzip) }
   return {
     name: 'precompress',
     apply: 'build',
+    configResolved(config) {
+      outDir = config.build.outDir
+    },
     async closeBundle() {
       const assets = join(outDir, 'assets')
       for (const name of await readdir(assets)) {
@@ -36,7 +39,7 @@ export default defineConfig({
   root: folder('.'),
   plugins: [react(), precompress()],
   build: {
-    outDir,
+    outDir: folder('../../dist/console'),
     emptyOutDir: true,
     target: 'es2023',
     // Inline scripts and data: fonts would need holes in the page's policy.

@@ -1,5 +1,6 @@
 // Talks to the server: JSON in, JSON out, errors with code, message and hint.
 import type { ApiError } from '../../server/contract.ts'
+import { learnClock } from '../time/now.ts'
 
 /** A refused or failed request, in the server's words. */
 export class ApiFailure extends Error {
@@ -57,7 +58,9 @@ async function request<T>(path: string, init: RequestInit): Promise<T> {
 
 async function send(path: string, init: RequestInit): Promise<Response> {
   try {
-    return await fetch(path, { ...init, credentials: 'same-origin' })
+    const response = await fetch(path, { ...init, credentials: 'same-origin' })
+    learnClock(response.headers.get('date'))
+    return response
   } catch (error) {
     if (init.signal?.aborted) throw error
     throw new ApiFailure(0, {

@@ -4,7 +4,6 @@ import { useEffect, useState } from 'react'
 
 import type { Status } from '../../assurance/contract.ts'
 import type { ControlEventJson } from '../../server/contract.ts'
-import { learnClock } from '../time/now.ts'
 import { sessionQuery, statusQuery } from './queries.ts'
 
 export type Connection = 'connecting' | 'live' | 'lost'
@@ -37,9 +36,7 @@ export function useLive(): Connection {
       source = new EventSource('/api/events')
       source.addEventListener('open', () => setConnection('live'))
       source.addEventListener('status', (message) => {
-        const status = JSON.parse(message.data as string) as Status
-        learnClock(status.at)
-        client.setQueryData(statusQuery.queryKey, status)
+        client.setQueryData(statusQuery.queryKey, JSON.parse(message.data as string) as Status)
       })
       source.addEventListener('control', (message) =>
         touch(client, JSON.parse(message.data as string) as ControlEventJson),

@@ -3,7 +3,6 @@ import { queryOptions } from '@tanstack/react-query'
 
 import type { History, Status, Timeline } from '../../assurance/contract.ts'
 import type { RunJson, RunLogJson, SessionView } from '../../server/contract.ts'
-import { learnClock } from '../time/now.ts'
 import { get } from './client.ts'
 import type { BackupJson, BackupLine } from './shapes.ts'
 
@@ -16,11 +15,7 @@ export const sessionQuery = queryOptions({
 
 export const statusQuery = queryOptions({
   queryKey: ['status'],
-  queryFn: async ({ signal }) => {
-    const status = await get<Status>('/api/status', {}, signal)
-    learnClock(status.at)
-    return status
-  },
+  queryFn: ({ signal }) => get<Status>('/api/status', {}, signal),
   staleTime: 15_000,
 })
 

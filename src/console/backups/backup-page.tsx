@@ -144,8 +144,10 @@ function Corrupt({ backup }: { readonly backup: BackupJson }) {
         <tbody>
           {backup.corrupt.map((one) => (
             <tr key={`${one.file}-${one.block}`}>
-              <td data-label="Relation">{one.relation ?? '—'}</td>
-              <td data-label="File">
+              <td data-span="2" data-label="Relation">
+                {one.relation ?? '—'}
+              </td>
+              <td data-span="2" data-label="File">
                 <code>{one.file}</code>
               </td>
               <td data-label="Block" className={table.number}>

@@ -78,7 +78,7 @@ function Complete({ backup }: { readonly backup: Extract<BackupLine, { state: 'c
   const shared = Math.max(0, backup.clusterBytes - backup.newBytes)
   return (
     <tr>
-      <td data-wide>
+      <td data-span="4">
         <Link to="/backups/$warehouse/$backup" params={{ warehouse: backup.warehouse, backup: backup.id }}>
           <Ago at={backup.finishedAt} />
         </Link>
@@ -86,12 +86,12 @@ function Complete({ backup }: { readonly backup: Extract<BackupLine, { state: 'c
         <div className="faint mono">{backup.id}</div>
       </td>
       <td data-label="Kind">{backup.kind}</td>
-      <td data-label="Warehouse">{backup.warehouse}</td>
-      <td data-label="Repository">{backup.repository}</td>
+      <td data-phone="no">{backup.warehouse}</td>
+      <td data-phone="no">{backup.repository}</td>
       <td className={table.number} data-label="Size">
         {sizeText(backup.clusterBytes)}
       </td>
-      <td data-label="New of it" style={{ minWidth: 110 }}>
+      <td data-label="New of it" style={{ width: 130 }}>
         <Shares
           total={backup.clusterBytes}
           parts={[
@@ -104,32 +104,32 @@ function Complete({ backup }: { readonly backup: Extract<BackupLine, { state: 'c
       <td className={table.number} data-label="Stored">
         {sizeText(backup.storedBytes)}
       </td>
-      <td className={table.number} data-label="Took">
+      <td className={table.number} data-phone="no">
         {durationText(backup.durationMs)}
       </td>
     </tr>
   )
 }
 
+const incomplete = {
+  running: { state: 'running', note: 'under way' },
+  unfinished: { state: 'cancelled', note: 'never finished: nothing of it can be restored, and nothing else needs it' },
+  damaged: { state: 'failed', note: 'damaged' },
+} as const
+
 function Incomplete({ backup }: { readonly backup: Exclude<BackupLine, { state: 'complete' }> }) {
-  const state = backup.state === 'running' ? 'running' : backup.state === 'damaged' ? 'failed' : 'cancelled'
+  const { state, note } = incomplete[backup.state]
   return (
     <tr>
-      <td data-wide>
-        <StateMark state={state} />{' '}
-        {backup.state === 'damaged' ? 'damaged' : backup.state === 'unfinished' ? 'never finished' : ''}
+      <td data-span="4">
+        <StateMark state={state} />
         <div className="faint mono">{backup.id}</div>
       </td>
-      <td colSpan={2} data-label="Warehouse">
-        {backup.state === 'damaged' ? backup.problem : backup.warehouse}
-      </td>
-      <td data-label="Repository">{backup.repository}</td>
-      <td colSpan={4} className="faint" data-wide>
-        {backup.state === 'unfinished'
-          ? 'nothing of it can be restored; the next backup takes no harm'
-          : backup.state === 'running'
-            ? 'under way'
-            : 'cannot be restored'}
+      <td data-phone="no">{backup.state === 'damaged' ? '' : '—'}</td>
+      <td data-phone="no">{backup.state === 'damaged' ? '' : backup.warehouse}</td>
+      <td data-phone="no">{backup.repository}</td>
+      <td colSpan={4} className="faint" data-span="4">
+        {backup.state === 'damaged' ? `${note}: ${backup.problem}` : note}
       </td>
     </tr>
   )

@@ -90,24 +90,26 @@ function Row({ run }: { readonly run: RunJson }) {
   const error = run.tasks.find((one) => one.error)?.error
   return (
     <tr>
-      <td>
+      <td data-span="2">
         <StateMark state={run.state} />
       </td>
-      <td data-wide>
+      <td data-span="4" data-first>
         <Link to="/loads/$run" params={{ run: run.id }}>
           {run.pipeline}
         </Link>
         {error && run.state === 'failed' && <div className="faint">{error.message}</div>}
       </td>
-      <td data-label="Business date">{run.businessDate ?? '—'}</td>
-      <td data-label="Started by">{run.trigger === 'manual' || run.trigger === 'http' ? run.actor : run.trigger}</td>
-      <td data-label="Started">
+      <td data-span="2" className="nowrap">
+        {run.businessDate ?? <span className="faint">—</span>}
+      </td>
+      <td data-phone="no">{run.trigger === 'manual' || run.trigger === 'http' ? run.actor : run.trigger}</td>
+      <td data-span="2">
         <Ago at={run.startedAt ?? run.createdAt} />
       </td>
-      <td className={table.number} data-label="Took">
+      <td className={table.number}>
         <Took run={run} />
       </td>
-      <td data-label="Tasks" style={{ minWidth: 96 }}>
+      <td data-span="4" data-phone={run.state === 'running' ? 'yes' : 'no'} style={{ minWidth: 96 }}>
         {done} of {run.tasks.length}
         {run.state === 'running' && (
           <Meter done={done} total={run.tasks.length} label={`Progress of ${run.pipeline}`} />

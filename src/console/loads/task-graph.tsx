@@ -74,7 +74,7 @@ function TaskBox({ data, selected }: NodeProps<TaskNode>) {
   const [into, out] = direction === 'LR' ? [Position.Left, Position.Right] : [Position.Top, Position.Bottom]
   return (
     <div className={`${styles.box} ${selected ? styles.chosen : ''}`} data-state={task.state}>
-      <Handle type="target" position={into} className={styles.handle!} isConnectable={false} />
+      <Handle type="target" position={into} className={styles.handle} isConnectable={false} />
       <div className={styles.title}>
         <Sign tone={stateTone(task.state)} />
         <span>{task.name}</span>
@@ -86,7 +86,7 @@ function TaskBox({ data, selected }: NodeProps<TaskNode>) {
       {task.state === 'running' && (
         <Meter done={task.progress?.done} total={task.progress?.total} label={`Progress of ${task.name}`} />
       )}
-      <Handle type="source" position={out} className={styles.handle!} isConnectable={false} />
+      <Handle type="source" position={out} className={styles.handle} isConnectable={false} />
     </div>
   )
 }

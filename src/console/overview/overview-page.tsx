@@ -6,9 +6,10 @@ import { statusQuery } from '../api/queries.ts'
 import { HistoryChart } from '../charts/history-charts.tsx'
 import { Answer, Empty } from '../parts/conditions.tsx'
 import { CopyLine } from '../parts/copy-line.tsx'
-import { Columns, Halves, Page, Stack } from '../parts/page.tsx'
+import { Halves, Page } from '../parts/page.tsx'
 import { Panel } from '../parts/panel.tsx'
 import { Problems } from '../parts/problems.tsx'
+import styles from './overview-page.module.css'
 import { RecentLoads } from './recent-loads.tsx'
 import { WarehouseHero } from './warehouse-hero.tsx'
 import { WarehouseTimeLine } from './warehouse-time-line.tsx'
@@ -48,26 +49,31 @@ function Warehouses({ status }: { readonly status: Status }) {
     ...status.warehouses.flatMap((one) => one.problems),
   ].toSorted(bySeverity)
   return (
-    <Columns>
-      <Stack>
-        {status.warehouses.map((one) => (
-          <Stack key={one.warehouse}>
-            <WarehouseHero status={one} />
-            <WarehouseTimeLine warehouse={one.warehouse} />
-            <Halves>
-              <HistoryChart warehouse={one.warehouse} value="lagBytes" since="1h" />
-              <HistoryChart warehouse={one.warehouse} value="clusterBytes" since="24h" />
-            </Halves>
-          </Stack>
-        ))}
-      </Stack>
-      <Stack>
+    <div className={styles.grid}>
+      {status.warehouses.map((one) => (
+        <div key={one.warehouse} className={styles.hero}>
+          <WarehouseHero status={one} />
+        </div>
+      ))}
+      <div className={styles.side}>
         <Panel title="What is wrong now" tools={<Count problems={problems} />}>
           <Problems problems={problems} empty="Nothing. Every check passes." />
         </Panel>
         <RecentLoads status={status} />
-      </Stack>
-    </Columns>
+      </div>
+      {status.warehouses.map((one) => (
+        <div key={one.warehouse} className={styles.more}>
+          <WarehouseTimeLine
+            warehouse={one.warehouse}
+            title={status.warehouses.length > 1 ? `${one.warehouse}: backups and recoverable window` : undefined}
+          />
+          <Halves>
+            <HistoryChart warehouse={one.warehouse} value="lagBytes" since="1h" />
+            <HistoryChart warehouse={one.warehouse} value="clusterBytes" since="24h" />
+          </Halves>
+        </div>
+      ))}
+    </div>
   )
 }
 

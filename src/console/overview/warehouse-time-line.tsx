@@ -1,7 +1,7 @@
 // The time line of a warehouse with a choice of how much of it.
-import { Button, SegmentedControl } from '@mantine/core'
+import { SegmentedControl } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
-import { useNavigate } from '@tanstack/react-router'
+import { Link, useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
 
 import { DAY_MS, HOUR_MS } from '../../base/units.ts'
@@ -27,7 +27,7 @@ export function SpanChoice({ value, onChange }: { readonly value: Span; readonly
       aria-label="How much time is shown"
       data={spans.map(({ value: one, label }) => ({ value: one, label }))}
       value={value}
-      onChange={(one) => onChange(one as Span)}
+      onChange={(one) => onChange(one)}
     />
   )
 }
@@ -39,7 +39,7 @@ export function spanMs(span: Span): number {
 interface WarehouseTimeLineProps {
   readonly warehouse: string
   /** With a choice of moments: to the recovery page. */
-  readonly title?: string
+  readonly title?: string | undefined
 }
 
 export function WarehouseTimeLine({ warehouse, title = 'Backups and recoverable window' }: WarehouseTimeLineProps) {
@@ -59,16 +59,13 @@ export function WarehouseTimeLine({ warehouse, title = 'Backups and recoverable 
               onBackup={(backup) =>
                 void navigate({ to: '/backups/$warehouse/$backup', params: { warehouse, backup: backup.id } })
               }
+              beside={
+                <Link to="/recovery" search={{ warehouse }}>
+                  Plan a recovery
+                </Link>
+              }
             />
             {timeline.problems.length > 0 && <Problems problems={timeline.problems} />}
-            <Button
-              size="compact-sm"
-              variant="default"
-              mt={10}
-              onClick={() => void navigate({ to: '/recovery', search: { warehouse } })}
-            >
-              Plan a recovery
-            </Button>
           </>
         )}
       </Answer>

@@ -88,7 +88,7 @@ function Planner({ names, search }: PlannerProps) {
               aria-label="Kind of target"
               data={[...kinds]}
               value={kind}
-              onChange={(value) => setKind(value as Kind)}
+              onChange={(value) => setKind(value)}
             />
           </div>
         </div>
@@ -176,9 +176,8 @@ function targetOf(chosen: {
       return chosen.load === '' ? undefined : { kind: 'load', load: chosen.load }
     case 'name':
       return chosen.name === '' ? undefined : { kind: 'name', name: chosen.name }
-    case 'lsn':
-      return /^[0-9A-Fa-f]{1,8}\/[0-9A-Fa-f]{1,8}$/.test(chosen.lsn) ? { kind: 'lsn', lsn: chosen.lsn } : undefined
   }
+  return /^[0-9A-Fa-f]{1,8}\/[0-9A-Fa-f]{1,8}$/.test(chosen.lsn) ? { kind: 'lsn', lsn: chosen.lsn } : undefined
 }
 
 interface PickerProps {

@@ -17,9 +17,8 @@ export function targetQuery(target: Target): Readonly<Record<string, string | bo
       return { beforeLoad: target.load }
     case 'name':
       return { name: target.name }
-    case 'lsn':
-      return { lsn: target.lsn }
   }
+  return { lsn: target.lsn }
 }
 
 /** To the second, in UTC: what the command line takes. */

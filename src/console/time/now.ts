@@ -12,9 +12,10 @@ export function now(): number {
   return localMs() + offsetMs
 }
 
-/** Learns the server's clock from an answer that was made just now. A second of difference is the wire, not the clock. */
-export function learnClock(serverTime: string): void {
-  const difference = Date.parse(serverTime) - localMs()
+/** Learns the server's clock from the Date of an answer that came just now; it is cut to seconds, and the wire takes a while. */
+export function learnClock(date: string | null): void {
+  if (date === null || Number.isNaN(Date.parse(date))) return
+  const difference = Date.parse(date) + 500 - localMs()
   offsetMs = Math.abs(difference) < 2000 ? 0 : difference
 }
 

@@ -1,6 +1,6 @@
 // Backups, loads and the recoverable window on one line of time. With `onPick` a moment can be chosen by pointer or keys.
 import { useElementSize } from '@mantine/hooks'
-import { useMemo, useState, type KeyboardEvent, type PointerEvent } from 'react'
+import { useMemo, useState, type KeyboardEvent, type PointerEvent, type ReactNode } from 'react'
 
 import type { BackupView, Timeline, TimelineLoad } from '../../assurance/contract.ts'
 import { formatDuration } from '../../base/units.ts'
@@ -23,6 +23,8 @@ interface TimeLineProps {
   readonly picked?: number | undefined
   readonly onPick?: (epochMs: number) => void
   readonly onBackup?: (backup: BackupView) => void
+  /** Stands at the end of the line below. */
+  readonly beside?: ReactNode
 }
 
 export function TimeLine(props: TimeLineProps) {
@@ -72,9 +74,12 @@ export function TimeLine(props: TimeLineProps) {
           </g>
         </svg>
       )}
-      <p className={styles.readout} aria-hidden="true">
-        {shown === undefined ? <Legend /> : describe(timeline, shown)}
-      </p>
+      <div className={styles.foot}>
+        <p className={styles.readout} aria-hidden="true">
+          {shown === undefined ? <Legend /> : describe(timeline, shown)}
+        </p>
+        {props.beside}
+      </div>
     </div>
   )
 }
@@ -162,7 +167,7 @@ function Axis({ scale }: { readonly scale: TimeScale }) {
         return (
           <g key={time} className={styles.tick}>
             <line x1={place} x2={place} y1={0} y2={LANES.axis - 6} />
-            {place > 14 && place < scale.width - 26 && (
+            {place > 14 && place < scale.width - 46 && (
               <text x={place} y={LANES.axis + 8}>
                 {isLong && clockTime(time) === '00:00' ? dayTime(time) : clockTime(time)}
               </text>

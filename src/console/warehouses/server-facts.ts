@@ -20,7 +20,8 @@ function textOf(key: string, value: unknown): string | undefined {
 }
 
 function nameOf(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return String(value as string)
+  if (typeof value === 'string') return value
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? ''
   const { name } = value as { name?: unknown }
   return typeof name === 'string' ? name : '…'
 }

@@ -59,27 +59,27 @@ function List({ warehouses }: { readonly warehouses: readonly WarehouseStatus[] 
       <tbody>
         {warehouses.map((one) => (
           <tr key={one.warehouse}>
-            <td>
+            <td data-span="2">
               <Link to="/warehouses/$warehouse" params={{ warehouse: one.warehouse }}>
                 {one.warehouse}
               </Link>
             </td>
-            <td>
+            <td data-span="2">
               <VerdictMark verdict={one.verdict} />
             </td>
-            <td data-label="Lost now" className={table.number}>
+            <td data-span="2" data-label="Lost now" className={table.number}>
               {one.rpo.basis === 'everything' ? 'everything' : durationText(one.rpo.ms)}
             </td>
-            <td data-label="Back in" className={table.number}>
+            <td data-span="2" data-label="Back in" className={table.number}>
               {durationText(one.rto?.expectedMs)}
             </td>
-            <td data-label="Size" className={table.number}>
+            <td data-phone="no" className={table.number}>
               {sizeText(one.lastBackup?.clusterBytes)}
             </td>
-            <td data-label="Last backup">
+            <td data-span="2" data-label="Last backup">
               <Ago at={one.lastBackup?.finishedAt} />
             </td>
-            <td data-label="Last proven">
+            <td data-span="2" data-label="Last proven">
               <Ago at={one.lastProof?.at} />
             </td>
           </tr>

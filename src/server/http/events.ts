@@ -31,7 +31,7 @@ export class EventHub {
   private readonly clients = new Set<Client>()
   private readonly kept: { id: bigint; text: string }[] = []
   private readonly over = new AbortController()
-  private status: string | undefined
+  private status: { readonly text: string; readonly atMs: number } | undefined
 
   constructor(context: Context) {
     this.context = context
@@ -58,7 +58,9 @@ export class EventHub {
   add(client: Client, lastId: string | undefined): () => void {
     client.send(`retry: ${RECONNECT_MS}\n\n`)
     if (lastId !== undefined && /^\d{1,19}$/.test(lastId)) this.resume(client, BigInt(lastId))
-    if (this.status !== undefined) client.send(this.status)
+    const { clock } = this.context
+    if (this.status !== undefined && clock.monotonic() - this.status.atMs < STATUS_EVERY_MS)
+      client.send(this.status.text)
     this.clients.add(client)
     return () => this.clients.delete(client)
   }
@@ -105,8 +107,9 @@ export class EventHub {
     if (!operation) return
     await this.repeat(signal, STATUS_EVERY_MS, async () => {
       if (this.clients.size === 0) return
-      this.status = frame('status', await this.askStatus(operation, signal))
-      this.spread(this.status)
+      const text = frame('status', await this.askStatus(operation, signal))
+      this.status = { text, atMs: this.context.clock.monotonic() }
+      this.spread(text)
     })
   }
 
