@@ -30,6 +30,33 @@ export const warehouseErrors = defineErrors('warehouse', {
     message: (at: { reason: string }) => `not a connection URL: ${at.reason}`,
     hint: () => 'postgresql://user@host:5432/database?sslmode=verify-full',
   },
+  passwordOnCommandLine: {
+    exit: 'usage',
+    message: () => 'the URL holds a password, which everyone on this machine could see in the process list',
+    hint: () => 'leave it out of the URL and add --password-env NAME or --password-file PATH',
+  },
+  nothingToAdd: {
+    exit: 'usage',
+    message: (at: { name: string }) => `neither a URL nor --managed is given for warehouse "${at.name}"`,
+    hint: () => 'wharf warehouse add NAME postgresql://user@host:5432/database, or wharf warehouse add NAME --managed',
+  },
+  badEntry: {
+    exit: 'usage',
+    message: (at: { name: string; reason: string }) =>
+      `warehouse "${at.name}" cannot be declared like this: ${at.reason}`,
+    hint: (at: { hint: string | undefined }) => at.hint ?? 'wharf help warehouse add',
+  },
+  badFile: {
+    exit: 'configuration',
+    message: (at: { file: string; reason: string }) => `${at.file} cannot be edited: ${at.reason}`,
+    hint: () => 'mend it by hand first; wharf config check shows what is wrong',
+  },
+  inUse: {
+    exit: 'failed',
+    message: (at: { name: string; path: string }) =>
+      `warehouse "${at.name}" is still named by ${at.path} in wharf.yaml`,
+    hint: () => 'remove or change that first',
+  },
   badPasswordFile: {
     exit: 'configuration',
     message: (at: { what: string; file: string; reason: string }) =>

@@ -34,7 +34,8 @@ async function keepUp(name: string, context: Context, { signal, tools }: Watch):
   let missed = false
   while (!signal.aborted) {
     const gone = await managedDataIsGone(name, context)
-    if (gone && !missed) tools.announce(`warehouse ${name}: its data directory is gone; bring it back with wharf recover`)
+    if (gone && !missed)
+      tools.announce(`warehouse ${name}: its data directory is gone; bring it back with wharf recover`)
     missed = gone
     if (!gone && !(await isBeingRecovered(dataDirectory)) && !(await serverRuns(dataDirectory))) {
       const server = await startManaged(name, context, signal)
@@ -66,7 +67,9 @@ async function othersGone(name: string, context: Context, hurry: AbortSignal): P
 async function ourSessions(name: string, context: Context, signal: AbortSignal): Promise<number> {
   try {
     const servers = await context.use(warehouses)
-    await using session = await servers.get(name).connect({ purpose: 'shutdown', signal, statementTimeoutMs: SECOND_MS })
+    await using session = await servers
+      .get(name)
+      .connect({ purpose: 'shutdown', signal, statementTimeoutMs: SECOND_MS })
     const [row] = await session.query<{ count: string }>(
       `select count(*) from pg_stat_activity where application_name like 'wharf %' and pid <> pg_backend_pid()`,
     )

@@ -46,7 +46,8 @@ export async function startManaged(name: string, context: Context, signal: Abort
   await makePassable(context.home, environment)
   await makePassable(join(context.home, 'warehouses'), environment)
   await makePassable(layout.folder, environment)
-  if (await managedDataIsGone(name, context)) throw warehouseErrors.managedDataGone({ name, path: layout.dataDirectory })
+  if (await managedDataIsGone(name, context))
+    throw warehouseErrors.managedDataGone({ name, path: layout.dataDirectory })
   const binaries = await findBinaries({ majorVersion, home: context.home })
   const password = await generatedPassword(layout.passwordFile, context.random)
   const { dataDirectory, socketDirectory, logFile } = layout

@@ -75,8 +75,12 @@ export class Collector {
         await clock.sleep(next - clock.monotonic(), signal).catch(() => {})
       }
     } finally {
-      await this.session?.close()
+      await this.close()
     }
+  }
+
+  async close(): Promise<void> {
+    await this.drop()
   }
 
   /** One round of all probes that are due. Resolves to false where the node could not be asked at all. */

@@ -1,7 +1,7 @@
 // Starting, adopting and stopping a server on a data directory of ours.
 import { spawn } from 'node:child_process'
-import { existsSync, constants } from 'node:fs'
-import { open, readFile, rm, stat, type FileHandle } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { open, readFile, rm, type FileHandle } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 
@@ -92,7 +92,9 @@ async function whenReady(file: PostmasterFile): Promise<Omit<StartedServer, 'ado
  */
 async function clearDeadFile(options: StartOptions, zombies: { since: number | undefined }): Promise<void> {
   zombies.since ??= options.clock.monotonic()
-  if (options.clock.monotonic() - zombies.since < 2000) return
+  const found = await inspectPostmaster(options.dataDirectory)
+  // A zombie may still be reaped; whoever got a number after a reboot stays.
+  if (found.state === 'zombie' && options.clock.monotonic() - zombies.since < 2000) return
   if ((await processesIn(options.dataDirectory)).length > 0) return
   await rm(join(options.dataDirectory, 'postmaster.pid'), { force: true })
 }
@@ -194,9 +196,4 @@ export function freePort(): Promise<number> {
       probe.close(() => resolve(port))
     })
   })
-}
-
-/** Whether something is there that must not be overwritten. */
-export async function isEmptyOrMissing(folder: string): Promise<boolean> {
-  return !existsSync(folder) || !(await stat(folder)).isDirectory()
 }
