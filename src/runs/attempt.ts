@@ -62,27 +62,29 @@ export class Attempt {
 
   private async execute(context: Context, kind: TaskKind): Promise<Outcome> {
     const { signal } = this.stopper
+    const settled = new AbortController()
     try {
       const work = Promise.resolve().then(() =>
         kind.execute(this.execution(context, kind.input.parse(this.task.input)), signal),
       )
-      work.catch(() => {})
-      const result = await Promise.race([work, this.patience(signal)])
+      const result = await Promise.race([work, this.patience(signal, settled.signal)])
       return { kind: 'succeeded', result }
     } catch (error) {
       if (this.reason === 'cancelled') return { kind: 'cancelled', error: signal.reason }
       if (this.reason === 'released') return { kind: 'released' }
       return { kind: 'failed', error: this.reason === 'timed out' ? signal.reason : error }
+    } finally {
+      settled.abort()
     }
   }
 
-  /** Rejects some time after the signal aborted, for code that does not listen to it. */
-  private async patience(signal: AbortSignal): Promise<never> {
+  /** Rejects some time after the signal aborted, for code that does not listen to it. Never settles once that has settled. */
+  private async patience(signal: AbortSignal, settled: AbortSignal): Promise<never> {
     await new Promise<void>((resolve) => {
       if (signal.aborted) resolve()
-      else signal.addEventListener('abort', () => resolve(), { once: true })
+      else signal.addEventListener('abort', () => resolve(), { once: true, signal: settled })
     })
-    await this.parts.clock.sleep(STOP_GRACE_MS)
+    await this.parts.clock.sleep(STOP_GRACE_MS, settled)
     throw signal.reason
   }
 

@@ -61,7 +61,7 @@ async function sweepOne(parts: EngineParts, task: { id: string; runId: string; t
 }
 
 /** Attempts that were told to stop and have not for this long: their backend is ended from outside. */
-const STUBBORN_MS = 1500
+const STUBBORN_MS = 1000
 
 export async function markStubborn(parts: EngineParts): Promise<void> {
   await parts.control.query(

@@ -15,6 +15,23 @@ import { room as warehouse } from '../../src/warehouse/room.ts'
 import { testContext } from '../support/context.ts'
 import type { TestServer } from '../support/postgres.ts'
 
+/** A server whose databases are `control` and the warehouse's. */
+export interface Reachable {
+  urlFor(change: { database?: string; user?: string }): string
+}
+
+/** For a process that knows the server by its URL alone. */
+export function serverAt(url: string): Reachable {
+  return {
+    urlFor: (change) => {
+      const changed = new URL(url)
+      if (change.database !== undefined) changed.pathname = `/${change.database}`
+      if (change.user !== undefined) changed.username = change.user
+      return changed.href
+    },
+  }
+}
+
 export interface LoadStage extends AsyncDisposable {
   readonly context: Context
   /** A folder of this test, where relative paths of its pipelines start unless `configFile` says otherwise. */
@@ -23,7 +40,10 @@ export interface LoadStage extends AsyncDisposable {
 }
 
 export interface LoadStageOptions {
-  readonly server: TestServer
+  /** Must have a database `control`: see ensureDatabase(). */
+  readonly server: Reachable
+  /** The warehouse's database; default postgres. */
+  readonly database?: string
   /** As under `pipelines:` in wharf.yaml; their warehouse is `dw`. */
   readonly pipelines: Readonly<Record<string, unknown>>
   readonly configFile?: string
@@ -31,22 +51,26 @@ export interface LoadStageOptions {
   readonly user?: string
   readonly folder?: string
   readonly rooms?: readonly Room[]
+  readonly lease?: string
 }
 
 export async function openLoadStage(options: LoadStageOptions): Promise<LoadStage> {
   const scope = new AsyncDisposableStack()
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'wharf-loads-')))
   if (options.folder === undefined) scope.defer(() => rm(folder, { recursive: true, force: true }))
-  await ensureDatabase(options.server, 'control')
   const context = testContext(
     {
       home: folder,
       rooms: [warehouse, control, runs, loads, ...(options.rooms ?? [])],
       config: {
         control: { url: options.server.urlFor({ database: 'control' }) },
-        warehouses: { dw: { url: options.server.urlFor({ user: options.user ?? 'postgres' }) } },
+        warehouses: {
+          dw: {
+            url: options.server.urlFor({ user: options.user ?? 'postgres', database: options.database ?? 'postgres' }),
+          },
+        },
         pipelines: options.pipelines,
-        runs: { lease: '2s' },
+        runs: { lease: options.lease ?? '2s' },
       },
       log: process.env['WHARF_TEST_LOG'] === undefined ? silentLog : jsonLog('debug'),
       ...(options.configFile === undefined ? {} : { configFile: options.configFile }),

@@ -86,23 +86,27 @@ function unscaled(value: bigint): string {
   return `${value < 0n ? '-' : ''}${text.slice(0, -SCALE)}.${text.slice(-SCALE)}`
 }
 
-export async function factsOfWarehouse(server: TestServer): Promise<WeatherFacts> {
+export async function factsOfWarehouse(server: TestServer, database = 'postgres'): Promise<WeatherFacts> {
   const [counts] = await server.psql<{ days: number; rows: number; airports: number; planes: number; speeds: number }>(
     `select (select count(*)::int from dw.date) as days, (select count(*)::int from dw.weather) as rows,
        (select count(*)::int from dw.airport) as airports, (select count(*)::int from dw.plane) as planes, (select count(speed)::int from dw.plane) as speeds`,
+    database,
   )
   const columns: Record<string, { count: number; sum: string }> = {}
   for (const [column, target] of Object.entries(measures)) {
     const [row] = await server.psql<{ count: number; sum: string }>(
       `select count(${target})::int as count, round(sum(${target}::text::numeric), ${SCALE})::text as sum from dw.weather`,
+      database,
     )
     columns[column] = row!
   }
   const months = await server.psql<{ name: string; rows: number }>(
     `select replace(substr(tableoid::regclass::text, 12), '_', '-') as name, count(*)::int as rows from dw.weather group by 1`,
+    database,
   )
   const origins = await server.psql<{ name: string; rows: number }>(
     'select faa as name, count(*)::int as rows from dw.weather join dw.airport using (airport_id) group by 1',
+    database,
   )
   const byName = (rows: readonly { name: string; rows: number }[]): Record<string, number> =>
     Object.fromEntries(rows.map((row) => [row.name, row.rows]))

@@ -11,7 +11,7 @@ import type { RunView } from '../../src/runs/contract.ts'
 import { startServer, type Major, type TestServer } from '../support/postgres.ts'
 import { skipUnless } from '../support/requirements.ts'
 import { generateFeeds, weatherDay, writeOld } from './feeds.ts'
-import type { LoadStage } from './stage.ts'
+import { ensureDatabase, type LoadStage } from './stage.ts'
 import { factsOfFiles, factsOfWarehouse } from './weather-truth.ts'
 import { openWeather } from './weather.ts'
 
@@ -33,7 +33,8 @@ for (const major of [15, 18] as const satisfies readonly Major[]) {
       feeds = await mkdtemp(join(tmpdir(), 'wharf-loads-feeds-'))
       await generateFeeds({ folder: feeds, seed: major, days: DAYS })
       server = await startServer({ major })
-      stage = await openWeather(server, feeds)
+      await ensureDatabase(server, 'control')
+      stage = await openWeather({ server }, feeds)
     })
     after(async () => {
       await stage[Symbol.asyncDispose]()
