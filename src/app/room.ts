@@ -4,6 +4,7 @@ import { machineChecks } from './checks.ts'
 import { demoDaemon } from './demo/daemon.ts'
 import { demoFirstStart } from './demo/first-start.ts'
 import { demoDisaster } from './demo/operations/disaster.ts'
+import { demoRecover } from './demo/operations/recover.ts'
 import { configCheck } from './operations/config-check.ts'
 import { configExplain } from './operations/config-explain.ts'
 import { configSchema } from './operations/config-schema.ts'
@@ -14,7 +15,7 @@ import { versionOperation } from './operations/version.ts'
 export const room: Room = {
   name: 'app',
   summary: 'version, configuration, doctor, and running everything',
-  operations: [up, doctor, configCheck, configExplain, configSchema, versionOperation, demoDisaster],
+  operations: [up, doctor, configCheck, configExplain, configSchema, versionOperation, demoDisaster, demoRecover],
   offers: [
     ...machineChecks.map((check) => offer(doctorChecks, check)),
     offer(firstStarts, demoFirstStart),
