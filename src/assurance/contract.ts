@@ -129,7 +129,10 @@ export interface WarehouseStatus {
     readonly recent: readonly LoadRunView[]
   } | null
   readonly problems: readonly Problem[]
+  /** What could not be asked: a null or empty value of these means `not known`, not `none`. */
+  readonly unknown: readonly FactName[]
 }
+export type FactName = 'wal' | 'backups' | 'window' | 'walRanges' | 'unlogged' | 'estimate' | 'proof' | 'loads'
 
 export interface Status {
   readonly at: string

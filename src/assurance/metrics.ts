@@ -77,11 +77,15 @@ const gauges: readonly Gauge[] = [
     help: 'Protected bytes at the newest backup.',
     read: (s) => one({ warehouse: s.warehouse }, s.lastBackup?.clusterBytes),
   },
-  { name: 'wharf_backups', help: 'Complete backups.', read: (s) => one({ warehouse: s.warehouse }, s.backups) },
+  {
+    name: 'wharf_backups',
+    help: 'Complete backups.',
+    read: (s) => one({ warehouse: s.warehouse }, s.unknown.includes('backups') ? null : s.backups),
+  },
   {
     name: 'wharf_window_holes',
     help: 'Holes in the recoverable window.',
-    read: (s) => one({ warehouse: s.warehouse }, s.window.holes),
+    read: (s) => one({ warehouse: s.warehouse }, s.unknown.includes('window') ? null : s.window.holes),
   },
   {
     name: 'wharf_unlogged_bytes',

@@ -124,10 +124,15 @@ const holes: Check = ({ facts }) => {
       problem(
         'warning',
         'window-hole',
-        `${facts.warehouse} cannot be recovered to moments between ${stretches[index]!.to.toTime} and ${next.from.fromTime}`,
+        `${facts.warehouse} cannot be recovered to moments between ${moment(stretches[index]!.to.toTime)} and ${moment(next.from.fromTime)}`,
         'WAL of that stretch is lost; later moments are not affected',
       ),
     )
+}
+
+/** To the second, for people: `2026-11-21 12:38:02 UTC`. */
+function moment(time: string): string {
+  return `${time.slice(0, 10)} ${time.slice(11, 19)} UTC`
 }
 
 const oldBackup: Check = ({ facts, targets, nowMs }) => {

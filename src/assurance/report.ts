@@ -21,12 +21,7 @@ function warehouseText(one: WarehouseStatus): string {
     ['  last backup', backupText(one)],
     ['  receiving', receiverText(one)],
     ['  not protected', one.unlogged === null ? 'not known' : unloggedText(one.unlogged)],
-    [
-      '  last proven',
-      one.lastProof
-        ? `${formatDuration(one.lastProof.ageMs)} ago, took ${formatDuration(one.lastProof.durationMs)}`
-        : 'never',
-    ],
+    ['  last proven', proofText(one)],
     ['  loads', loadsText(one)],
   ])
   return [head, facts, ...(one.problems.length > 0 ? [problemsText(one.problems)] : [])].join('\n')
@@ -48,25 +43,30 @@ function windowText(one: WarehouseStatus): string {
   const { ranges, holes } = one.window
   const first = ranges[0]
   const last = ranges.at(-1)
-  if (!first || !last) return 'to no moment'
+  if (!first || !last) return one.unknown.includes('window') ? 'not known' : 'to no moment'
   const gaps = holes === 0 ? 'no holes' : `${holes} hole${holes === 1 ? '' : 's'}`
   return `${first.fromTime} to ${last.toTime} (${gaps})`
 }
 
 function backupText(one: WarehouseStatus): string {
   const backup = one.lastBackup
-  if (!backup) return 'none'
+  if (!backup) return one.unknown.includes('backups') ? 'not known' : 'none'
   return `${backup.id} (${backup.kind}), ${formatDuration(backup.ageMs)} ago, ${formatSize(backup.clusterBytes)} in ${formatSize(backup.storedBytes)} newly stored; ${one.backups} in all`
 }
 
 function receiverText(one: WarehouseStatus): string {
-  if (one.receivers.length === 0) return 'no'
+  if (one.receivers.length === 0) return one.unknown.includes('wal') ? 'not known' : 'no'
   return one.receivers
     .map(
       (r) =>
         `${r.repository} ${r.state}${r.lagBytes === null ? '' : `, ${formatSize(r.lagBytes)} behind`}${r.durableLsn === null ? '' : `, durable to ${r.durableLsn}`}`,
     )
     .join('; ')
+}
+
+function proofText(one: WarehouseStatus): string {
+  if (!one.lastProof) return one.unknown.includes('proof') ? 'not known' : 'never'
+  return `${formatDuration(one.lastProof.ageMs)} ago, took ${formatDuration(one.lastProof.durationMs)}`
 }
 
 function unloggedText(unlogged: { relations: number; bytes: number }): string {

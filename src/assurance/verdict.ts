@@ -2,10 +2,30 @@
 import type { RecoveryEstimate } from '../recovery/contract.ts'
 import { formatDuration } from '../base/units.ts'
 import type { Targets } from './config.ts'
-import type { BackupView, LossNow, Problem, ReceiverView, ReturnTime, Verdict, WarehouseStatus } from './contract.ts'
+import type {
+  BackupView,
+  FactName,
+  LossNow,
+  Problem,
+  ReceiverView,
+  ReturnTime,
+  Verdict,
+  WarehouseStatus,
+} from './contract.ts'
 import type { Backups, Facts } from './facts.ts'
 import { joinedByTime, lossNow, receiverState } from './loss.ts'
 import { newestBackup, newestOfEachPipeline, problemsOf, UNKNOWN_CODE } from './problems.ts'
+
+const factNames: readonly FactName[] = [
+  'wal',
+  'backups',
+  'window',
+  'walRanges',
+  'unlogged',
+  'estimate',
+  'proof',
+  'loads',
+]
 
 export function judge(facts: Facts, targets: Targets, nowMs: number): WarehouseStatus {
   const loss = lossNow(facts, nowMs)
@@ -31,6 +51,7 @@ export function judge(facts: Facts, targets: Targets, nowMs: number): WarehouseS
     lastProof: lastProof(facts, nowMs),
     loads: loads(facts),
     problems,
+    unknown: factNames.filter((name) => !facts[name].known),
   }
 }
 

@@ -1,8 +1,9 @@
 import { offer, provide, type Room } from '../base/room.ts'
 import { scheduleSources, taskKinds } from '../runs/contract.ts'
+import { openActivity } from './activity.ts'
 import { commandKind } from './command/kind.ts'
 import { pipelinesSection } from './config.ts'
-import { loadJournal } from './contract.ts'
+import { loadActivity, loadJournal } from './contract.ts'
 import { copyKind } from './copy/kind.ts'
 import { openJournal } from './journal/read.ts'
 import { loadCancel } from './operations/cancel.ts'
@@ -21,7 +22,7 @@ export const room: Room = {
   summary: 'pipelines, task kinds, sources of files, the journal',
   config: [pipelinesSection],
   operations: [loadRun, loadList, loadShow, loadLog, loadRetry, loadCancel, loadJournalShow, loadInstall],
-  services: [provide(loadJournal, openJournal)],
+  services: [provide(loadJournal, openJournal), provide(loadActivity, openActivity)],
   offers: [
     offer(taskKinds, sqlKind),
     offer(taskKinds, copyKind),

@@ -50,8 +50,8 @@ for (const [size, width, height] of [
       if (only !== undefined && !only.split(',').includes(name)) continue
       await page.goto(server.url + path)
       await page.waitForTimeout(name === 'run' ? 1200 : 700)
-      const overflow = await page.evaluate(
-        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      const overflow = await page.evaluate<number>(
+        'document.documentElement.scrollWidth - document.documentElement.clientWidth',
       )
       if (overflow > 0) console.log(`${name} ${size} scrolls sideways by ${overflow}`)
       await page.screenshot({ path: `${folder}/${scenario}-${name}-${size}-${colorScheme}.png`, fullPage: true })

@@ -46,6 +46,7 @@ export function LoginPage() {
           value={account}
           onChange={(event) => setAccount(event.currentTarget.value)}
           required
+          withAsterisk={false}
         />
         <PasswordInput
           label="Password"
@@ -54,6 +55,7 @@ export function LoginPage() {
           value={password}
           onChange={(event) => setPassword(event.currentTarget.value)}
           required
+          withAsterisk={false}
           autoFocus
         />
         {logIn.error && <Failed error={logIn.error} />}

@@ -55,7 +55,7 @@ function Warehouses({ status }: { readonly status: Status }) {
           <WarehouseHero status={one} />
         </div>
       ))}
-      <div className={styles.side}>
+      <div className={styles.side} style={{ gridRowEnd: `span ${2 * status.warehouses.length}` }}>
         <Panel title="What is wrong now" tools={<Count problems={problems} />}>
           <Problems problems={problems} empty="Nothing. Every check passes." />
         </Panel>

@@ -81,10 +81,11 @@ function Return({ rto }: { readonly rto: ReturnTime | null }) {
 
 function Proven({ status }: { readonly status: WarehouseStatus }) {
   const proof = status.lastProof
+  const isUnknown = status.unknown.includes('proof')
   if (!proof) {
     return (
-      <KeyFigure label="Last proven" note="by a recovery that was verified">
-        <span className={styles.word}>never</span>
+      <KeyFigure label="Last proven" note={isUnknown ? 'could not be asked' : 'by a recovery that was verified'}>
+        <span className={styles.word}>{isUnknown ? 'not known' : 'never'}</span>
       </KeyFigure>
     )
   }
@@ -101,10 +102,11 @@ function Proven({ status }: { readonly status: WarehouseStatus }) {
 
 function LastBackup({ status }: { readonly status: WarehouseStatus }) {
   const backup = status.lastBackup
+  const isUnknown = status.unknown.includes('backups')
   if (!backup) {
     return (
-      <KeyFigure label="Last complete backup" note="none yet">
-        <span className={styles.word}>none</span>
+      <KeyFigure label="Last complete backup" note={isUnknown ? 'could not be asked' : 'none yet'}>
+        <span className={styles.word}>{isUnknown ? 'not known' : 'none'}</span>
       </KeyFigure>
     )
   }

@@ -65,7 +65,11 @@ export function WarehouseTimeLine({ warehouse, title = 'Backups and recoverable 
                 </Link>
               }
             />
-            {timeline.problems.length > 0 && <Problems problems={timeline.problems} />}
+            {timeline.problems.length > 0 && (
+              <div style={{ marginTop: 12 }}>
+                <Problems problems={timeline.problems} />
+              </div>
+            )}
           </>
         )}
       </Answer>

@@ -16,6 +16,7 @@ import { Panel } from '../parts/panel.tsx'
 import { Problems } from '../parts/problems.tsx'
 import { Ago } from '../time/ago.tsx'
 import { factsOf } from './server-facts.ts'
+import styles from './warehouse-page.module.css'
 
 export function WarehousePage() {
   const { warehouse } = useParams({ from: '/inside/warehouses/$warehouse' })
@@ -45,9 +46,10 @@ function Warehouse({ status }: { readonly status: WarehouseStatus }) {
       <Stack>
         <WarehouseHero status={status} />
         <WarehouseTimeLine warehouse={warehouse} />
-        <div style={{ justifySelf: 'end' }}>
+        <header className={styles.over}>
+          <h2>Over time</h2>
           <SpanChoice value={span} onChange={setSpan} />
-        </div>
+        </header>
         <Halves>
           <HistoryChart warehouse={warehouse} value="rpoMs" since={span} />
           <HistoryChart warehouse={warehouse} value="lagBytes" since={span} />
