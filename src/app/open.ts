@@ -5,7 +5,7 @@ import { resolve } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { createContext } from '../base/context.ts'
 import type { Environment } from '../base/environment.ts'
-import { jsonLog, type LogLevel } from '../base/log.ts'
+import type { Log } from '../base/log.ts'
 import type { Need } from '../base/operation.ts'
 import { systemRandom } from '../base/random.ts'
 import type { Context, Room } from '../base/room.ts'
@@ -20,7 +20,7 @@ export interface OpenOptions {
   /** `--home`, `--config`. */
   readonly home: string | undefined
   readonly config: string | undefined
-  readonly logLevel: LogLevel
+  readonly log: Log
   /** With `nothing` the configuration is not read and all sections have their defaults. */
   readonly needs: Need
 }
@@ -43,7 +43,7 @@ export async function openContext(options: OpenOptions, scope: AsyncDisposableSt
     clock: systemClock,
     random: systemRandom,
     environment: options.environment,
-    log: jsonLog(options.logLevel),
+    log: options.log,
     home,
     configFile: source.file,
     rooms: options.rooms,
