@@ -20,11 +20,6 @@ export const errors = defineErrors('app', {
     message: (home: string) => `${home} does not hold the demo`,
     hint: () => 'wharf up without a configuration offers to set it up; --home names another one',
   },
-  notConfirmed: {
-    exit: 'cancelled',
-    message: () => 'not confirmed: nothing was done',
-    hint: () => '--yes answers the question where nobody can be asked',
-  },
   walNotReceived: {
     exit: 'busy',
     passing: true,

@@ -9,7 +9,7 @@ import { runEngine } from '../../runs/contract.ts'
 import { addDays, filesOfDay, tourDay } from './feed.ts'
 import { firstLoadedDay } from './history.ts'
 import { demoLayout, demoWarehouse, isDemo } from './layout.ts'
-import { prepareDemo } from './prepare.ts'
+import { makeRepository, prepareDemo } from './prepare.ts'
 
 /** Loaded files are known by their ledger entry; older ones need not lie around. */
 const KEPT_DAYS = 3
@@ -19,6 +19,7 @@ export const demoDaemon: Daemon = {
   run: async (context, signal, { announce }) => {
     if (!(await isDemo(context))) return
     try {
+      await makeRepository(context, signal)
       await prepareDemo(context, signal, { announce })
       await firstBackup(context)
       await feedDays(context, signal)

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 
 import { writeFileDurably } from '../../base/durable.ts'
 import { isWharfError } from '../../base/errors.ts'
+import type { OperationContext } from '../../base/operation.ts'
 import type { Context } from '../../base/room.ts'
 import { formatDuration, SECOND_MS } from '../../base/units.ts'
 import { warehouses, type Session } from '../../warehouse/contract.ts'
@@ -29,6 +30,22 @@ export async function prepareDemo(
   )
   await writeFileDurably(readyFile, '')
   options.announce(`demo: warehouse filled in ${formatDuration(context.clock.monotonic() - startedMs)}`)
+}
+
+/** As `wharf repository init main` does it; a repository that is there already is left as it is. */
+export async function makeRepository(context: Context, signal: AbortSignal): Promise<void> {
+  const init = context.rooms.flatMap((room) => room.operations ?? []).find((one) => one.name === 'repository init')
+  const asked: OperationContext = {
+    ...context,
+    progress: () => {},
+    confirm: () => Promise.resolve(true),
+    actor: 'demo',
+  }
+  try {
+    await init?.run({ name: 'main' }, asked, signal)
+  } catch (error) {
+    if (!isWharfError(error, 'repository.already-initialised')) throw error
+  }
 }
 
 /** The managed server may still be starting. */

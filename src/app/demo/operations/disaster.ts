@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import { z } from 'zod'
 
 import { writeFileDurably } from '../../../base/durable.ts'
-import { defineOperation, type OperationContext } from '../../../base/operation.ts'
+import { defineOperation, operationErrors, type OperationContext } from '../../../base/operation.ts'
 import { formatTime } from '../../../base/clock.ts'
 import { SECOND_MS } from '../../../base/units.ts'
 import { protection } from '../../../backup/contract.ts'
@@ -47,7 +47,7 @@ export const demoDisaster = defineOperation({
   run: async (_input, context, signal) => {
     if (!(await isDemo(context))) throw errors.notTheDemo(context.home)
     const sure = 'Drop retail.fact_sales of the demo, kill its server and delete its data directory?'
-    if (!(await context.confirm(sure))) throw errors.notConfirmed(undefined)
+    if (!(await context.confirm(sure))) throw operationErrors.notConfirmed(sure)
     const disaster = await dropWithProof(context, signal)
     context.progress({ phase: 'waiting', note: 'table dropped; the server lives a moment longer' })
     await waitUntilReceived(disaster.lsn, context, signal)
