@@ -83,7 +83,8 @@ export function parseConnectionUrl(text: string): ConnectionParts {
 function parseUrl(text: string): URL {
   let url: URL
   try {
-    url = new URL(text)
+    // libpq knows an authority with a user and no host; the URL standard does not.
+    url = new URL(text.replace(/^(postgres(?:ql)?:\/\/[^/?#]*@)(?=[/?#]|$)/, '$1localhost'))
   } catch {
     throw warehouseErrors.badUrl({
       reason: 'it cannot be parsed (is a special character in the password not percent-encoded?)',

@@ -71,7 +71,8 @@ function entryOf(input: Input): Record<string, unknown> {
 function assertSound(name: string, entry: Readonly<Record<string, unknown>>): void {
   const parsed = warehousesSection.schema.safeParse({ [name]: entry })
   const [issue] = parsed.error?.issues ?? []
-  if (issue) throw warehouseErrors.badEntry({ name, reason: issue.message, hint: undefined })
+  const inner = issue?.code === 'invalid_key' ? issue.issues[0] : issue
+  if (inner) throw warehouseErrors.badEntry({ name, reason: inner.message, hint: undefined })
   const [finding] = warehousesSection.check?.(parsed.data ?? {}, {}) ?? []
   if (finding) throw warehouseErrors.badEntry({ name, reason: finding.message, hint: finding.hint })
 }
