@@ -1,7 +1,7 @@
 // The receivers of this process, one per warehouse, shared by whoever needs WAL: the daemon, `wal receive`, a running backup.
 import { messageOf } from '../../base/errors.ts'
 import { serviceKey, type Context } from '../../base/room.ts'
-import { controlDatabase } from '../../control/contract.ts'
+import { runningControlDatabase } from '../../control/running.ts'
 import { repositories } from '../../repository/contract.ts'
 import { warehouses } from '../../warehouse/contract.ts'
 import type { WalStatus } from '../contract.ts'
@@ -92,7 +92,8 @@ export class ReceiverRegistry {
     if (this.persisting) return
     this.persisting = true
     try {
-      const control = await this.context.use(controlDatabase)
+      const control = await runningControlDatabase(this.context)
+      if (!control) return
       for (const one of status) {
         await control.query(
           `INSERT INTO backup.wal_position (warehouse, repository, status) VALUES ($1, $2, $3)

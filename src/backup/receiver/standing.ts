@@ -1,7 +1,7 @@
 // How receiving stands, seen from a process that does not receive itself: the server's slot, the repositories, and what the receiver last said.
 import { isWharfError, messageOf } from '../../base/errors.ts'
 import type { Context } from '../../base/room.ts'
-import { controlDatabase } from '../../control/contract.ts'
+import { runningControlDatabase } from '../../control/running.ts'
 import { repositories, type Repository, type WalRange } from '../../repository/contract.ts'
 import { formatLsn, parseLsn, type Lsn } from '../../wal/lsn.ts'
 import { warehouses, type Warehouse } from '../../warehouse/contract.ts'
@@ -75,7 +75,8 @@ async function askServer(context: Context, warehouse: Warehouse, signal: AbortSi
 /** What the process that receives wrote into the control database within the last seconds. */
 async function lastSaid(context: Context, warehouse: string): Promise<readonly WalStatus[]> {
   try {
-    const control = await context.use(controlDatabase)
+    const control = await runningControlDatabase(context)
+    if (!control) return []
     const rows = await control.query<{ status: WalStatus; at: Date }>(
       'SELECT status, at FROM backup.wal_position WHERE warehouse = $1',
       [warehouse],
