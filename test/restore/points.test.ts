@@ -53,11 +53,13 @@ async function history(world: World): Promise<readonly Point[]> {
   await server.psql(load(3))
   await world.take('incremental')
   await server.psql(load(4))
-  await server.psql("update elsewhere set id = id + 1", 'other')
+  await server.psql('update elsewhere set id = id + 1', 'other')
   const [lsn] = await server.psql<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn')
   await remember('an LSN', { lsn: lsn!.lsn })
   await server.psql(load(5))
-  const [time] = await server.psql<{ at: string }>("select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || 'Z' as at")
+  const [time] = await server.psql<{ at: string }>(
+    "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || 'Z' as at",
+  )
   await remember('a time', { at: time!.at })
   await systemClock.sleep(20)
   await server.psql(load(6))
@@ -66,7 +68,9 @@ async function history(world: World): Promise<readonly Point[]> {
   await server.psql('truncate part_1; alter table wide add column extra int default 7')
   await server.psql('vacuum full sales')
   await remember('before a load', { beforeLoad: 'L-7' })
-  await server.psql(`begin; select pg_logical_emit_message(true, 'wharf.load', 'L-7'); ${load(7)}; drop table wide; commit`)
+  await server.psql(
+    `begin; select pg_logical_emit_message(true, 'wharf.load', 'L-7'); ${load(7)}; drop table wide; commit`,
+  )
   await server.psql('create table after_load as select 1 as one')
   await remember('the end', { latest: true })
   await world.archiveAll()
@@ -108,8 +112,11 @@ async function assertSilent(recovered: Awaited<ReturnType<typeof recover>>): Pro
     `select name, setting from pg_settings
       where name in ('archive_mode', 'max_logical_replication_workers', 'shared_preload_libraries', 'listen_addresses', 'restore_command') order by name`,
   )
-  assert.deepEqual(
-    Object.fromEntries(rows.map((row) => [row.name, row.setting])),
-    { archive_mode: 'off', listen_addresses: '127.0.0.1', max_logical_replication_workers: '0', restore_command: '', shared_preload_libraries: '' },
-  )
+  assert.deepEqual(Object.fromEntries(rows.map((row) => [row.name, row.setting])), {
+    archive_mode: 'off',
+    listen_addresses: '127.0.0.1',
+    max_logical_replication_workers: '0',
+    restore_command: '',
+    shared_preload_libraries: '',
+  })
 }

@@ -75,7 +75,13 @@ export const planOutput = z.object({
   owner: z.object({ name: z.string(), because: z.string() }).optional(),
   postgresVersion: z.number(),
   tablespaces: z.array(z.object({ oid: z.number(), name: z.string(), from: z.string(), to: z.string() })),
-  wal: z.object({ fromLsn: z.string(), toLsn: z.string(), bytes: z.number(), rewritten: z.boolean() }),
+  wal: z.object({
+    fromLsn: z.string(),
+    toLsn: z.string(),
+    bytes: z.number(),
+    rewritten: z.boolean(),
+    delivery: z.enum(['repository', 'staged']),
+  }),
   steps: z.array(
     z.object({
       step: z.enum(['fetch', 'replay', 'start', 'verify']),

@@ -9,6 +9,7 @@ import type { Owner } from '../restore/owner.ts'
 import { libraryNames, librariesForReplay } from '../restore/settings.ts'
 import { estimateStep, total, type StepEstimate } from '../rates/model.ts'
 import type { RecoveryRecord } from '../rates/times.ts'
+import type { DeliveryKind } from '../restore/wal-delivery.ts'
 import type { ResolvedTarget } from '../target/resolve.ts'
 import { formatMoment } from '../target/time.ts'
 import type { Loss } from './loss.ts'
@@ -49,6 +50,8 @@ export interface RecoveryPlan {
     readonly toLsn: string
     readonly bytes: number
     readonly rewritten: boolean
+    /** `staged`: fetched beforehand, since the user of the server cannot read the repository. */
+    readonly delivery: DeliveryKind
   }
   readonly steps: readonly (Omit<StepEstimate, 'bytesPerSecond'> & { readonly what: string })[]
   readonly time: {
@@ -71,6 +74,7 @@ export interface PlanParts {
   readonly owner: Owner | undefined
   readonly original: boolean
   readonly rewritten: boolean
+  readonly delivery: DeliveryKind
   readonly start: boolean
   readonly verify: 'connect' | 'checksums' | 'full'
   readonly loss: Loss
@@ -118,6 +122,7 @@ export function makePlan(parts: PlanParts): RecoveryPlan {
       toLsn: formatLsn(resolved.stop.lsn),
       bytes: walBytesOf(manifest, resolved),
       rewritten: parts.rewritten,
+      delivery: parts.delivery,
     },
     steps,
     time: total(steps.map((one) => ({ ...one, bytesPerSecond: 0 }))),
@@ -204,6 +209,9 @@ function notesOf(parts: PlanParts): readonly string[] {
     ...(needed.length > 0 ? [`libraries that replay needs: ${needed.join(', ')}`] : []),
     ...(placed.length > 0
       ? [`tablespaces ${placed.map((one) => one.name).join(', ')} become folders inside ${layout.root}`]
+      : []),
+    ...(parts.delivery === 'staged' && parts.owner
+      ? [`WAL is fetched into ${layout.root} beforehand: user ${parts.owner.name} cannot read the repository`]
       : []),
     ...(parts.rewritten
       ? ['tablespaces created after the backup come in place: their old paths belong to the original server']

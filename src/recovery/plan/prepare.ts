@@ -106,6 +106,7 @@ async function finish(
     owner,
     original: options.original,
     rewritten: rewrite,
+    delivery,
     start: options.start,
     verify: options.verify,
     loss,
