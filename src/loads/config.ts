@@ -4,7 +4,9 @@ import { z } from 'zod'
 import { cron, declaredName, duration, timezone, whole } from '../base/config-types.ts'
 import { suggestion } from '../base/nearest.ts'
 import type { ConfigFinding, ConfigSection } from '../base/room.ts'
+import { messageOf } from '../base/errors.ts'
 import { findCycle } from '../runs/graph.ts'
+import { parsePattern } from './source/pattern.ts'
 
 const missed = z
   .enum(['skip', 'last'])
@@ -179,11 +181,13 @@ function checkPipeline(checked: Checked): readonly ConfigFinding[] {
   }
   const tasks = Object.keys(pipeline.tasks)
   if (tasks.length === 0) findings.push({ path: at('tasks'), message: 'a pipeline has at least one task' })
-  for (const [task, { needs, pools }] of Object.entries(pipeline.tasks)) {
+  for (const [task, { needs, pools, copy }] of Object.entries(pipeline.tasks)) {
     for (const [index, need] of needs.entries())
       dangling(at('tasks', task, 'needs', index), { what: 'task', name: need, known: tasks })
     for (const pool of Object.keys(pools))
       dangling(at('tasks', task, 'pools', pool), { what: 'pool', name: pool, known: checked.pools })
+    const problem = copy && patternProblem(copy.files)
+    if (problem !== undefined) findings.push({ path: at('tasks', task, 'copy', 'files'), message: problem })
   }
   const cycle = findCycle(new Map(Object.entries(pipeline.tasks).map(([task, { needs }]) => [task, needs])))
   if (cycle)
@@ -192,4 +196,13 @@ function checkPipeline(checked: Checked): readonly ConfigFinding[] {
       message: `tasks wait for each other: ${cycle.join(' needs ')}`,
     })
   return findings
+}
+
+function patternProblem(files: string): string | undefined {
+  try {
+    parsePattern(files)
+    return undefined
+  } catch (error) {
+    return messageOf(error)
+  }
 }

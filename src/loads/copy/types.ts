@@ -9,7 +9,7 @@ const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/
 const SPECIAL = /^(nan|[+-]?inf(inity)?)$/i
 const BOOLEAN = /^(t|f|true|false|yes|no|y|n|on|off|1|0)$/i
 const DATE = /^(\d{4,6})-(\d{2})-(\d{2})$/
-const TIME = '([01]\\d|2[0-3]):[0-5]\\d(:[0-5]\\d([.,]\\d{1,6})?)?'
+const TIME = '([01]\\d|2[0-3]):[0-5]\\d(:[0-5]\\d(\\.\\d{1,6})?)?'
 const ZONE = '(Z|[+-](0\\d|1[0-5])(:?[0-5]\\d)?)'
 const STAMP = new RegExp(`^(\\d{4,6}-\\d{2}-\\d{2})[T ]${TIME}(\\s?${ZONE})?$`, 'i')
 
