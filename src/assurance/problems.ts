@@ -181,7 +181,7 @@ const unlogged: Check = ({ facts }) => {
 
 const proof: Check = ({ facts, targets, nowMs }) => {
   if (!facts.proof.known || list(facts.backups).length === 0) return []
-  const how = `wharf recover run ${facts.warehouse} --into EMPTY_FOLDER --start proves the newest backup`
+  const how = `wharf recover run ${facts.warehouse} --to-directory EMPTY_FOLDER --latest --start proves the newest backup`
   if (!facts.proof.value)
     return [
       problem('info', 'never-proven', `no recovery of ${facts.warehouse} has been carried out and verified yet`, how),

@@ -33,7 +33,7 @@ export function shellWord(text: string): string {
   return plain.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 }
 
-/** `wharf recover run retail --at 2026-11-21T12:31:04Z --into /srv/copy --start`. */
+/** `wharf recover run retail --at 2026-11-21T12:31:04Z --to-directory /srv/copy --start`. */
 export function recoverCommand(parts: { warehouse: string; target: Target; into: string; start: boolean }): string {
   const option = {
     latest: () => ['--latest'],
@@ -48,7 +48,7 @@ export function recoverCommand(parts: { warehouse: string; target: Target; into:
     'run',
     parts.warehouse,
     ...option,
-    '--into',
+    '--to-directory',
     parts.into,
     ...(parts.start ? ['--start'] : []),
   ]
