@@ -2,6 +2,7 @@
 // lock alone was the last, and stops the server. A process that is killed loses its connection and so the lock; nothing is left to tidy up.
 import type { Client } from 'pg'
 
+import { withTimeLimit } from '../base/clock.ts'
 import { isWharfError } from '../base/errors.ts'
 import type { Context } from '../base/room.ts'
 import type { ConnectionTarget } from '../warehouse/connection.ts'
@@ -70,7 +71,7 @@ async function leave(presence: Client, tools: Tools): Promise<void> {
     await presence.query('select pg_advisory_unlock_shared($1)', [presenceLock])
     const { rows } = await presence.query<{ last: boolean }>('select pg_try_advisory_lock($1) as last', [presenceLock])
     // The lock is held by this connection until the server is down: nobody comes in meanwhile.
-    if (rows[0]?.last) await stopControlServer(tools, AbortSignal.timeout(patienceMs))
+    if (rows[0]?.last) await stopControlServer(tools, withTimeLimit(new AbortController().signal, patienceMs))
   } catch (error) {
     tools.log.debug({ err: error }, 'control database was gone before we left')
   } finally {

@@ -80,8 +80,17 @@ export interface ReplicationSession extends AsyncDisposable {
   dropSlot(name: string): Promise<void>
   /** Content of `<timeline>.history`, undefined for timeline 1. */
   timelineHistory(timeline: number): Promise<string | undefined>
-  /** Starts streaming at a segment or record boundary; ends when the server ends the timeline (then `next` says where it goes on). */
-  stream(options: { slot: string | undefined; timeline: number; startLsn: Lsn; signal: AbortSignal }): WalStreamSource
+  /**
+   * Starts streaming at a segment or record boundary; ends when the server ends the timeline (then `next` says where it goes on). With `gatherMs` small
+   * messages are read at most that much later, many at a time: a server that commits thousands of times a second sends as many messages.
+   */
+  stream(options: {
+    slot: string | undefined
+    timeline: number
+    startLsn: Lsn
+    signal: AbortSignal
+    gatherMs?: number
+  }): WalStreamSource
   close(): Promise<void>
 }
 

@@ -155,6 +155,13 @@ export const warehouseErrors = defineErrors('warehouse', {
   },
 
   // ------------------------------------------------------------ replication
+  slotBusy: {
+    exit: 'busy',
+    passing: true,
+    message: (at: Target & { slot: string; reason: string }) =>
+      `the slot "${at.slot}" of ${at.what} is in use: ${at.reason}`,
+    hint: () => 'a connection that broke keeps it until wal_sender_timeout; otherwise another wharf receives with it',
+  },
   slotLost: {
     exit: 'failed',
     message: (at: Target & { slot: string; reason: string }) =>

@@ -169,6 +169,27 @@ void test('a stream ends when the server shuts down, and fails when it is killed
   }
 })
 
+void test('a slot that somebody uses is a passing error', async () => {
+  await using server = await startServer({ major: 18 })
+  const warehouse = warehouseFor({ url: server.url })
+  await using first = await warehouse.connectReplication({ purpose: 'test', signal })
+  const { restartLsn } = await first.ensureSlot('wharf_test')
+  const stop = new AbortController()
+  const drain = async (session: ReplicationSession): Promise<void> => {
+    const options = { slot: 'wharf_test', timeline: 1, startLsn: restartLsn!, signal: stop.signal }
+    for await (const piece of session.stream(options).messages()) assert.ok(piece.bytes.length > 0)
+  }
+  const reading = drain(first)
+  while ((await server.psql('select 1 from pg_replication_slots where active')).length === 0);
+  const [row] = await server.psql<{ active_pid: number }>('select active_pid from pg_replication_slots')
+  await using second = await warehouse.connectReplication({ purpose: 'test', signal })
+  const message = `the slot "wharf_test" of warehouse "retail" is in use: replication slot "wharf_test" is active for PID ${row!.active_pid}`
+  await assert.rejects(drain(second), { code: 'warehouse.slot-busy', message, passing: true })
+  await assert.rejects(second.dropSlot('wharf_test'), { code: 'warehouse.slot-busy', passing: true })
+  stop.abort(new Error('enough'))
+  await assert.rejects(reading, /enough/)
+})
+
 void test('WAL that is gone and a missing slot are named', async () => {
   await using server = await startServer({ major: 18 })
   const warehouse = warehouseFor({ url: server.url })

@@ -10,7 +10,7 @@ import { connectClient } from '../session/connect.ts'
 import { explainQuery } from '../session/failures.ts'
 import { endClient } from '../session/session.ts'
 import { wireOf } from '../session/wire.ts'
-import { PhysicalStream, quoteSlot } from './stream.ts'
+import { explainStream, PhysicalStream, quoteSlot } from './stream.ts'
 
 const duplicateObject = '42710'
 
@@ -47,14 +47,14 @@ class PgReplication implements ReplicationSession {
   }
   private readonly closed = new AbortController()
 
-  private async command<Row extends object>(text: string): Promise<Row[]> {
+  private async command<Row extends object>(text: string, slot?: string): Promise<Row[]> {
     this.signal.throwIfAborted()
     try {
       const result: QueryResult = await this.client.query(text)
       return result.rows as Row[]
     } catch (error) {
       if (this.signal.aborted) throw this.signal.reason
-      throw explainQuery(error, this.target)
+      throw slot === undefined ? explainQuery(error, this.target) : explainStream(error, this.target, slot)
     }
   }
 
@@ -81,7 +81,7 @@ class PgReplication implements ReplicationSession {
   }
 
   async dropSlot(name: string): Promise<void> {
-    await this.command(`DROP_REPLICATION_SLOT ${quoteSlot(name)}`)
+    await this.command(`DROP_REPLICATION_SLOT ${quoteSlot(name)}`, name)
   }
 
   async timelineHistory(timeline: number): Promise<string | undefined> {

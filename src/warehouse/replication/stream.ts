@@ -5,7 +5,7 @@
 import type { Client } from 'pg'
 
 import type { Clock } from '../../base/clock.ts'
-import { messageOf } from '../../base/errors.ts'
+import { codeOf, messageOf } from '../../base/errors.ts'
 import { formatLsn, parseLsn, type Lsn } from '../../wal/lsn.ts'
 import { whereOf, type ConnectionTarget } from '../connection.ts'
 import type { WalStreamSource } from '../contract.ts'
@@ -18,12 +18,16 @@ import { decodeMessage, encodeStatus } from './messages.ts'
 const queueLimitBytes = 8 * 1024 * 1024
 /** Without anything to report, the server still hears from us this often: wal_sender_timeout is a minute by default. */
 const statusIntervalMs = 10_000
+/** A message of this size says that the server has more: then nothing is gained by waiting. */
+const fullMessageBytes = 8 * 1024
 
 export interface StreamOptions {
   readonly slot: string | undefined
   readonly timeline: number
   readonly startLsn: Lsn
   readonly signal: AbortSignal
+  /** See ReplicationSession.stream(). */
+  readonly gatherMs?: number | undefined
 }
 
 interface Piece {
@@ -153,7 +157,7 @@ export class PhysicalStream implements WalStreamSource {
     if (this.paused && this.queuedBytes < queueLimitBytes / 2) {
       this.paused = false
       this.lastHeard = this.clock.monotonic()
-      this.wire.stream.resume()
+      if (!this.gathering) this.wire.stream.resume()
     }
   }
 
@@ -199,8 +203,24 @@ export class PhysicalStream implements WalStreamSource {
     if (!this.paused && this.queuedBytes > queueLimitBytes) {
       this.paused = true
       this.wire.stream.pause()
-    }
+    } else if (wal.bytes.length < fullMessageBytes) this.gather()
     this.wake()
+  }
+
+  private gathering = false
+  /** Lets small messages pile up in the socket: each read costs more than parsing what it brings. */
+  private gather(): void {
+    const { gatherMs } = this.options
+    if (gatherMs === undefined || this.gathering || this.paused) return
+    this.gathering = true
+    this.wire.stream.pause()
+    void this.clock.sleep(gatherMs, this.over.signal).then(
+      () => {
+        this.gathering = false
+        if (!this.paused) this.wire.stream.resume()
+      },
+      () => {},
+    )
   }
 
   private refuse(reason: string): void {
@@ -246,12 +266,17 @@ export function quoteSlot(name: string): string {
   return name
 }
 
-function explainStream(error: unknown, target: ConnectionTarget, slot: string | undefined): Error {
+/** SQLSTATE of a slot that somebody uses. */
+const objectInUse = '55006'
+
+/** What went wrong with a slot or a stream. */
+export function explainStream(error: unknown, target: ConnectionTarget, slot: string | undefined): Error {
   const reason = messageOf(error)
   const at = { what: target.what, where: whereOf(target), reason }
   if (/has already been removed|no longer available/.test(reason)) return warehouseErrors.walGone(at, { cause: error })
-  if (slot !== undefined && /replication slot|invalidated|slot/.test(reason) && !/is active/.test(reason)) {
+  if (slot !== undefined && codeOf(error) === objectInUse)
+    return warehouseErrors.slotBusy({ ...at, slot }, { cause: error })
+  if (slot !== undefined && /slot|invalidated/.test(reason))
     return warehouseErrors.slotLost({ ...at, slot }, { cause: error })
-  }
   return explainQuery(error, target)
 }

@@ -4,6 +4,7 @@ import { connect as connectTls } from 'node:tls'
 import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 
+import { withTimeLimit } from '../../base/clock.ts'
 import type { ConnectionTarget } from '../connection.ts'
 import { tlsOptions } from './tls.ts'
 
@@ -24,7 +25,9 @@ async function deliver(target: ConnectionTarget, backend: { pid: number; key: nu
   const socket = target.host.startsWith('/')
     ? connectSocket({ path: `${target.host}/.s.PGSQL.${target.port}` })
     : connectSocket({ host: target.host, port: target.port })
-  socket.setTimeout(patienceMs, () => socket.destroy(new Error('no answer in time')))
+  const limit = withTimeLimit(new AbortController().signal, patienceMs)
+  const onLimit = (): void => void socket.destroy(new Error('no answer in time'))
+  limit.addEventListener('abort', onLimit, { once: true })
   try {
     await once(socket, 'connect')
     const channel = await secure(socket, target)
@@ -37,6 +40,7 @@ async function deliver(target: ConnectionTarget, backend: { pid: number; key: nu
     // The server closes the connection once the signal is sent.
     await once(socket, 'close')
   } finally {
+    limit.removeEventListener('abort', onLimit)
     socket.destroy()
   }
 }
