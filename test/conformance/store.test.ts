@@ -161,7 +161,6 @@ test('no right to write or to read: errors with hints', async (t) => {
   const store = await openStore({ kind: 'file', path })
   await store.put('keys/a', [Buffer.from('x')], at)
   await chmod(join(path, 'keys'), 0o500)
-  t.after(() => chmod(join(path, 'keys'), 0o700))
   await assert.rejects(store.put('keys/b', [], at), (error) => {
     assert.ok(isWharfError(error, 'repository.denied'))
     assert.equal(error.message, `no right to write keys/b in file:${path}`)
@@ -170,6 +169,7 @@ test('no right to write or to read: errors with hints', async (t) => {
   assert.deepEqual(await readdir(join(path, '.tmp')), [], 'nothing is left behind')
   await chmod(join(path, 'keys', 'a'), 0)
   await assert.rejects(store.get('keys/a', at), (error) => isWharfError(error, 'repository.denied'))
+  await chmod(join(path, 'keys'), 0o700)
 })
 
 test('a full disk: an error with a hint, and nothing is left behind', async (t) => {
