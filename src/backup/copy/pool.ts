@@ -16,6 +16,7 @@ const ABANDON_MS = 5000
 const entry = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
 
 export interface PoolOptions extends Omit<WorkerStart, 'stop' | 'bytesRead'> {
+  /** Threads to start with; they load while the caller goes on. */
   readonly workers: number
   readonly clock: Clock
 }
@@ -26,7 +27,8 @@ interface Thread {
 }
 
 export class CopyPool implements AsyncDisposable {
-  private readonly threads: Thread[]
+  private readonly threads: Thread[] = []
+  private readonly start: WorkerStart
   private readonly stopFlag = new SharedArrayBuffer(4)
   private readonly readCounter = new SharedArrayBuffer(8)
   private readonly waiting = new Set<(event: FromWorker & { thread: Thread }) => void>()
@@ -38,8 +40,13 @@ export class CopyPool implements AsyncDisposable {
   constructor(options: PoolOptions) {
     const { workers, clock, ...start } = options
     this.clock = clock
-    const data: WorkerStart = { ...start, stop: this.stopFlag, bytesRead: this.readCounter }
-    this.threads = Array.from({ length: workers }, () => this.startThread(data))
+    this.start = { ...start, stop: this.stopFlag, bytesRead: this.readCounter }
+    this.grow(workers)
+  }
+
+  /** Starts more threads, up to `workers` in all. */
+  grow(workers: number): void {
+    while (this.threads.length < workers) this.threads.push(this.startThread())
   }
 
   /** Bytes read by all threads so far. */
@@ -136,8 +143,8 @@ export class CopyPool implements AsyncDisposable {
     })
   }
 
-  private startThread(data: WorkerStart): Thread {
-    const worker = new Worker(entry, { workerData: data, stdout: false, stderr: false })
+  private startThread(): Thread {
+    const worker = new Worker(entry, { workerData: this.start, stdout: false, stderr: false })
     const thread: Thread = { worker, inHand: 0 }
     worker.on('message', (event: FromWorker) => {
       if (event.type === 'failed') this.fail(receiveError(event.error))

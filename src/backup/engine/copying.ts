@@ -1,5 +1,6 @@
 // The copying of one backup: waves of work for the threads, maps out of their results.
 import type { Clock } from '../../base/clock.ts'
+import { MIB } from '../../base/units.ts'
 import type { PackRef, Repository, SegmentMap } from '../../repository/contract.ts'
 import { BLOCK_BYTES } from '../../wal/contract.ts'
 import type { CopyItem } from '../copy/messages.ts'
@@ -13,9 +14,14 @@ import { itemBytes, makeBatches, plainItem, segmentParts, type SegmentWork } fro
 /** Changed segments whose parent maps are held in memory at a time (about 120 kB each for a full gigabyte). */
 const WAVE_SEGMENTS = 256
 
+/** Below this one thread is done before another has loaded its code. */
+const WORTH_ALL_THREADS_BYTES = 32 * MIB
+
 export interface CopyingTools {
   readonly repository: Repository
   readonly pool: CopyPool
+  /** How many threads may copy. */
+  readonly workers: number
   readonly clock: Clock
   readonly report: Report
   readonly signal: AbortSignal
@@ -28,6 +34,7 @@ export async function copyFiles(plan: FilePlan, tools: CopyingTools): Promise<As
   const changed = plan.segments.filter((segment) => segment.plan.kind === 'blocks')
   const first = [...whole.flatMap((work) => expectSegment(assembly, work, undefined)), ...plan.plains.map(plainItem)]
   const total = sum(first) + changed.reduce((bytes, { plan }) => bytes + changedBlocks(plan).length * BLOCK_BYTES, 0)
+  if (total > WORTH_ALL_THREADS_BYTES) tools.pool.grow(tools.workers)
   const reporting = reportBytes({ phase: 'copying', total, done: () => tools.pool.bytesRead, report: tools.report, clock: tools.clock })
   try {
     await copyItems(first, assembly, tools)

@@ -56,6 +56,7 @@ export interface TakenBackup {
 export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
   const { warehouse, repository, report } = options
   report({ phase: 'starting' })
+  const startedMs = options.clock.now()
   const facts = await warehouse.facts(options.signal)
   checkServer(facts, warehouse.declaration.name)
   await using scope = new AsyncDisposableStack()
@@ -63,6 +64,16 @@ export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
   const writer = await beginWriting(repository, options)
   let complete = false
   scope.defer(() => (complete ? undefined : writer.abandon()))
+  // The threads load their code while the server takes its checkpoint; an increment may need no more than one.
+  const pool = scope.use(
+    new CopyPool({
+      workers: options.kind === 'full' ? options.workers : 1,
+      clock: options.clock,
+      seed: writer.seed,
+      directory: facts.dataDirectory,
+      checksums: facts.dataChecksums,
+    }),
+  )
   const held = scope.use(
     await holdBackup({
       warehouse,
@@ -73,7 +84,7 @@ export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
     }),
   )
   const signal = AbortSignal.any([options.signal, held.lost])
-  const taking = new Taking({ ...options, signal }, { facts, writer, held, receiving })
+  const taking = new Taking({ ...options, signal }, { startedMs, facts, writer, pool, held, receiving })
   try {
     const taken = await taking.run()
     complete = true
@@ -85,8 +96,10 @@ export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
 }
 
 interface Parts {
+  readonly startedMs: number
   readonly facts: ServerFacts
   readonly writer: BackupWriter
+  readonly pool: CopyPool
   readonly held: HeldBackup
   readonly receiving: Receiving
 }
@@ -99,13 +112,15 @@ interface Stopped {
   readonly packs: readonly PackRef[]
 }
 
+type Catalog = Pick<Manifest, 'relations' | 'tablespaces' | 'settings' | 'outsideFiles'>
+
 /** All that a manifest is made of. */
 interface Committing {
   readonly own: OwnFacts
   readonly kind: BackupKind
   readonly base: Base | undefined
   readonly plan: FilePlan
-  readonly tablespaces: Manifest['tablespaces']
+  readonly catalog: Catalog
   readonly assembly: Assembly
   readonly stopped: Stopped
 }
@@ -122,7 +137,7 @@ class Taking {
     this.options = options
     this.parts = parts
     this.files = options.files(parts.facts.dataDirectory)
-    this.startedMs = options.clock.now()
+    this.startedMs = parts.startedMs
   }
 
   async run(): Promise<TakenBackup> {
@@ -139,22 +154,18 @@ class Taking {
     const plan = await planFiles(listed, tablespaces, base)
     for (const { path, what } of plan.odd) this.notes.push(`${path} is left out: ${what}`)
     const copied = await this.copy(plan, own)
-    await this.waitForWal(own, copied.stopped.stopLsn)
-    await this.checkWal(own, copied.stopped.stopLsn)
+    const [catalog] = await Promise.all([
+      this.readCatalog(tablespaces),
+      this.waitForWal(own, copied.stopped.stopLsn).then(() => this.checkWal(own, copied.stopped.stopLsn)),
+    ])
     options.report({ phase: 'storing' })
-    const manifest = await this.commit({ own, kind, base, plan, tablespaces, ...copied })
+    const manifest = await this.commit({ own, kind, base, plan, catalog, ...copied })
     return { manifest, notes: this.notes }
   }
 
   private async copy(plan: FilePlan, own: OwnFacts): Promise<{ assembly: Assembly; stopped: Stopped }> {
     const { options, parts } = this
-    await using pool = new CopyPool({
-      workers: options.workers,
-      clock: options.clock,
-      seed: parts.writer.seed,
-      directory: this.files.directory,
-      checksums: own.control.dataChecksumVersion === 1,
-    })
+    const { pool } = parts
     const tools: CopyingTools = { ...options, pool }
     const assembly = await copyFiles(plan, tools)
     options.report({ phase: 'stopping' })
@@ -187,7 +198,6 @@ class Taking {
   private async commit(of: Committing): Promise<Manifest> {
     const { options, parts } = this
     const { assembly, stopped } = of
-    const catalog = await this.readCatalog(of)
     const maps = newMaps(assembly)
     const refs = await parts.writer.writeMaps(maps, stopped.packs, options.signal)
     const control = await this.files.stat(CONTROL_FILE)
@@ -199,7 +209,7 @@ class Taking {
     const finishedMs = options.clock.now()
     const manifest: Manifest = {
       ...this.origin(of),
-      ...catalog,
+      ...of.catalog,
       startLsn: label.startLsn,
       stopLsn: stopped.stopLsn,
       checkpointLsn: label.checkpointLsn,
@@ -244,7 +254,7 @@ class Taking {
     }
   }
 
-  private async readCatalog(of: Committing) {
+  private async readCatalog(tablespaces: Manifest['tablespaces']): Promise<Catalog> {
     const { warehouse, signal } = this.options
     const relations = await readRelations(warehouse, signal)
     await using session = await warehouse.connect({ purpose: 'backup catalog', signal })
@@ -252,7 +262,7 @@ class Taking {
     this.notes.push(...relations.warnings, ...outside.warnings)
     return {
       relations: relations.value,
-      tablespaces: await nameTablespaces(session, of.tablespaces),
+      tablespaces: await nameTablespaces(session, tablespaces),
       settings: await readSettings(session),
       outsideFiles: outside.value,
     }
