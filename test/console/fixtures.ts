@@ -381,7 +381,7 @@ function operations(scenario: Scenario): Room['operations'] {
       input: z.strictObject({ name: z.string() }),
       run: async () => ({
         name: 'retail',
-        version: '18.4',
+        version: 180_004,
         dataDirectory: '/var/lib/wharf/demo/retail',
         dataChecksums: true,
         walLevel: 'replica',
@@ -401,7 +401,7 @@ function operations(scenario: Scenario): Room['operations'] {
         beforeLoad: z.string().optional(),
         lsn: z.string().optional(),
         name: z.string().optional(),
-        into: z.string().optional(),
+        toDirectory: z.string(),
       }),
       run: async (input) =>
         planned(

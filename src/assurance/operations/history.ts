@@ -17,7 +17,7 @@ const input = z.strictObject({
 
 export const history = defineOperation<z.output<typeof input>, History>({
   name: 'history',
-  summary: 'How recoverability went: loss, WAL lag, time to recover, sizes',
+  summary: 'how recoverability went: loss, WAL lag, time to recover, sizes',
   description: 'Samples are taken every 10 s while "wharf up" runs and are kept for 7 days.',
   input,
   positional: ['warehouse'],

@@ -8,7 +8,7 @@ import { statusSchema } from '../shapes.ts'
 
 export const status = defineOperation<{ warehouse?: string | undefined }, Status>({
   name: 'status',
-  summary: 'What would be lost now, how long recovery would take, and what is wrong',
+  summary: 'what would be lost now, how long recovery would take, and what is wrong',
   description:
     'The answer to: if we lost the warehouse now, how much would be lost, how long would it take to be back, and when was that last proven?\n\n' +
     'Ends with the exit code "findings" if any warehouse is unprotected or if it cannot be told. What cannot be reached is named; it never counts as good.',

@@ -14,7 +14,7 @@ const input = z.strictObject({
 
 export const timeline = defineOperation<z.output<typeof input>, Timeline>({
   name: 'timeline',
-  summary: 'Backups, loads and the recoverable window on one line of time',
+  summary: 'backups, loads and the recoverable window on one line of time',
   input,
   positional: ['warehouse'],
   output: timelineSchema,

@@ -16,11 +16,7 @@ const planQuery = (warehouse: string, target: Target, into: string) =>
   queryOptions({
     queryKey: ['plan', warehouse, target, into],
     queryFn: ({ signal }) =>
-      get<PlanJson>(
-        '/api/recover/plan',
-        { warehouse, ...targetQuery(target), ...(into === '' ? {} : { into }) },
-        signal,
-      ),
+      get<PlanJson>('/api/recover/plan', { warehouse, ...targetQuery(target), toDirectory: into }, signal),
     placeholderData: keepPreviousData,
     retry: false,
     staleTime: 20_000,

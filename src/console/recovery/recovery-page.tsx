@@ -63,8 +63,10 @@ function Planner({ names, search }: PlannerProps) {
   const [load, setLoad] = useState(search.load ?? '')
   const [name, setName] = useState('')
   const [lsn, setLsn] = useState('')
-  const [into, setInto] = useState('')
+  const [into, setInto] = useState(`/var/tmp/${warehouse}-recovered`)
   const [start, setStart] = useState(true)
+  const [settledInto] = useDebouncedValue(into, 350)
+  const folder = settledInto.trim() === '' ? `/var/tmp/${warehouse}-recovered` : settledInto.trim()
   const target = targetOf({ kind, atMs, load, name, lsn })
   const [settled] = useDebouncedValue(target, 350)
   return (
@@ -125,7 +127,7 @@ function Planner({ names, search }: PlannerProps) {
         )}
       </Panel>
       {settled && target ? (
-        <Plan warehouse={warehouse} target={settled} into={into} />
+        <Plan warehouse={warehouse} target={settled} into={folder} />
       ) : (
         <Panel title="Plan">
           <p className="dim">Choose what to recover to: then this shows what it takes and what would be lost.</p>
@@ -148,7 +150,7 @@ function Planner({ names, search }: PlannerProps) {
           />
         </div>
         {target ? (
-          <CopyLine text={recoverCommand({ warehouse, target, into: into === '' ? 'EMPTY_FOLDER' : into, start })} />
+          <CopyLine text={recoverCommand({ warehouse, target, into: folder, start })} />
         ) : (
           <p className="dim">It stands here once the target is chosen.</p>
         )}

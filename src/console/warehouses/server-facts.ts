@@ -13,7 +13,11 @@ export function factsOf(shown: Readonly<Record<string, unknown>>): readonly (rea
 
 function textOf(key: string, value: unknown): string | undefined {
   if (typeof value === 'boolean') return value ? 'yes' : 'no'
-  if (typeof value === 'number') return /bytes$/i.test(key) ? formatSize(value) : String(value)
+  if (typeof value === 'number') {
+    // server_version_num: 180004 is 18.4.
+    if (key === 'version') return `${Math.floor(value / 10_000)}.${value % 10_000}`
+    return /bytes$/i.test(key) ? formatSize(value) : String(value)
+  }
   if (typeof value === 'string' && value.length > 0) return value
   if (Array.isArray(value) && value.length > 0) return value.map(nameOf).join(', ')
   return undefined

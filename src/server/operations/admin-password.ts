@@ -10,7 +10,7 @@ const controlDatabase = serviceKey<ControlDatabase>('control database')
 
 export const adminPassword = defineOperation({
   name: 'admin password',
-  summary: 'Set a new random password for an account of the console',
+  summary: 'set a new random password for an account of the console',
   description: 'All sessions of the account end. The password is shown once and kept only as a scrypt hash.',
   input: z.strictObject({ account: z.string().default('admin').describe('Account whose password is set') }),
   positional: ['account'],

@@ -92,7 +92,7 @@ const common = { needs: 'control', where: 'here', errors: ['server.unknown-run']
 export const runList = defineOperation({
   ...common,
   name: 'run list',
-  summary: 'List the newest runs of every kind: loads, backups, operations',
+  summary: 'list the newest runs of every kind: loads, backups, operations',
   input: z.strictObject({
     pipeline: z.string().optional().describe('Only runs of this pipeline or operation'),
     states: z.array(z.enum(states)).optional().describe('Only runs in these states'),
@@ -126,7 +126,7 @@ async function find(context: Context, id: string): Promise<RunJson> {
 export const runShow = defineOperation({
   ...common,
   name: 'run show',
-  summary: 'Show one run with its tasks',
+  summary: 'show one run with its tasks',
   input: named,
   positional: ['run'],
   output: run,
@@ -145,7 +145,7 @@ export const runShow = defineOperation({
 export const runLog = defineOperation({
   ...common,
   name: 'run log',
-  summary: 'Show the log lines of a run',
+  summary: 'show the log lines of a run',
   input: named.extend({ after: z.string().regex(/^\d+$/).optional().describe('Only lines after this one') }),
   positional: ['run'],
   output: z.object({
@@ -172,7 +172,7 @@ export const runLog = defineOperation({
 export const runCancel = defineOperation({
   ...common,
   name: 'run cancel',
-  summary: 'Cancel a run: tasks under way are stopped, also in the warehouse',
+  summary: 'cancel a run: tasks under way are stopped, also in the warehouse',
   input: named,
   positional: ['run'],
   output: run,
@@ -190,7 +190,7 @@ export const runCancel = defineOperation({
 export const runRetry = defineOperation({
   ...common,
   name: 'run retry',
-  summary: 'Try the failed and cancelled tasks of a run again',
+  summary: 'try the failed and cancelled tasks of a run again',
   input: named,
   positional: ['run'],
   output: run,
