@@ -51,6 +51,10 @@ const table = {
     isLocal: true,
     missing: () => (existsSync(feedsFolder()) ? undefined : `there are no feeds at ${feedsFolder()} (set WHARF_FEEDS)`),
   },
+  /** To make certificates for tests of TLS. */
+  openssl: {
+    missing: () => (programPath('openssl') ? undefined : 'openssl is not installed (apt-get install openssl)'),
+  },
   bash: { missing: () => (programPath('bash') ? undefined : 'bash is not installed') },
   zsh: { missing: () => (programPath('zsh') ? undefined : 'zsh is not installed (apt-get install zsh)') },
   fish: { missing: () => (programPath('fish') ? undefined : 'fish is not installed (apt-get install fish)') },
