@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { pipelinesSection, type PipelinesConfig } from './config.ts'
+import { pipelinesSection } from './config.ts'
 
 const base = { warehouse: 'dw', tasks: { a: { sql: 'a.sql' } } }
 const all = { warehouses: { dw: {}, retail: {} }, runs: { pools: { disk: 2 } } }
@@ -9,7 +9,7 @@ const all = { warehouses: { dw: {}, retail: {} }, runs: { pools: { disk: 2 } } }
 function findings(pipelines: unknown): readonly string[] {
   const parsed = pipelinesSection.schema.safeParse(pipelines)
   if (!parsed.success) return parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
-  return pipelinesSection.check!(parsed.data as PipelinesConfig, all).map(
+  return pipelinesSection.check!(parsed.data, all).map(
     (one) => `${one.path.join('.')}: ${one.message}${one.hint === undefined ? '' : ` (${one.hint})`}`,
   )
 }

@@ -40,33 +40,37 @@ interface ClaimedRow {
 const claimTask = transition(taskTable, 'claim')
 const startRun = transition(runTable, 'start')
 
-// Candidates in order of their runs. A run that is exclusive may start only if no other run of its pipeline is under way or was there before
-// it; a task only if each of its pools has room beside the tasks that hold a lease now (never a stored counter).
+/** Literals, not parameters: the partial indexes serve only what the planner can prove. */
+const among = (states: readonly string[]): string => states.map((state) => `'${state}'`).join(', ')
+
+// Candidates in the order in which they were submitted. A run that is exclusive may start only if no other run of its pipeline is under way or
+// was there before it; a task only if each of its pools has room beside the tasks that hold a lease now (never a stored counter).
 const sql = `
 with live as (
   select p.key as pool, sum(p.value::int) as used
   from runs.task t, jsonb_each_text(t.pools) p where t.state = 'running' group by p.key
 ), picked as (
   select t.id, t.run_id from runs.task t join runs.run r on r.id = t.run_id
-  where t.state = any($1) and r.state = any($3) and t.ready_at <= clock_timestamp() and t.kind = any($5)
-    and ($6::text is null or r.pipeline = $6)
-    and (r.state = $4 or not r.exclusive or not exists (
-      select from runs.run o where o.pipeline = r.pipeline and o.exclusive and o.id <> r.id
-        and (o.state = 'running' or (o.state = 'queued' and (o.created_at, o.id) < (r.created_at, r.id)))))
+  where t.state in (${among(claimTask.from)}) and r.state in (${among(startRun.from)}) and t.ready_at <= clock_timestamp()
+    and t.kind = any($1) and ($2::text is null or r.pipeline = $2)
+    and (r.state = '${startRun.to}' or not r.exclusive or not exists (
+      select from runs.run o
+      where o.pipeline = r.pipeline and o.exclusive and o.state in ('queued', 'running') and o.id <> r.id
+        and (o.state = 'running' or (o.created_at, o.id) < (r.created_at, r.id))))
     and not exists (
       select from jsonb_each_text(t.pools) p left join live l on l.pool = p.key
-      where coalesce(l.used, 0) + p.value::int > coalesce(($7::jsonb ->> p.key)::int, 0))
-  order by r.created_at, r.id, t.position limit 1
+      where coalesce(l.used, 0) + p.value::int > coalesce(($3::jsonb ->> p.key)::int, 0))
+  order by t.id limit 1
   for no key update of t, r skip locked
 ), task as (
   update runs.task t
-  set state = $2, token = nextval('runs.token'), worker = $8, attempts = t.attempts + 1, progress = null, error = null,
-      lease_until = clock_timestamp() + $9 * interval '1 ms', started_at = coalesce(t.started_at, clock_timestamp())
+  set state = '${claimTask.to}', token = nextval('runs.token'), worker = $4, attempts = t.attempts + 1, progress = null, error = null,
+      lease_until = clock_timestamp() + $5 * interval '1 ms', started_at = coalesce(t.started_at, clock_timestamp())
   from picked where t.id = picked.id returning t.*
 ), attempt as (
   insert into runs.attempt (token, task_id, number, worker, state) select token, id, attempts, worker, 'running' from task
 )
-update runs.run r set state = $4, started_at = coalesce(r.started_at, clock_timestamp())
+update runs.run r set state = '${startRun.to}', started_at = coalesce(r.started_at, clock_timestamp())
 from task t where r.id = t.run_id
 returning t.id, t.run_id, r.pipeline, r.business_date, t.name, t.kind, t.input, t.timeout_ms, t.retries, t.retry_delay_ms, t.attempts, t.token`
 
@@ -78,10 +82,6 @@ export async function claim(
   return await parts.control.transaction(async (client) => {
     await client.query('select pg_advisory_xact_lock($1)', [CLAIM_LOCK])
     const { rows } = await client.query<ClaimedRow>(sql, [
-      claimTask.from,
-      claimTask.to,
-      startRun.from,
-      startRun.to,
       options.kinds,
       options.pipeline ?? null,
       json(parts.config.pools),

@@ -9,7 +9,10 @@ export const room: Room = {
   name: 'runs',
   summary: 'the durable execution engine and every schedule',
   config: [runsSection],
-  migrations: [{ name: '0001-runs', file: new URL('migrations/0001-runs.sql', import.meta.url) }],
+  migrations: ['0001-runs', '0002-claim-order'].map((name) => ({
+    name,
+    file: new URL(`migrations/${name}.sql`, import.meta.url),
+  })),
   services: [provide(runEngine, buildEngine)],
   offers: [offer(daemons, worker), offer(daemons, scheduler), offer(metricSources, runMetrics)],
 }

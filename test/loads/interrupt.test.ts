@@ -4,7 +4,6 @@ import { after, before, describe, test } from 'node:test'
 import { join } from 'node:path'
 
 import { systemClock } from '../../src/base/clock.ts'
-import { requestFor } from '../../src/loads/pipeline.ts'
 import { runEngine, type RunEngine, type RunView } from '../../src/runs/contract.ts'
 import { startServer, type TestServer } from '../support/postgres.ts'
 import { writeOld } from './feeds.ts'

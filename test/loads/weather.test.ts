@@ -67,7 +67,7 @@ for (const major of [15, 18] as const satisfies readonly Major[]) {
       assert.equal(newest?.inputs[0]?.name, '2013-02-09.csv')
       assert.deepEqual(newest?.targets, ['dw.date', 'dw.weather', 'stage.weather'])
       assert.equal(newest?.logged, true)
-      assert.deepEqual(await journal.get('dw', newest!.id, new AbortController().signal), newest)
+      assert.deepEqual(await journal.get('dw', newest.id, new AbortController().signal), newest)
       // In the order of their dates.
       assert.deepEqual(
         days.map((entry) => entry.inputs[0]!.name).toReversed(),
