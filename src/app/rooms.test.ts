@@ -78,3 +78,24 @@ test('an unknown key is refused in every section, also where a schema is lenient
 test('completion scripts can be made', () => {
   for (const shell of ['bash', 'zsh', 'fish'] as const) assert.ok(completionScript(shell, rooms).length > 1000)
 })
+
+test('keys of the configuration are lower case words joined by _', () => {
+  const keys: string[] = []
+  const visit = (node: unknown): void => {
+    if (typeof node !== 'object' || node === null) return
+    const { properties } = node as { properties?: object }
+    if (properties !== undefined) keys.push(...Object.keys(properties))
+    for (const child of Object.values(node)) visit(child)
+  }
+  visit(configJsonSchema(sectionsOf(rooms)))
+  assert.ok(keys.length > 20)
+  assert.deepEqual(
+    keys.filter((key) => !/^[a-z0-9]+(_[a-z0-9]+)*$/.test(key)),
+    [],
+  )
+})
+
+test('summaries begin in lower case', () => {
+  const wrong = operations.filter(({ summary }) => /^[A-Z][a-z ]/.test(summary)).map(({ name }) => name)
+  assert.deepEqual(wrong, [])
+})

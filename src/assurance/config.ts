@@ -10,8 +10,8 @@ const schema = z
       .prefault('1m')
       .describe('Most that may be lost. More is a warning; when nothing is received for so long it is critical.'),
     rto: duration().optional().describe('Longest that recovery may take, by prediction. Not checked unless set.'),
-    backupAge: duration().prefault('26h').describe('Age of the newest complete backup that is a warning.'),
-    proofAge: duration().prefault('30d').describe('Age of the last verified recovery that is a warning.'),
+    backup_age: duration().prefault('26h').describe('Age of the newest complete backup that is a warning.'),
+    proof_age: duration().prefault('30d').describe('Age of the last verified recovery that is a warning.'),
   })
   .prefault({})
 

@@ -9,7 +9,7 @@ import { judge } from './verdict.ts'
 
 const nowMs = Date.UTC(2026, 10, 21, 12)
 const at = (secondsAgo: number) => new Date(nowMs - secondsAgo * 1000).toISOString()
-const targets: Targets = { rpo: 60_000, backupAge: 26 * 3_600_000, proofAge: 30 * 86_400_000 }
+const targets: Targets = { rpo: 60_000, backup_age: 26 * 3_600_000, proof_age: 30 * 86_400_000 }
 const known = <T>(value: T): Known<T> => ({ known: true, value })
 const unknown: Known<never> = {
   known: false,

@@ -45,7 +45,7 @@ const listen = z.string().transform((text, context) => {
 const schema = z
   .strictObject({
     listen: listen.prefault(LISTEN_DEFAULT).describe('Address and port of console and API. Loopback only unless set.'),
-    publicUrl: z
+    public_url: z
       .url({ protocol: /^https?$/ })
       .optional()
       .describe(
@@ -55,7 +55,7 @@ const schema = z
       .strictObject({ certificate: z.string(), key: z.string() })
       .optional()
       .describe('PEM files: serve HTTPS directly.'),
-    metricsToken: secret()
+    metrics_token: secret()
       .optional()
       .describe(
         'Bearer token for /metrics. Without one /metrics answers this machine only. Use ${file:…} or ${env:…}.',

@@ -65,12 +65,12 @@ export const errors = defineErrors('server', {
   foreignOrigin: {
     exit: 'denied',
     message: (origin: string) => `request from a foreign page refused (origin ${origin})`,
-    hint: () => 'behind a proxy set server.publicUrl to the address that people use',
+    hint: () => 'behind a proxy set server.public_url to the address that people use',
   },
   foreignHost: {
     exit: 'denied',
     message: (host: string) => `request for an unknown host name refused (host ${host})`,
-    hint: () => 'behind a proxy set server.publicUrl to the address that people use',
+    hint: () => 'behind a proxy set server.public_url to the address that people use',
   },
   tooManyTries: {
     exit: 'busy',
@@ -81,7 +81,7 @@ export const errors = defineErrors('server', {
   metricsClosed: {
     exit: 'denied',
     message: () => 'metrics are served to this machine only',
-    hint: () => 'set server.metricsToken and send it as "Authorization: Bearer …"',
+    hint: () => 'set server.metrics_token and send it as "Authorization: Bearer …"',
   },
   confirmationMissing: {
     exit: 'denied',

@@ -96,7 +96,7 @@ async function readTls(settings: ServerSettings): Promise<{ cert: Buffer; key: B
 
 /** The address for people: the public one where it is set, else where we really listen (port 0 is resolved). */
 function urlOf(app: FastifyInstance, settings: ServerSettings): string {
-  if (settings.publicUrl !== undefined) return settings.publicUrl
+  if (settings.public_url !== undefined) return settings.public_url
   const bound = app.server.address()
   const port = typeof bound === 'object' && bound !== null ? bound.port : settings.listen.port
   const host = settings.listen.host === '0.0.0.0' ? THIS_MACHINE : settings.listen.host

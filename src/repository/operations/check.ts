@@ -19,7 +19,7 @@ const output = z.object({
 
 export const check = defineOperation({
   name: 'repository check',
-  summary: 'Find what is damaged, missing or out of place in a repository',
+  summary: 'find what is damaged, missing or out of place in a repository',
   description:
     'structure: heads, directories, manifests, segment maps and the index of WAL chunks, and that everything referred to is there.\n\nall: every byte of every object, as well. Exits with 10 where something was found.',
   input: z.object({

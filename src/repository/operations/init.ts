@@ -24,7 +24,7 @@ const output = z.object({
 
 export const init = defineOperation({
   name: 'repository init',
-  summary: 'Create a declared repository',
+  summary: 'create a declared repository',
   description:
     'Makes the folder (mode 0700), the keys and the format object. Where key_file names a file that does not exist, a new key is written to it (mode 0600): keep a copy elsewhere, since without it nothing in the repository can be read.',
   input: z.object({

@@ -16,7 +16,7 @@ const SHOWN = 20
 
 export const inspect = defineOperation({
   name: 'repository inspect',
-  summary: 'Print any stored object, decoded',
+  summary: 'print any stored object, decoded',
   description:
     'Names are those of the files under the folder of the repository, for example format, manifests/<warehouse>/<id>, packs/ab/<id>, wal/<system>/<timeline>/….\n\nShows key slots without their secrets, the directory of a pack, the maps of a bundle, a manifest, the index of a WAL chunk. --json prints all of it.',
   input: z.object({

@@ -8,7 +8,7 @@ import { repositories } from '../contract.ts'
 
 export const list = defineOperation({
   name: 'repository list',
-  summary: 'Declared repositories and whether they open',
+  summary: 'declared repositories and whether they open',
   input: z.object({}),
   output: z.object({
     repositories: z.array(

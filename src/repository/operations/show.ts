@@ -31,7 +31,7 @@ const output = z.object({
 
 export const show = defineOperation({
   name: 'repository show',
-  summary: 'One repository: keys, backups, ranges of WAL',
+  summary: 'one repository: keys, backups, ranges of WAL',
   input: z.object({ name: z.string().optional().describe('May be left out where only one is declared.') }),
   positional: ['name'],
   output,

@@ -26,7 +26,7 @@ const output = z.object({
 
 export const stats = defineOperation({
   name: 'repository stats',
-  summary: 'What takes the space of a repository',
+  summary: 'what takes the space of a repository',
   input: z.object({ name: z.string().optional().describe('May be left out where only one is declared.') }),
   positional: ['name'],
   output,

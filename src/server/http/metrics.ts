@@ -85,12 +85,12 @@ async function demandMetricsRight(
   sessions: Sessions,
 ): Promise<void> {
   const given = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1]
-  if (settings.metricsToken !== undefined && given !== undefined && isEqual(given, settings.metricsToken.reveal()))
+  if (settings.metrics_token !== undefined && given !== undefined && isEqual(given, settings.metrics_token.reveal()))
     return
   const proxied = request.headers['x-forwarded-for'] !== undefined || request.headers.forwarded !== undefined
   const local =
     isLoopback(request.socket.remoteAddress ?? '') && isLoopback(hostNameOf(request.headers.host ?? '')) && !proxied
-  if (settings.metricsToken === undefined && local) return
+  if (settings.metrics_token === undefined && local) return
   if (await sessions.find(request)) return
   throw errors.metricsClosed(undefined)
 }

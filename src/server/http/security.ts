@@ -18,11 +18,11 @@ export function hostNameOf(host: string): string {
 function refuseForeignHost(request: FastifyRequest, settings: ServerSettings): void {
   const name = hostNameOf(request.headers.host ?? '')
   if (isLoopback(name)) return
-  if (settings.publicUrl === undefined) {
+  if (settings.public_url === undefined) {
     if (isLoopback(settings.listen.host)) throw errors.foreignHost(name)
     return
   }
-  if (name !== hostNameOf(new URL(settings.publicUrl).host)) throw errors.foreignHost(name)
+  if (name !== hostNameOf(new URL(settings.public_url).host)) throw errors.foreignHost(name)
 }
 
 /** Browsers tell where a request comes from; a page of another origin may not change anything, cookie or not. */
@@ -34,14 +34,14 @@ function refuseForeignOrigin(request: FastifyRequest, settings: ServerSettings):
     if (site !== undefined && site !== 'same-origin' && site !== 'none') throw errors.foreignOrigin(site)
     return
   }
-  const allowed = [request.headers.host, settings.publicUrl && new URL(settings.publicUrl).host]
+  const allowed = [request.headers.host, settings.public_url && new URL(settings.public_url).host]
   const host = URL.canParse(origin) ? new URL(origin).host : undefined
   if (host === undefined || !allowed.includes(host)) throw errors.foreignOrigin(origin)
 }
 
 /** True where the browser reaches us by https, directly or through a declared proxy. */
 export function isSecure(settings: ServerSettings): boolean {
-  return settings.tls !== undefined || (settings.publicUrl?.startsWith('https:') ?? false)
+  return settings.tls !== undefined || (settings.public_url?.startsWith('https:') ?? false)
 }
 
 declare module 'fastify' {
