@@ -1,4 +1,7 @@
 // The service: warehouses by name, and sessions with them.
+import { existsSync } from 'node:fs'
+
+import { codeOf } from '../base/errors.ts'
 import type { Context } from '../base/room.ts'
 import { suggestion } from '../base/nearest.ts'
 import { warehousesSection, type WarehouseEntry } from './config.ts'
@@ -11,10 +14,11 @@ import type {
   WarehouseDeclaration,
   Warehouses,
 } from './contract.ts'
-import { declarationOf, targetOf } from './declared.ts'
+import { declarationOf, managedLayout, targetOf } from './declared.ts'
 import { warehouseErrors } from './errors.ts'
 import { readFacts } from './facts/read.ts'
 import { openReplication } from './replication/replication.ts'
+import { inspectPostmaster } from './server/postmaster.ts'
 import { openSession } from './session/session.ts'
 
 type Tools = Pick<Context, 'clock' | 'home' | 'configFile'>
@@ -54,8 +58,20 @@ class DeclaredWarehouse implements Warehouse {
     return declarationOf(this.name, this.entry, this.tools)
   }
 
-  private target(): ConnectionTarget {
-    return targetOf(this.name, this.entry, this.tools)
+  /** Where the server is now. A managed one is asked of its own data directory: its old port may be somebody else's by now. */
+  private async target(): Promise<ConnectionTarget> {
+    const target = targetOf(this.name, this.entry, this.tools)
+    if (!this.entry.managed) return target
+    const { dataDirectory, portFile } = managedLayout(this.tools.home, this.name)
+    const found = await inspectPostmaster(dataDirectory).catch((error: unknown) => {
+      // Another user's: then the port file has to do.
+      if (codeOf(error) === 'EACCES' && existsSync(portFile)) return undefined
+      throw error
+    })
+    if (found === undefined) return target
+    if (found.state !== 'running' || found.file.port === undefined)
+      throw warehouseErrors.managedNotRunning({ name: this.name })
+    return { ...target, port: found.file.port }
   }
 
   async connect(options: {
@@ -65,11 +81,11 @@ class DeclaredWarehouse implements Warehouse {
     statementTimeoutMs?: number
     lockTimeoutMs?: number
   }): Promise<Session> {
-    return await openSession(this.target(), options, this.tools.clock)
+    return await openSession(await this.target(), options, this.tools.clock)
   }
 
   async connectReplication(options: { purpose: string; signal: AbortSignal }): Promise<ReplicationSession> {
-    return await openReplication(this.target(), options, this.tools.clock)
+    return await openReplication(await this.target(), options, this.tools.clock)
   }
 
   async facts(signal: AbortSignal): Promise<ServerFacts> {

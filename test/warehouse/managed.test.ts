@@ -58,6 +58,11 @@ void test('a managed warehouse starts, is adopted, keeps its port, and shows no 
   assert.equal(JSON.stringify(warehouse.declaration).includes(password), false)
   assert.equal(await stopManaged('retail', context, { mode: 'fast', signal }), true)
   assert.equal(await stopManaged('retail', context, { mode: 'fast', signal }), false)
+  await assert.rejects(warehouse.connect({ purpose: 'test', signal }), {
+    code: 'warehouse.managed-not-running',
+    message: 'the managed warehouse "retail" is not running',
+    passing: true,
+  })
   const again = await startManaged('retail', context, signal)
   assert.deepEqual([again.adopted, again.port], [false, first.port])
 })

@@ -12,7 +12,10 @@ export const warehouseGrants = defineOperation({
     'Nothing is contacted. Run the SQL as superuser, in the database that it names: rights on functions count per database.',
   input: z.strictObject({
     name: z.string().describe('Name of the warehouse.'),
-    role: z.string().optional().describe('Role to create; default: the user of the warehouse’s url.'),
+    role: z
+      .string()
+      .optional()
+      .describe('Role to create; default: the user of its url, or wharf where that is postgres.'),
   }),
   positional: ['name'],
   output: z.strictObject({
@@ -29,7 +32,7 @@ export const warehouseGrants = defineOperation({
   run: async (input, context) => {
     const { url } = (await context.use(warehouses)).get(input.name).declaration
     const target = parseConnectionUrl(url)
-    const role = input.role ?? target.user
+    const role = input.role ?? (target.user === 'postgres' ? 'wharf' : target.user)
     const who = quoteIdentifier(role)
     const where = target.host.startsWith('/') ? 'local' : 'host'
     const from = where === 'local' ? '' : ' ADDRESS_OF_WHARF/32'
