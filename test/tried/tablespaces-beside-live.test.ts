@@ -16,7 +16,9 @@ async function fingerprint(folder: string): Promise<Record<string, string>> {
   for (const name of (await readdir(folder, { recursive: true })).sort()) {
     const about = await stat(join(folder, name), { bigint: true })
     if (!about.isFile()) continue
-    found[name] = `${about.size} ${about.mtimeNs} ${createHash('sha256').update(await readFile(join(folder, name))).digest('hex')}`
+    found[name] = `${about.size} ${about.mtimeNs} ${createHash('sha256')
+      .update(await readFile(join(folder, name)))
+      .digest('hex')}`
   }
   return found
 }
@@ -38,11 +40,15 @@ async function scene(world: World): Promise<Scene> {
     await client.query('set allow_in_place_tablespaces = on')
     await client.query("create tablespace placed location ''")
   }
-  await server.psql('create table a tablespace "old space" as select n as id, md5(n::text) as body from generate_series(1, 5000) n')
+  await server.psql(
+    'create table a tablespace "old space" as select n as id, md5(n::text) as body from generate_series(1, 5000) n',
+  )
   await server.psql('create table p tablespace placed as select n as id from generate_series(1, 2000) n')
   await world.take('full')
   await server.psql(`create tablespace fresh location '${after}'`)
-  await server.psql('create table b tablespace fresh as select n as id, md5(n::text) as body from generate_series(1, 5000) n')
+  await server.psql(
+    'create table b tablespace fresh as select n as id, md5(n::text) as body from generate_series(1, 5000) n',
+  )
   await server.psql('create index on b (id) tablespace fresh')
   await server.psql('insert into a select n, md5(n::text) from generate_series(5001, 6000) n')
   const contents = await contentsOf(server)
@@ -55,7 +61,10 @@ async function scene(world: World): Promise<Scene> {
 
 for (const major of [15, 18] as const) {
   test(`PostgreSQL ${major}: a copy beside the live server leaves its tablespaces alone`, async () => {
-    await using world = await openWorld({ major, settings: { autovacuum: 'off', bgwriter_lru_maxpages: '0', checkpoint_timeout: '1h' } })
+    await using world = await openWorld({
+      major,
+      settings: { autovacuum: 'off', bgwriter_lru_maxpages: '0', checkpoint_timeout: '1h' },
+    })
     const { before, after, contents } = await scene(world)
     const live = { before: await fingerprint(before), after: await fingerprint(after) }
     assert.ok(Object.keys(live.after).length > 2)
@@ -92,7 +101,9 @@ test('tablespaces go where they are told: remapped to folders elsewhere', async 
   const moved = join(await makeFolder(world, 'elsewhere'), 'moved %d \\ space')
   await using recovered = await recover(world, { latest: true, tablespace: { 'old space': moved } })
   assert.deepEqual(await contentsOf(recovered.asServer), contents)
-  const rows = await recovered.psql<{ name: string; at: string }>('select spcname as name, pg_tablespace_location(oid) as at from pg_tablespace where oid > 16000 order by 1')
+  const rows = await recovered.psql<{ name: string; at: string }>(
+    'select spcname as name, pg_tablespace_location(oid) as at from pg_tablespace where oid > 16000 order by 1',
+  )
   assert.deepEqual(
     rows.map((row) => [row.name, row.at.replace(/\d+$/, 'N')]),
     [
