@@ -1,6 +1,6 @@
 // From a stream of WAL bytes to chunks: never across a segment's end, each with what its records say.
 import { messageOf } from '../../base/errors.ts'
-import { MIB } from '../../base/units.ts'
+import { KIB, MIB } from '../../base/units.ts'
 import type { ChangeMap, CommitEntry } from '../../wal/contract.ts'
 import { WalIndexer } from '../../wal/indexer.ts'
 import { formatLsn, type Lsn } from '../../wal/lsn.ts'
@@ -8,6 +8,10 @@ import { RecordStream } from '../../wal/record-stream.ts'
 
 /** A chunk is cut at the latest when it has this many bytes: segments may have 1 GB, and a chunk lies in memory whole. */
 const MOST_CHUNK_BYTES = 16 * MIB
+/** Short transactions come in messages of some hundred bytes: the parser is given this much at once. */
+const PARSE_BYTES = 64 * KIB
+/** What a chunk starts with; it grows by doubling, and the buffers of stored chunks are used again. */
+const FIRST_BYTES = 256 * KIB
 
 /** What one cluster's WAL looks like. */
 export interface WalShape {
@@ -36,6 +40,8 @@ export interface SealedChunk {
   readonly problem: string | undefined
   /** When its first byte came, on the monotonic clock. */
   readonly firstByteAt: number
+  /** To be called when nobody needs `bytes` any more: their memory is used again. */
+  readonly release: () => void
 }
 
 /** A parser at a place where nothing before is known. */
@@ -58,8 +64,10 @@ export class ChunkCutter {
   private readonly shape: WalShape
   private readonly stream: RecordStream
   private readonly indexer: WalIndexer
-  private pieces: Buffer[] = []
-  private pieceBytes = 0
+  private buffer: Buffer = Buffer.allocUnsafeSlow(FIRST_BYTES)
+  private filled = 0
+  private parsed = 0
+  private readonly spare: Buffer[] = []
   private chunkStart: Lsn
   /** Bytes that fit in until the chunk must be cut. */
   private room: number
@@ -83,21 +91,21 @@ export class ChunkCutter {
 
   /** End of what was pushed. */
   get endLsn(): Lsn {
-    return this.chunkStart + BigInt(this.pieceBytes)
+    return this.chunkStart + BigInt(this.filled)
   }
 
-  /** Takes bytes (they are kept, not copied) and returns the chunks that they filled. */
-  push(bytes: Buffer, now: number): SealedChunk[] {
+  /** Copies bytes in and returns the chunks that they filled. */
+  push(bytes: Uint8Array, now: number): SealedChunk[] {
     const sealed: SealedChunk[] = []
-    let rest = bytes
-    while (rest.length > 0) {
-      const part = rest.length <= this.room ? rest : rest.subarray(0, this.room)
-      rest = rest.subarray(part.length)
+    for (let at = 0; at < bytes.length;) {
+      const count = Math.min(bytes.length - at, this.room)
       this.firstByteAt ??= now
-      this.pieces.push(part)
-      this.pieceBytes += part.length
-      this.room -= part.length
-      this.parse(part)
+      this.reserve(this.filled + count)
+      this.buffer.set(at === 0 && count === bytes.length ? bytes : bytes.subarray(at, at + count), this.filled)
+      this.filled += count
+      this.room -= count
+      at += count
+      if (this.filled - this.parsed >= PARSE_BYTES) this.parse()
       if (this.room === 0) sealed.push(this.seal()!)
     }
     return sealed
@@ -106,25 +114,35 @@ export class ChunkCutter {
   /** Ends the open chunk here; undefined where it is empty. */
   seal(): SealedChunk | undefined {
     if (this.firstByteAt === undefined) return undefined
-    const endLsn = this.endLsn
+    this.parse()
+    const { endLsn, buffer } = this
     const problem = this.problem()
     const { changeMap, commits } = this.indexer.cut(endLsn)
     const chunk: SealedChunk = {
       timeline: this.timeline,
       startLsn: this.chunkStart,
       endLsn,
-      bytes: this.pieces.length === 1 ? this.pieces[0]! : Buffer.concat(this.pieces),
+      bytes: buffer.subarray(0, this.filled),
       changeMap: problem === undefined ? changeMap : undefined,
       commits,
       problem,
       firstByteAt: this.firstByteAt,
+      release: () => this.spare.push(buffer),
     }
-    this.pieces = []
-    this.pieceBytes = 0
+    this.buffer = this.spare.pop() ?? Buffer.allocUnsafeSlow(FIRST_BYTES)
+    this.filled = 0
+    this.parsed = 0
     this.chunkStart = endLsn
     this.room = this.roomAt(endLsn)
     this.firstByteAt = undefined
     return chunk
+  }
+
+  private reserve(bytes: number): void {
+    if (bytes <= this.buffer.length) return
+    const grown = Buffer.allocUnsafeSlow(Math.min(MOST_CHUNK_BYTES, Math.max(bytes, this.buffer.length * 2)))
+    grown.set(this.buffer.subarray(0, this.filled))
+    this.buffer = grown
   }
 
   private roomAt(lsn: Lsn): number {
@@ -133,7 +151,9 @@ export class ChunkCutter {
   }
 
   /** Receiving never stops because of what the bytes say. */
-  private parse(part: Buffer): void {
+  private parse(): void {
+    const part = this.buffer.subarray(this.parsed, this.filled)
+    this.parsed = this.filled
     if (this.brokenBy !== undefined) return
     try {
       const knew = this.stream.synced

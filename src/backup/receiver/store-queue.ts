@@ -80,6 +80,7 @@ export class StoreQueue {
       if (this.failure) return
       await Promise.all(this.targets.map((target) => this.put(target, chunk)))
       this.waiting.shift()
+      chunk.release()
       this.onDurable(chunk)
     } catch (error) {
       this.failure = { error }

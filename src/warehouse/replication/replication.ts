@@ -90,7 +90,13 @@ class PgReplication implements ReplicationSession {
     return row?.content.toString()
   }
 
-  stream(options: { slot: string | undefined; timeline: number; startLsn: Lsn; signal: AbortSignal }): WalStreamSource {
+  stream(options: {
+    slot: string | undefined
+    timeline: number
+    startLsn: Lsn
+    signal: AbortSignal
+    gatherMs?: number
+  }): WalStreamSource {
     return new PhysicalStream(this.client, { target: this.target, clock: this.clock, options })
   }
 
