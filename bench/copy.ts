@@ -32,7 +32,7 @@ const columns = weatherHeader.split(',').map((name, index) => `${name} ${types[i
 
 await using server = await startServer({ major: 18 })
 await ensureDatabase(server, 'control')
-const copy = { into: 't', files: 'big.csv', null: ['NA'], settle: '0s' }
+const copy = { into: 't', files: 'big.csv', null_words: ['NA'], settle: '0s' }
 await using stage = await openLoadStage({
   server,
   pipelines: { big: { warehouse: 'dw', tasks: { load: { copy } } } },
@@ -88,7 +88,7 @@ async function checkOnly(): Promise<void> {
     column: { name: `c${index}`, type, notNull: false, hasDefault: false, isGenerated: false },
     check: checkFor(type),
   }))
-  const encoder = new CopyEncoder({ names: weatherHeader.split(','), fields }, { null: ['NA'] }, 'big.csv')
+  const encoder = new CopyEncoder({ names: weatherHeader.split(','), fields }, { nullWords: ['NA'] }, 'big.csv')
   let first = true
   for await (const batch of readCsv(input.chunks(), { delimiter: ',', quote: '"', finalNewline: true }, 'big.csv')) {
     encoder.encode(first ? batch.slice(1) : batch)

@@ -65,7 +65,7 @@ const copy = z.strictObject({
     .describe('column of the file: column of the table, where they differ'),
   ignore: z.array(z.string()).default([]).describe('columns of the file that are not loaded'),
   absent: z.array(z.string()).default([]).describe('columns of the table that the files do not have'),
-  null: z.array(z.string()).default(['']).describe('unquoted words that mean: no value'),
+  null_words: z.array(z.string()).default(['']).describe('unquoted words that mean: no value'),
   delimiter: oneCharacter.default(','),
   quote: oneCharacter.default('"'),
   final_newline: z

@@ -24,7 +24,7 @@ export const copyInput = z.strictObject({
   columns: z.record(z.string(), z.string()),
   ignore: z.array(z.string()),
   absent: z.array(z.string()),
-  null: z.array(z.string()),
+  nullWords: z.array(z.string()),
   delimiter: z.string(),
   quote: z.string(),
   finalNewline: z.boolean(),

@@ -80,13 +80,14 @@ function sqlInputOf(config: TaskConfig, sql: NonNullable<TaskConfig['sql']>, mad
 }
 
 function copyInputOf(config: TaskConfig, copy: CopyConfig, made: Made): CopyInput {
-  const { settle, on_error: onError, final_newline: finalNewline, before, after, ...same } = copy
+  const { settle, on_error: onError, final_newline: finalNewline, null_words: nullWords, before, after, ...same } = copy
   return {
     ...whereOf(config, made),
     ...same,
     folder: resolve(made.folder, copy.folder),
     settleMs: settle,
     onError,
+    nullWords,
     finalNewline: finalNewline === 'required',
     ...(before === undefined ? {} : { before: fileOf(before, made) }),
     ...(after === undefined ? {} : { after: fileOf(after, made) }),

@@ -40,6 +40,14 @@ interface ClaimedRow {
 const claimTask = transition(taskTable, 'claim')
 const startRun = transition(runTable, 'start')
 
+/**
+ * The lock; and plans that walk the index of ready tasks and stop at the first that fits. Left alone, PostgreSQL has no statistics of a queue that was
+ * empty a minute ago, expects three rows and sorts them all (measured: 11 ms instead of 0.5 ms with 2000 waiting).
+ */
+const prepareClaim = `
+select pg_advisory_xact_lock($1), set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true),
+       set_config('enable_seqscan', 'off', true)`
+
 /** Literals, not parameters: the partial indexes serve only what the planner can prove. */
 const among = (states: readonly string[]): string => states.map((state) => `'${state}'`).join(', ')
 
@@ -80,7 +88,7 @@ export async function claim(
   options: { kinds: readonly string[]; pipeline?: string | undefined },
 ): Promise<ClaimedTask | undefined> {
   return await parts.control.transaction(async (client) => {
-    await client.query('select pg_advisory_xact_lock($1)', [CLAIM_LOCK])
+    await client.query(prepareClaim, [CLAIM_LOCK])
     const { rows } = await client.query<ClaimedRow>(sql, [
       options.kinds,
       options.pipeline ?? null,

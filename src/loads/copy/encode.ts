@@ -1,5 +1,5 @@
 // From checked records to the text format of COPY: tabs between values, \N for none.
-import type { CopyConfig } from '../config.ts'
+import type { CopyInput } from '../inputs.ts'
 import { errors } from '../errors.ts'
 import type { CsvRecord } from './csv.ts'
 import type { HeaderPlan } from './target.ts'
@@ -16,9 +16,9 @@ export class CopyEncoder {
   /** Where lines of the file stop being records + 1: record number (from 1) → line. Few, unless values hold line breaks. */
   private readonly jumps: { record: number; line: number }[] = []
 
-  constructor(plan: HeaderPlan, config: Pick<CopyConfig, 'null'>, file: string) {
+  constructor(plan: HeaderPlan, input: Pick<CopyInput, 'nullWords'>, file: string) {
     this.plan = plan
-    this.nulls = new Set(config.null)
+    this.nulls = new Set(input.nullWords)
     this.file = file
   }
 
