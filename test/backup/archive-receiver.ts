@@ -12,7 +12,7 @@ import { parseWalFileName, segmentCeiling } from '../../src/wal/segments.ts'
 import type { TestServer } from '../support/postgres.ts'
 
 export interface ArchiveOptions {
-  readonly server: TestServer
+  readonly server: Pick<TestServer, 'major' | 'psql'>
   readonly archive: string
   readonly repository: Repository
   readonly systemIdentifier: bigint
@@ -46,6 +46,7 @@ export class ArchiveReceiver implements Receiving {
     const { archive, walSegmentBytes } = this.options
     for (const name of (await readdir(archive)).toSorted()) {
       const parsed = parseWalFileName(name, walSegmentBytes)
+      if (parsed?.kind === 'history') await this.storeHistory(parsed.timeline, name, signal)
       if (parsed?.kind !== 'segment' || this.done.has(name)) continue
       const bytes = await readFile(join(archive, name))
       // cp is still at it.
@@ -53,6 +54,15 @@ export class ArchiveReceiver implements Receiving {
       await this.storeSegment({ ...parsed, bytes }, signal)
       this.done.add(name)
     }
+  }
+
+  private async storeHistory(timeline: number, name: string, signal: AbortSignal): Promise<void> {
+    if (this.done.has(name)) return
+    const { repository, systemIdentifier, archive } = this.options
+    const content = await readFile(join(archive, name), 'utf8')
+    if (content === '') return
+    await repository.wal.putHistory(systemIdentifier, timeline, content, signal)
+    this.done.add(name)
   }
 
   private async storeSegment(segment: { timeline: number; startLsn: Lsn; bytes: Buffer }, signal: AbortSignal): Promise<void> {

@@ -40,11 +40,13 @@ export function chooseChunks(
   wanted: ChangesWanted,
 ): { readonly chunks: readonly WalChunkInfo[] } | { readonly doubt: string } {
   const chunks: WalChunkInfo[] = []
-  for (const span of wanted.spans) {
+  for (const [index, span] of wanted.spans.entries()) {
     const from = later(span.startLsn, wanted.fromLsn)
     const until = span.endLsn === undefined ? wanted.untilLsn : earlier(span.endLsn, wanted.untilLsn)
     if (from >= until) continue
-    const covering = coverStretch(infos, { timeline: span.timeline, from, until })
+    // The segment in which a timeline branches off begins with a copy of the old one's bytes, and the old one's own is often never archived.
+    const timelines = new Set(wanted.spans.slice(index).map((one) => one.timeline))
+    const covering = coverStretch(infos, { timelines, from, until })
     if ('missingFrom' in covering) {
       return { doubt: `WAL of timeline ${span.timeline} from ${formatLsn(covering.missingFrom)} to ${formatLsn(until)} is not complete in the repository` }
     }
@@ -55,11 +57,11 @@ export function chooseChunks(
 
 function coverStretch(
   infos: readonly WalChunkInfo[],
-  stretch: { timeline: number; from: Lsn; until: Lsn },
+  stretch: { timelines: ReadonlySet<number>; from: Lsn; until: Lsn },
 ): { chunks: WalChunkInfo[] } | { missingFrom: Lsn } {
   const candidates = infos
-    .filter((info) => info.timeline === stretch.timeline && info.endLsn > stretch.from && info.startLsn < stretch.until)
-    .toSorted((one, other) => compare(one.startLsn, other.startLsn) || compare(other.endLsn, one.endLsn))
+    .filter((info) => stretch.timelines.has(info.timeline) && info.endLsn > stretch.from && info.startLsn < stretch.until)
+    .toSorted((one, other) => compare(one.startLsn, other.startLsn) || one.timeline - other.timeline || compare(other.endLsn, one.endLsn))
   const chunks: WalChunkInfo[] = []
   let covered = stretch.from
   for (const info of candidates) {

@@ -37,6 +37,8 @@ void test('a timeline that branched off after the backup goes on from the switch
   assert.deepEqual(rangesOf([backup(1n, 2n)], [range(0n, 9n), range(7n, 12n, 2)], histories), ['1: 0/2..0/9 2..9', '2: 0/7..0/C 2..12'])
   // The backup stopped after the switch: it is not on that history.
   assert.deepEqual(rangesOf([backup(1n, 8n)], [range(0n, 9n), range(7n, 12n, 2)], histories), ['1: 0/8..0/9 8..9'])
+  // The old timeline ends a little before the switch, the new one begins with a copy of that.
+  assert.deepEqual(rangesOf([backup(1n, 2n)], [range(0n, 5n), range(5n, 12n, 2)], histories), ['1: 0/2..0/5 2..5', '2: 0/7..0/C 2..12'])
   // WAL up to the switch is missing.
   assert.deepEqual(rangesOf([backup(1n, 2n)], [range(0n, 6n), range(7n, 12n, 2)], histories), ['1: 0/2..0/6 2..6'])
 })

@@ -58,18 +58,26 @@ function tipOf(timeline: number, steps: readonly TimelineStep[], backup: BackupS
   const from = steps.findIndex((step) => step.timeline === backup.timeline)
   if (from < 0 || timeline === backup.timeline) return undefined
   let at = backup.stopLsn
-  for (const step of steps.slice(from)) {
+  for (const [index, step] of steps.entries()) {
+    if (index < from) continue
     if (step.switchLsn < at) return undefined
-    if (!covers(facts.ranges, { timeline: step.timeline, from: at, to: step.switchLsn })) return undefined
+    // The segment of the switch may be there only as the next timeline's, which begins with a copy of it.
+    const timelines = [...steps.slice(index).map((one) => one.timeline), timeline]
+    if (!covers(facts.ranges, { timelines, from: at, to: step.switchLsn })) return undefined
     at = step.switchLsn
   }
   const own = facts.ranges.find((range) => range.timeline === timeline && range.startLsn <= at && range.endLsn > at)
   return own && { timeline, from: at, to: own.endLsn, fromMs: backup.finishedMs, toMs: Math.max(backup.finishedMs, facts.endTimeOf(own)) }
 }
 
-function covers(ranges: readonly WalRange[], wanted: { timeline: number; from: Lsn; to: Lsn }): boolean {
-  if (wanted.from === wanted.to) return true
-  return ranges.some((range) => range.timeline === wanted.timeline && range.startLsn <= wanted.from && range.endLsn >= wanted.to)
+function covers(ranges: readonly WalRange[], wanted: { timelines: readonly number[]; from: Lsn; to: Lsn }): boolean {
+  let covered = wanted.from
+  for (;;) {
+    if (covered >= wanted.to) return true
+    const next = ranges.find((range) => wanted.timelines.includes(range.timeline) && range.startLsn <= covered && range.endLsn > covered)
+    if (!next) return false
+    covered = next.endLsn
+  }
 }
 
 function joinStretches(stretches: readonly Stretch[]): Stretch[] {
