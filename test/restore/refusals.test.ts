@@ -15,7 +15,7 @@ import { readMarker } from '../../src/recovery/restore/marker.ts'
 import { contentsOf } from '../backup/truth.ts'
 import { openWorld, type World } from '../backup/world.ts'
 import { binariesOf } from '../support/postgres.ts'
-import { recover, requestFor, type Wishes } from './recovered.ts'
+import { recover, Recovered, requestFor, type Wishes } from './recovered.ts'
 
 const signal = new AbortController().signal
 const wharf = fileURLToPath(new URL('../../src/app/main.ts', import.meta.url))
@@ -40,13 +40,11 @@ before(async () => {
 after(() => world[Symbol.asyncDispose]())
 
 async function refused(wishes: Wishes): Promise<WharfError> {
-  try {
-    await using recovered = await recover(world, wishes)
-    assert.fail(`recovered to ${recovered.report.proof?.replayed.lsn}`)
-  } catch (error) {
-    if (!isWharfError(error)) throw error
-    return error
-  }
+  const outcome = await recover(world, wishes).catch((error: unknown) => error)
+  if (isWharfError(outcome)) return outcome
+  if (!(outcome instanceof Recovered)) throw outcome
+  await outcome[Symbol.asyncDispose]()
+  return assert.fail(`recovered to ${outcome.report.proof?.replayed.lsn}`)
 }
 
 async function copyOfRepository(name: string): Promise<string> {
@@ -225,20 +223,11 @@ test(
   { timeout: 300_000 },
   async () => {
     const request = await requestFor(world, {})
-    const flags = (directory: string): string[] => [
-      ...[
-        'recover',
-        'run',
-        'retail',
-        '--to-directory',
-        directory,
-        '--repository-path',
-        request.repositoryPath!,
-        '--passphrase-file',
-        request.passphraseFile!,
-      ],
-      ...['--latest', '--home', join(world.folder, 'cli-home')],
-    ]
+    const flags = (directory: string): string[] =>
+      ['recover', 'run', 'retail', '--latest', '--to-directory', directory].concat(
+        ['--repository-path', request.repositoryPath!, '--passphrase-file', request.passphraseFile!],
+        ['--home', join(world.folder, 'cli-home')],
+      )
     let begun = 0
     for (const delayMs of [250, 450, 600, 750, 900, 1100]) {
       const toDirectory = join(world.folder, `killed-${delayMs}`)

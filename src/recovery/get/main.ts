@@ -15,4 +15,4 @@ try {
   process.exit(FAILED)
 }
 
-export {}
+export const exits = FAILED

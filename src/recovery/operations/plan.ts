@@ -1,3 +1,5 @@
+import type { z } from 'zod'
+
 import { defineOperation } from '../../base/operation.ts'
 import { planText, type RecoveryPlan } from '../plan/plan.ts'
 import { prepareRecovery } from '../plan/prepare.ts'
@@ -26,9 +28,9 @@ export const plan = defineOperation<PlanInput, RecoveryPlan>({
     'Works with no control database and no running server; with --repository-path also without wharf.yaml.',
     'wharf recover plan retail --to-directory /restore --at "2026-11-20 14:05:00+01:00"\nwharf recover plan retail --to-directory /restore --before-load 01JD…',
   ].join('\n\n'),
-  input: planInput as never,
+  input: planInput,
   positional: ['warehouse'],
-  output: planOutput as never,
+  output: planOutput as z.ZodType<RecoveryPlan>,
   role: 'viewer',
   danger: 'none',
   errors: targetErrors,

@@ -48,9 +48,9 @@ export const run = defineOperation<RunInput, RecoveryReport>({
     'The result is a silent copy: it archives nothing, subscribes to nothing, loads only the libraries that replay needs and listens on loopback only. --original keeps the configuration, archive_mode included, as a replacement of a server that is gone needs it.',
     'wharf recover run retail --to-directory /restore --latest --start\nwharf recover run retail --to-directory /restore --before-load 01JD… --start --verify full\nwharf recover run retail --repository-path /mnt/backups --key-file /root/wharf.key --to-directory /restore --latest',
   ].join('\n\n'),
-  input: runInput as never,
+  input: runInput,
   positional: ['warehouse'],
-  output: runOutput as never,
+  output: runOutput as z.ZodType<RecoveryReport>,
   role: 'admin',
   danger: 'writes',
   errors: [

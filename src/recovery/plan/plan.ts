@@ -190,8 +190,9 @@ export function askedText({ request }: Pick<ResolvedTarget, 'request'>): string 
     case 'xid':
       return `${request.inclusive ? '' : 'before '}transaction ${request.xid}`
     case 'before-load':
-      return `before load "${request.load}"`
+      break
   }
+  return `before load "${request.load}"`
 }
 
 function notesOf(parts: PlanParts): readonly string[] {

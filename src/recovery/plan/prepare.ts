@@ -52,7 +52,9 @@ export async function prepareRecovery(
   signal: AbortSignal,
 ): Promise<PreparedRecovery> {
   const request = targetRequest(options)
-  const { repository, close } = await openChosenRepository(options, context, signal)
+  const chosen = await openChosenRepository(options, context, signal)
+  const { repository } = chosen
+  const close = (): Promise<void> => chosen.close()
   try {
     const resolved = await resolveTarget({
       wal: repository.wal,

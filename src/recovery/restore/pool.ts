@@ -76,11 +76,16 @@ export class RestorePool implements AsyncDisposable {
       const free = this.threads.filter((one) => one.inHand < IN_HAND).sort((a, b) => a.inHand - b.inHand)[0]
       if (free) {
         free.inHand++
-        free.worker.postMessage({ id: this.nextId++, task } satisfies ToWorker)
+        this.send(free.worker, { id: this.nextId++, task })
         return
       }
       await this.wake.promise
     }
+  }
+
+  private send(worker: Worker, message: ToWorker): void {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread, not a window
+    worker.postMessage(message)
   }
 
   private async settled(): Promise<void> {

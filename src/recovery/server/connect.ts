@@ -35,7 +35,7 @@ export async function connectTo(server: PrivateServer, database: string): Promis
 /** The first of the users who is let in. */
 export async function findUser(at: Omit<PrivateServer, 'user'>, candidates: readonly string[]): Promise<string> {
   let last: unknown
-  for (const user of [...new Set([...candidates, 'postgres'])]) {
+  for (const user of new Set([...candidates, 'postgres'])) {
     try {
       await using session = await connectTo({ ...at, user }, 'template1')
       const result = await session.query<{ super: boolean }>(

@@ -116,7 +116,7 @@ async function stateOrDeath(session: PrivateSession, parts: ReplayParts): Promis
   } catch (error) {
     // Promotion ends no sessions; an immediate query again would hang on a dead socket.
     const alive = await serverRuns(parts.dataDirectory).catch(() => false)
-    if (alive && codeOf(error) !== undefined && !/^57P/.test(codeOf(error)!)) throw error
+    if (alive && codeOf(error) !== undefined && !codeOf(error)!.startsWith('57P')) throw error
     throw errors.serverStopped({ why: await lastComplaint(parts.logFile), log: parts.logFile }, { cause: error })
   }
 }

@@ -115,8 +115,9 @@ class Resolver {
       case 'xid':
         return this.at(await this.endOf(request.xid), request.inclusive, `transaction ${request.xid}`)
       case 'before-load':
-        return this.at(await this.commitOfLoad(request.load), false, `load "${request.load}"`)
+        break
     }
+    return this.at(await this.commitOfLoad(request.load), false, `load "${request.load}"`)
   }
 
   private reachOf(backup: BackupSummary): Reach {
