@@ -9,7 +9,14 @@ import { warehouseFor } from '../support/warehouse.ts'
 const [url = '', path = ''] = process.argv.slice(2)
 const signal = new AbortController().signal
 const unlock = { by: 'passphrase', passphrase: 'correct horse', scryptCost: 1024 } as const
-const repository = await openRepository({ name: 'r', store: await openStore({ kind: 'file', path }), unlock, clock: systemClock, holder: 'test', signal })
+const repository = await openRepository({
+  name: 'r',
+  store: await openStore({ kind: 'file', path }),
+  unlock,
+  clock: systemClock,
+  holder: 'test',
+  signal,
+})
 const receiver = new Receiver({
   warehouse: warehouseFor({ url }),
   repositories: [repository],

@@ -5,7 +5,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import { seededRandom } from '../../src/base/random.ts'
 import { formatLsn, parseLsn } from '../../src/wal/lsn.ts'
-import { compareWithServer, currentLsn, load, never, openReceiverWorld, receiving, ReceiverProcess } from './receiver-world.ts'
+import {
+  compareWithServer,
+  currentLsn,
+  load,
+  never,
+  openReceiverWorld,
+  receiving,
+  ReceiverProcess,
+} from './receiver-world.ts'
 
 const KILLS = Number(process.env['ACCEPT_COUNT'] ?? 6)
 const SEED = Number(process.env['ACCEPT_SEED'] ?? 1)
@@ -29,10 +37,15 @@ it(`${KILLS} receivers killed at random moments lose nothing`, { timeout: 60_000
       reported = receiver.durable
       progressed++
     }
-    const [slot] = await server.psql<{ lsn: string | null }>("SELECT restart_lsn::text AS lsn FROM pg_replication_slots WHERE slot_name = 'wharf_retail'")
+    const [slot] = await server.psql<{ lsn: string | null }>(
+      "SELECT restart_lsn::text AS lsn FROM pg_replication_slots WHERE slot_name = 'wharf_retail'",
+    )
     const [range, ...others] = await repository.wal.ranges(systemIdentifier, never)
     assert.deepEqual(others, [], 'no hole')
-    assert.ok(range!.endLsn >= reported, `round ${round}: the repository ends at ${formatLsn(range!.endLsn)}, ${formatLsn(reported)} was reported`)
+    assert.ok(
+      range!.endLsn >= reported,
+      `round ${round}: the repository ends at ${formatLsn(range!.endLsn)}, ${formatLsn(reported)} was reported`,
+    )
     if (slot?.lsn) assert.ok(range!.endLsn >= parseLsn(slot.lsn), 'the server may forget only what is durable')
   }
   stop.abort()

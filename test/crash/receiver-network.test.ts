@@ -11,7 +11,16 @@ import { promisify } from 'node:util'
 import { parseLsn } from '../../src/wal/lsn.ts'
 import { segmentStart } from '../../src/wal/segments.ts'
 import { startServer, type TestServer } from '../support/postgres.ts'
-import { compareWithServer, currentLsn, load, never, openReceiverWorld, receiving, SEGMENT_BYTES, SEGMENT_MEGABYTES } from './receiver-world.ts'
+import {
+  compareWithServer,
+  currentLsn,
+  load,
+  never,
+  openReceiverWorld,
+  receiving,
+  SEGMENT_BYTES,
+  SEGMENT_MEGABYTES,
+} from './receiver-world.ts'
 
 interface Proxy extends AsyncDisposable {
   readonly port: number
@@ -69,7 +78,10 @@ describe('receiving over a bad network', { concurrency: 1 }, () => {
     await using world = await openReceiverWorld({ major: 16, settings: { wal_sender_timeout: '2s' } })
     const { server } = world
     await using proxy = await proxyTo(server.port)
-    const receiver = world.receiver({ url: server.url.replace(`:${server.port}/`, `:${proxy.port}/`), aliveAfterMs: 1500 })
+    const receiver = world.receiver({
+      url: server.url.replace(`:${server.port}/`, `:${proxy.port}/`),
+      aliveAfterMs: 1500,
+    })
     const stop = new AbortController()
     const to = await receiving(receiver, async () => {
       const loading = load(server, stop.signal)
@@ -124,7 +136,11 @@ describe('receiving over a bad network', { concurrency: 1 }, () => {
       "SELECT split_part(pg_read_file('pg_wal/00000002.history'), E'\\t', 2) AS lsn",
     )
     const switchLsn = parseLsn(row!.lsn)
-    assert.equal(fresh.startLsn, segmentStart(switchLsn, SEGMENT_BYTES), 'the new timeline starts with the segment of the switch')
+    assert.equal(
+      fresh.startLsn,
+      segmentStart(switchLsn, SEGMENT_BYTES),
+      'the new timeline starts with the segment of the switch',
+    )
     assert.equal(old.endLsn, switchLsn, 'the old timeline is whole')
   })
 })
@@ -138,10 +154,16 @@ async function replayed(standby: TestServer): Promise<bigint> {
 async function standbyOf(primary: TestServer): Promise<TestServer> {
   await primary.stop('fast')
   const standby = await startServer({ major: primary.major, start: false, walSegmentMegabytes: SEGMENT_MEGABYTES })
-  await promisify(execFile)('sh', ['-c', `rm -rf '${standby.dataDirectory}' && cp -a '${primary.dataDirectory}' '${standby.dataDirectory}' && rm -rf '${standby.dataDirectory}'/pg_replslot/*`])
+  await promisify(execFile)('sh', [
+    '-c',
+    `rm -rf '${standby.dataDirectory}' && cp -a '${primary.dataDirectory}' '${standby.dataDirectory}' && rm -rf '${standby.dataDirectory}'/pg_replslot/*`,
+  ])
   await primary.start()
   await writeFile(join(standby.dataDirectory, 'standby.signal'), '')
-  await appendFile(join(standby.dataDirectory, 'postgresql.conf'), `primary_conninfo = 'host=127.0.0.1 port=${primary.port} user=postgres'\n`)
+  await appendFile(
+    join(standby.dataDirectory, 'postgresql.conf'),
+    `primary_conninfo = 'host=127.0.0.1 port=${primary.port} user=postgres'\n`,
+  )
   await standby.start()
   return standby
 }

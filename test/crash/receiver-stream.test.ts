@@ -11,7 +11,15 @@ import { RecordStream } from '../../src/wal/record-stream.ts'
 import { majors } from '../support/postgres.ts'
 import { readWal } from '../wal/pg-wal.ts'
 import { runWorkload, workloadSettings } from '../wal/workload.ts'
-import { compareWithServer, currentLsn, load, never, openReceiverWorld, receiving, SEGMENT_BYTES } from './receiver-world.ts'
+import {
+  compareWithServer,
+  currentLsn,
+  load,
+  never,
+  openReceiverWorld,
+  receiving,
+  SEGMENT_BYTES,
+} from './receiver-world.ts'
 
 describe('receiving', { concurrency: 1 }, () => {
   for (const major of majors) {
@@ -31,8 +39,15 @@ describe('receiving', { concurrency: 1 }, () => {
       const merged = mergeChangeMaps(indexes.map((one) => one.changeMap!) as [ChangeMap, ...ChangeMap[]])
       const indexer = new WalIndexer(major, infos[0]!.startLsn)
       let stream: RecordStream | undefined
-      for await (const part of readWal(server, { from: infos[0]!.startLsn, to: infos.at(-1)!.endLsn, segmentBytes: SEGMENT_BYTES })) {
-        stream ??= new RecordStream({ startLsn: part.startLsn, majorVersion: major, segmentBytes: SEGMENT_BYTES }, indexer)
+      for await (const part of readWal(server, {
+        from: infos[0]!.startLsn,
+        to: infos.at(-1)!.endLsn,
+        segmentBytes: SEGMENT_BYTES,
+      })) {
+        stream ??= new RecordStream(
+          { startLsn: part.startLsn, majorVersion: major, segmentBytes: SEGMENT_BYTES },
+          indexer,
+        )
         stream.push(part.bytes)
       }
       const whole = indexer.cut(infos.at(-1)!.endLsn)
@@ -97,7 +112,10 @@ describe('receiving', { concurrency: 1 }, () => {
   })
 
   it('names a hole when the server no longer has the WAL, and goes on behind it', { timeout: 60_000 }, async () => {
-    await using world = await openReceiverWorld({ major: 15, settings: { wal_keep_size: '0', max_wal_size: '4MB', min_wal_size: '2MB' } })
+    await using world = await openReceiverWorld({
+      major: 15,
+      settings: { wal_keep_size: '0', max_wal_size: '4MB', min_wal_size: '2MB' },
+    })
     const { server, repository, systemIdentifier } = world
     const first = world.receiver()
     await receiving(first, async () => {
@@ -106,7 +124,7 @@ describe('receiving', { concurrency: 1 }, () => {
     })
     await server.psql("SELECT pg_drop_replication_slot('wharf_retail')")
     for (let round = 0; round < 4; round++) {
-      await server.psql("INSERT INTO t SELECT generate_series(1, 30000)")
+      await server.psql('INSERT INTO t SELECT generate_series(1, 30000)')
       await server.psql('CHECKPOINT')
     }
     const second = world.receiver()

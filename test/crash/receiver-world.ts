@@ -81,7 +81,10 @@ export async function receiving<T>(receiver: Receiver, work: () => Promise<T>): 
 }
 
 /** The repository's WAL is one range per timeline, and every byte of it up to `to` is what the server has in pg_wal. */
-export async function compareWithServer(world: ReceiverWorld, options: { to: Lsn; timeline?: number }): Promise<{ chunks: number }> {
+export async function compareWithServer(
+  world: ReceiverWorld,
+  options: { to: Lsn; timeline?: number },
+): Promise<{ chunks: number }> {
   const { repository, systemIdentifier, server } = world
   const timeline = options.timeline ?? 1
   const ranges = (await repository.wal.ranges(systemIdentifier, never)).filter((range) => range.timeline === timeline)
@@ -90,7 +93,12 @@ export async function compareWithServer(world: ReceiverWorld, options: { to: Lsn
   assert.ok(range.endLsn >= options.to, 'everything that was said to be durable is there')
   const chunks = await repository.wal.list(systemIdentifier, never, timeline)
   const truth = new Map<Lsn, Buffer>()
-  for await (const part of readWal(server, { from: range.startLsn, to: range.endLsn, segmentBytes: SEGMENT_BYTES, timeline })) {
+  for await (const part of readWal(server, {
+    from: range.startLsn,
+    to: range.endLsn,
+    segmentBytes: SEGMENT_BYTES,
+    timeline,
+  })) {
     truth.set(part.startLsn, part.bytes)
   }
   for (const info of chunks) {
@@ -98,20 +106,30 @@ export async function compareWithServer(world: ReceiverWorld, options: { to: Lsn
     assert.equal(chunk.problem, undefined)
     const segment = info.startLsn - (info.startLsn % BigInt(SEGMENT_BYTES))
     const from = Number(info.startLsn - segment)
-    assert.ok(truth.get(segment)!.subarray(from, from + chunk.bytes.length).equals(chunk.bytes), `${info.object} differs from the server's WAL`)
+    assert.ok(
+      truth
+        .get(segment)!
+        .subarray(from, from + chunk.bytes.length)
+        .equals(chunk.bytes),
+      `${info.object} differs from the server's WAL`,
+    )
   }
   return { chunks: chunks.length }
 }
 
 /** Short transactions until the signal aborts; survives a restart of the server. Resolves to how many committed. */
 export async function load(server: TestServer, signal: AbortSignal): Promise<number> {
-  await server.psql('CREATE TABLE IF NOT EXISTS busy (id int PRIMARY KEY, n int, t text); INSERT INTO busy SELECT n, 0 FROM generate_series(1, 500) n ON CONFLICT DO NOTHING')
+  await server.psql(
+    'CREATE TABLE IF NOT EXISTS busy (id int PRIMARY KEY, n int, t text); INSERT INTO busy SELECT n, 0 FROM generate_series(1, 500) n ON CONFLICT DO NOTHING',
+  )
   let committed = 0
   while (!signal.aborted) {
     try {
       await using client = await server.connect()
       while (!signal.aborted) {
-        await client.query(`UPDATE busy SET n = n + 1, t = repeat(md5(random()::text), 10) WHERE id = ${1 + (committed % 500)}`)
+        await client.query(
+          `UPDATE busy SET n = n + 1, t = repeat(md5(random()::text), 10) WHERE id = ${1 + (committed % 500)}`,
+        )
         committed++
       }
     } catch {
@@ -128,7 +146,9 @@ export class ReceiverProcess {
   private readonly gone: Promise<void>
 
   constructor(world: ReceiverWorld) {
-    this.child = fork(new URL('receiver-child.ts', import.meta.url), [world.server.url, world.repositoryPath], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+    this.child = fork(new URL('receiver-child.ts', import.meta.url), [world.server.url, world.repositoryPath], {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    })
     this.child.on('message', (message: { durable: string }) => {
       this.durable = parseLsn(message.durable)
     })
