@@ -1,7 +1,7 @@
 // START_REPLICATION PHYSICAL over a pg client: WAL in order, back-pressure, keepalives, end of timeline.
 //
 // pg's own parser splits the protocol into messages; we are its active query from CopyBothResponse to ReadyForQuery. (pg-copy-streams' both()
-// was tried: it throws inside pg when the server refuses the command, and drops the result set that names the next timeline.)
+// was read: it throws inside pg when the server refuses the command, and drops the result set that names the next timeline.)
 import type { Client } from 'pg'
 
 import type { Clock } from '../../base/clock.ts'
