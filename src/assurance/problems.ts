@@ -140,7 +140,7 @@ const oldBackup: Check = ({ facts, targets, nowMs }) => {
   if (!newest) return []
   const age = nowMs - newest.finishedMs
   const old =
-    age <= targets.backupAge
+    age <= targets.backup_age
       ? undefined
       : problem(
           'warning',
@@ -173,7 +173,7 @@ const unlogged: Check = ({ facts }) => {
     problem(
       'info',
       'unlogged',
-      `${relations} unlogged relations of ${facts.warehouse} (${formatSize(bytes)}) are not protected: a recovery brings them back empty`,
+      `${relations === 1 ? 'one unlogged relation' : `${relations} unlogged relations`} of ${facts.warehouse} (${formatSize(bytes)}) would come back empty: unlogged data is not protected`,
       'ALTER TABLE … SET LOGGED protects a table',
     ),
   ]
@@ -187,7 +187,7 @@ const proof: Check = ({ facts, targets, nowMs }) => {
       problem('info', 'never-proven', `no recovery of ${facts.warehouse} has been carried out and verified yet`, how),
     ]
   const age = nowMs - Date.parse(facts.proof.value.at)
-  return age <= targets.proofAge
+  return age <= targets.proof_age
     ? []
     : [
         problem(

@@ -72,7 +72,7 @@ function proofText(one: WarehouseStatus): string {
 function unloggedText(unlogged: { relations: number; bytes: number }): string {
   return unlogged.relations === 0
     ? 'nothing'
-    : `${unlogged.relations} unlogged relations, ${formatSize(unlogged.bytes)}`
+    : `${unlogged.relations} unlogged relation${unlogged.relations === 1 ? '' : 's'}, ${formatSize(unlogged.bytes)}`
 }
 
 function loadsText(one: WarehouseStatus): string {

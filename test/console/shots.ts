@@ -1,4 +1,5 @@
-// Screenshots of every page, wide and narrow, light and dark, into a folder: `node test/console/shots.ts FOLDER [scenario]`.
+// Screenshots of every page, wide and narrow, light and dark, into a folder: `node test/console/shots.ts FOLDER [scenario] [pages]`. With
+// SHOTS_URL and SHOTS_PASSWORD of a server that runs.
 import { mkdirSync, mkdtempSync } from 'node:fs'
 
 import { startBrowser } from '../support/browser.ts'
@@ -10,7 +11,11 @@ const folder = process.argv[2] ?? 'shots'
 const scenario = (process.argv[3] ?? 'good') as Scenario
 const only = process.argv[4]
 mkdirSync(folder, { recursive: true })
-const server = await startFixtureServer(scenario, 0, await buildConsole(mkdtempSync('/tmp/wharf-console-')))
+const running = process.env['SHOTS_URL']
+const server =
+  running === undefined
+    ? await startFixtureServer(scenario, 0, await buildConsole(mkdtempSync('/tmp/wharf-console-')))
+    : { url: running, [Symbol.asyncDispose]: async () => {} }
 const browser = await startBrowser()
 const pages: Record<string, string> = {
   overview: '/',
@@ -43,7 +48,10 @@ for (const [size, width, height] of [
     )
     page.on('pageerror', (error) => console.log('PAGEERROR', page.url(), error.stack))
     await page.goto(`${server.url}/login`)
-    await page.getByLabel('Password').first().fill('right')
+    await page
+      .getByLabel('Password')
+      .first()
+      .fill(process.env['SHOTS_PASSWORD'] ?? 'right')
     await page.getByRole('button', { name: 'Log in' }).click()
     await page.waitForURL(`${server.url}/`)
     for (const [name, path] of Object.entries(pages)) {

@@ -122,8 +122,7 @@ function AccountMenu() {
           <Menu.Item
             key={one.value}
             onClick={() => setColorScheme(one.value)}
-            role="menuitemradio"
-            aria-checked={colorScheme === one.value}
+            aria-current={colorScheme === one.value}
             rightSection={colorScheme === one.value ? '✓' : undefined}
           >
             {one.label}

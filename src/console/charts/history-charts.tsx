@@ -30,7 +30,10 @@ export function HistoryChart({ warehouse, value, since }: HistoryChartProps) {
   const query = useQuery(historyQuery(warehouse, since))
   const { title, isSize } = charts[value]
   return (
-    <Panel title={title} tools={<span className="faint">last {since.replace(/([a-z]+)/, ' $1')}</span>}>
+    <Panel
+      title={title}
+      tools={<span className="faint">last {since.replace('m', ' min').replace('h', ' h').replace('d', ' d')}</span>}
+    >
       <Answer query={query}>
         {(history) => <Line history={history} value={value} title={title} isSize={isSize} />}
       </Answer>

@@ -84,6 +84,9 @@ export function LineChart(props: LineChartProps) {
                 d={`${path(stretch, scale, y)}L${placeOf(scale, stretch.at(-1)!.atMs)} ${y(0)}L${placeOf(scale, stretch[0]!.atMs)} ${y(0)}Z`}
               />
               <path className={styles.line} d={path(stretch, scale, y)} />
+              {stretch.length === 1 && (
+                <circle className={styles.lone} cx={placeOf(scale, stretch[0]!.atMs)} cy={y(stretch[0]!.value)} r={2} />
+              )}
             </g>
           ))}
           {ticks(scale, 96).map((time) => {

@@ -15,15 +15,23 @@ import table from '../parts/table.module.css'
 import { Ago } from '../time/ago.tsx'
 import { Took } from './took.tsx'
 
+/** Task kinds that write to a warehouse; backups and operations run on the same engine. */
+const loadKinds = new Set(['sql', 'copy', 'command'])
+
+function isLoad(run: RunJson): boolean {
+  return run.tasks.some((task) => loadKinds.has(task.kind))
+}
+
 const filters = {
-  all: { label: 'All', keep: () => true },
+  loads: { label: 'Loads', keep: (run: RunJson) => isLoad(run) },
   active: { label: 'Under way', keep: (run: RunJson) => isActive(run) },
   failed: { label: 'Failed', keep: (run: RunJson) => run.state === 'failed' },
+  all: { label: 'All runs', keep: () => true },
 } as const
 type Filter = keyof typeof filters
 
 export function LoadsPage() {
-  const [filter, setFilter] = useState<Filter>('all')
+  const [filter, setFilter] = useState<Filter>('loads')
   const query = useQuery(runsQuery(200))
   return (
     <Page

@@ -61,8 +61,9 @@ export function TaskGraph({ tasks, chosen, onChoose }: TaskGraphProps) {
           zoomOnScroll={false}
           preventScrolling={false}
           proOptions={{ hideAttribution: false }}
-          onNodeClick={(_event, node) => onChoose(node.id)}
-          onSelectionChange={({ nodes: selected }) => selected[0] && onChoose(selected[0].id)}
+          onNodesChange={(changes) => {
+            for (const change of changes) if (change.type === 'select' && change.selected) onChoose(change.id)
+          }}
         />
       )}
     </div>

@@ -12,7 +12,7 @@ import { Problems } from '../parts/problems.tsx'
 import styles from './overview-page.module.css'
 import { RecentLoads } from './recent-loads.tsx'
 import { WarehouseHero } from './warehouse-hero.tsx'
-import { WarehouseTimeLine } from './warehouse-time-line.tsx'
+import { useSpan, WarehouseTimeLine } from './warehouse-time-line.tsx'
 
 export function OverviewPage() {
   const query = useQuery(statusQuery)
@@ -67,13 +67,20 @@ function Warehouses({ status }: { readonly status: Status }) {
             warehouse={one.warehouse}
             title={status.warehouses.length > 1 ? `${one.warehouse}: backups and recoverable window` : undefined}
           />
-          <Halves>
-            <HistoryChart warehouse={one.warehouse} value="lagBytes" since="1h" />
-            <HistoryChart warehouse={one.warehouse} value="clusterBytes" since="24h" />
-          </Halves>
+          <Charts warehouse={one.warehouse} />
         </div>
       ))}
     </div>
+  )
+}
+
+function Charts({ warehouse }: { readonly warehouse: string }) {
+  const [span] = useSpan(warehouse)
+  return (
+    <Halves>
+      <HistoryChart warehouse={warehouse} value="lagBytes" since={span} />
+      <HistoryChart warehouse={warehouse} value="clusterBytes" since={span} />
+    </Halves>
   )
 }
 

@@ -20,7 +20,7 @@ export function WarehouseHero({ status }: { readonly status: WarehouseStatus }) 
         </Link>
         <VerdictMark verdict={status.verdict} />
       </header>
-      <p className={styles.sentence}>{status.sentence}</p>
+      <p className={styles.sentence}>{withUnits(status.sentence)}</p>
       <dl className={styles.figures}>
         <Loss loss={status.rpo} />
         <Return rto={status.rto} />
@@ -128,4 +128,9 @@ function LastBackup({ status }: { readonly status: WarehouseStatus }) {
 function ageText(ms: number): string {
   const text = formatDuration(ms).split(' ').slice(0, 2).join(' ')
   return `${text} ago`
+}
+
+/** Keeps a number and its unit on one line. */
+function withUnits(text: string): string {
+  return text.replaceAll(/(\d) (ms|s|min|h|d)\b/g, '$1\u00a0$2')
 }

@@ -4,15 +4,16 @@ import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
 
-import { DAY_MS, HOUR_MS } from '../../base/units.ts'
-import { timelineQuery } from '../api/queries.ts'
+import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../base/units.ts'
+import { statusQuery, timelineQuery } from '../api/queries.ts'
 import { Answer } from '../parts/conditions.tsx'
 import { Panel } from '../parts/panel.tsx'
 import { Problems } from '../parts/problems.tsx'
-import { useNow } from '../time/now.ts'
+import { now, useNow } from '../time/now.ts'
 import { TimeLine } from '../timeline/time-line.tsx'
 
 export const spans = [
+  { value: '15m', label: '15 min', ms: 15 * MINUTE_MS },
   { value: '1h', label: '1 h', ms: HOUR_MS },
   { value: '6h', label: '6 h', ms: 6 * HOUR_MS },
   { value: '24h', label: '24 h', ms: DAY_MS },
@@ -36,6 +37,21 @@ export function spanMs(span: Span): number {
   return spans.find((one) => one.value === span)!.ms
 }
 
+/** The shortest span that shows the whole recoverable window, at most a day: a young warehouse is not a dot at the edge. */
+export function fittingSpan(fromTime: string | undefined): Span {
+  const age = fromTime === undefined ? 0 : now() - Date.parse(fromTime)
+  return spans.find((one) => one.ms * 0.9 > age && one.ms < DAY_MS)?.value ?? '24h'
+}
+
+/** fittingSpan() for a warehouse, until another one is chosen. */
+export function useSpan(warehouse: string): [Span, (span: Span) => void] {
+  const [chosen, setChosen] = useState<Span | undefined>()
+  const { data } = useQuery(statusQuery)
+  const status = data?.warehouses.find((one) => one.warehouse === warehouse)
+  const times = status?.window.ranges.map((one) => one.fromTime).toSorted() ?? []
+  return [chosen ?? fittingSpan(times[0]), setChosen]
+}
+
 interface WarehouseTimeLineProps {
   readonly warehouse: string
   /** With a choice of moments: to the recovery page. */
@@ -43,7 +59,7 @@ interface WarehouseTimeLineProps {
 }
 
 export function WarehouseTimeLine({ warehouse, title = 'Backups and recoverable window' }: WarehouseTimeLineProps) {
-  const [span, setSpan] = useState<Span>('1h')
+  const [span, setSpan] = useSpan(warehouse)
   const query = useQuery(timelineQuery(warehouse, span))
   const nowMs = useNow(2000)
   const navigate = useNavigate()

@@ -7,7 +7,7 @@ import { useState } from 'react'
 
 import type { Timeline } from '../../assurance/contract.ts'
 import { statusQuery, timelineQuery } from '../api/queries.ts'
-import { spanMs, SpanChoice, type Span } from '../overview/warehouse-time-line.tsx'
+import { spanMs, SpanChoice, useSpan, type Span } from '../overview/warehouse-time-line.tsx'
 import { Answer, Empty } from '../parts/conditions.tsx'
 import { CopyLine } from '../parts/copy-line.tsx'
 import { countText } from '../parts/figures.tsx'
@@ -192,7 +192,9 @@ interface PickerProps {
 }
 
 function Picker({ warehouse, kind, atMs, load, onMoment, onLoad }: PickerProps) {
-  const [span, setSpan] = useState<Span>(() => spanFor(atMs))
+  const [fitting, setSpan] = useSpan(warehouse)
+  const [needed] = useState(() => spanFor(atMs))
+  const span = spanMs(needed) > spanMs(fitting) ? needed : fitting
   const query = useQuery(timelineQuery(warehouse, span))
   const nowMs = useNow(5000)
   return (
@@ -224,7 +226,7 @@ function Picker({ warehouse, kind, atMs, load, onMoment, onLoad }: PickerProps) 
 
 function spanFor(atMs: number | undefined): Span {
   const age = atMs === undefined ? 0 : now() - atMs
-  return (['1h', '6h', '24h'] as const).find((one) => age < spanMs(one) * 0.95) ?? (age === 0 ? '1h' : '7d')
+  return (['15m', '1h', '6h', '24h'] as const).find((one) => age < spanMs(one) * 0.95) ?? '7d'
 }
 
 function MomentField({

@@ -76,7 +76,11 @@ export function TimeLine(props: TimeLineProps) {
       )}
       <div className={styles.foot}>
         <p className={styles.readout} aria-hidden="true">
-          {shown === undefined ? <Legend /> : describe(timeline, shown)}
+          {shown === undefined ? (
+            <Legend unlogged={timeline.loads.some((one) => !one.logged)} />
+          ) : (
+            describe(timeline, shown)
+          )}
         </p>
         {props.beside}
       </div>
@@ -320,7 +324,7 @@ function Cursor({ scale, at, solid }: { readonly scale: TimeScale; readonly at: 
   )
 }
 
-function Legend() {
+function Legend({ unlogged }: { readonly unlogged: boolean }) {
   return (
     <span className={styles.legend}>
       <span>
@@ -338,6 +342,11 @@ function Legend() {
       <span>
         <i className={styles.keyLoad} /> load
       </span>
+      {unlogged && (
+        <span>
+          <i className={styles.keyUnlogged} /> load, not logged
+        </span>
+      )}
     </span>
   )
 }

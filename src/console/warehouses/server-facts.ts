@@ -32,5 +32,5 @@ function nameOf(value: unknown): string {
 
 function words(key: string): string {
   const text = key.replaceAll(/(?<=[a-z])([A-Z])/g, ' $1').toLowerCase()
-  return text.charAt(0).toUpperCase() + text.slice(1)
+  return (text.charAt(0).toUpperCase() + text.slice(1)).replaceAll(/\b(wal|lsn|url)\b/gi, (word) => word.toUpperCase())
 }

@@ -1,12 +1,11 @@
 // One warehouse: what it is, how it went, where its WAL stands.
 import { useQuery } from '@tanstack/react-query'
 import { Link, useParams } from '@tanstack/react-router'
-import { useState } from 'react'
 
 import type { ReceiverView, WarehouseStatus } from '../../assurance/contract.ts'
 import { statusQuery, warehouseQuery } from '../api/queries.ts'
 import { HistoryChart } from '../charts/history-charts.tsx'
-import { SpanChoice, WarehouseTimeLine, type Span } from '../overview/warehouse-time-line.tsx'
+import { SpanChoice, useSpan, WarehouseTimeLine } from '../overview/warehouse-time-line.tsx'
 import { WarehouseHero } from '../overview/warehouse-hero.tsx'
 import { Answer, Empty } from '../parts/conditions.tsx'
 import { durationText, Fact, Facts, sizeText } from '../parts/figures.tsx'
@@ -39,8 +38,8 @@ export function WarehousePage() {
 }
 
 function Warehouse({ status }: { readonly status: WarehouseStatus }) {
-  const [span, setSpan] = useState<Span>('1h')
   const { warehouse } = status
+  const [span, setSpan] = useSpan(warehouse)
   return (
     <Columns>
       <Stack>

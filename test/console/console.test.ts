@@ -1,0 +1,222 @@
+// A real browser on the built console. Most pages over made-up rooms, so that every condition can be shown; log-in over a real control database.
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+
+import { room as assurance } from '../../src/assurance/room.ts'
+import { room as control } from '../../src/control/room.ts'
+import { room as runs } from '../../src/runs/room.ts'
+import { buildConsoleServer } from '../../src/server/listening.ts'
+import { room as server } from '../../src/server/room.ts'
+import { room as warehouse } from '../../src/warehouse/room.ts'
+import { startBrowser } from '../support/browser.ts'
+import { testContext } from '../support/context.ts'
+import { startServer } from '../support/postgres.ts'
+import { skipUnless } from '../support/requirements.ts'
+import { buildConsole } from './built.ts'
+import { listen, visit, type Stage } from './visit.ts'
+
+describe('console', { skip: skipUnless('chromium', 'postgres18') }, () => {
+  let folder: string
+  let stage: Stage
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'wharf-console-'))
+    stage = { built: await buildConsole(join(folder, 'console')), browser: await startBrowser() }
+  })
+  after(async () => {
+    await stage.browser.close()
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  test('log-in over a real control database: refused, accepted, kept over a reload, ended', async () => {
+    await using database = await startServer({ major: 18 })
+    await using scope = new AsyncDisposableStack()
+    const config = { control: { url: database.url }, server: { listen: '127.0.0.1:0' } }
+    const context = testContext({ home: folder, rooms: [warehouse, control, runs, assurance, server], config }, scope)
+    const real = await buildConsoleServer(context, stage.built)
+    const life = new AbortController()
+    const { password } = (await real.ensureAdmin())!
+    const { url } = await real.start(life.signal)
+    const window = await stage.browser.newContext()
+    const complaints = listen(window)
+    try {
+      const page = await window.newPage()
+      await page.goto(`${url}/backups`)
+      await page.waitForURL(/\/login\?to=/)
+      await page.getByLabel('Password').first().fill('wrong-password')
+      await page.getByRole('button', { name: 'Log in' }).click()
+      await page.getByText('Account or password is wrong.').waitFor()
+      await page.getByLabel('Password').first().fill(password)
+      await page.getByRole('button', { name: 'Log in' }).click()
+      await page.waitForURL(`${url}/backups`)
+      await page.reload()
+      await page.getByRole('heading', { name: 'Backups' }).first().waitFor()
+      const cookies = await window.cookies()
+      assert.deepEqual(
+        cookies.map((one) => [one.httpOnly, one.sameSite]),
+        [[true, 'Strict']],
+      )
+      await page.getByRole('button', { name: 'Account and appearance' }).click()
+      await page.getByRole('menuitem', { name: 'Log out' }).click()
+      await page.waitForURL(/\/login/)
+      await page.goto(url)
+      await page.waitForURL(/\/login/)
+      // The warehouse and backup rooms are not part of this server: what they would answer is not there.
+      assert.deepEqual(
+        complaints.filter((one) => !/status of (404|500)/.test(one)),
+        [],
+      )
+    } finally {
+      await window.close()
+      life.abort()
+      await real.stop()
+    }
+  })
+
+  test('the first screen answers the question, and is live', async () => {
+    await visit(stage, {}, async (page) => {
+      const hero = page.getByRole('region', { name: 'Warehouse retail' })
+      await hero.getByText('Protected').waitFor()
+      assert.match((await hero.textContent()) ?? '', /would lose at most the last 830.ms of changes/)
+      assert.match((await hero.textContent()) ?? '', /Lost now \(RPO\)830ms236 kB of WAL not durable yet/)
+      assert.match((await hero.textContent()) ?? '', /Back in \(RTO\)1min2s48 s to 1 min 35 s, measured rates/)
+      await page.getByRole('status').getByText('Live').waitFor()
+      await page.getByRole('region', { name: 'Loads' }).getByText('2 of 5 tasks').waitFor()
+      await page.getByRole('img', { name: /^Time line of retail: recoverable from/ }).waitFor()
+      await page.getByRole('img', { name: /^WAL lag: now/ }).waitFor()
+    })
+  })
+
+  test('what is wrong is said with a hint, holes are drawn, and red is not the only sign', async () => {
+    await visit(stage, { scenario: 'bad' }, async (page) => {
+      const hero = page.getByRole('region', { name: 'Warehouse retail' })
+      await hero.getByText('Not protected').waitFor()
+      const wrong = page.getByRole('region', { name: 'What is wrong now' })
+      assert.match(
+        (await wrong.textContent()) ?? '',
+        /Critical: .*the repository local is full: 0 bytes free on \/backups.*free some space/,
+      )
+      await page.getByRole('img', { name: /1 holes/ }).waitFor()
+    })
+  })
+
+  test('what could not be asked is not shown as nothing', async () => {
+    await visit(stage, { scenario: 'unreachable' }, async (page) => {
+      const hero = page.getByRole('region', { name: 'Warehouse retail' })
+      const text = (await hero.textContent()) ?? ''
+      assert.match(text, /Last complete backupnot known/)
+      assert.match(text, /Lost now \(RPO\)not known/)
+      assert.ok(!text.includes('Protected'))
+    })
+  })
+
+  test('nothing declared and nothing run yet have their own words', async () => {
+    await visit(stage, { scenario: 'empty' }, async (page, { url }) => {
+      await page.getByText('No warehouse is declared yet.').waitFor()
+      await page.goto(`${url}/loads`)
+      await page.getByText('Nothing has run yet').waitFor()
+      await page.goto(`${url}/backups`)
+      await page.getByText('There is no backup yet').waitFor()
+      await page.goto(`${url}/nowhere`)
+      await page.getByText('There is no such page').waitFor()
+    })
+  })
+
+  test('a failed answer is said and can be tried again', async () => {
+    await visit(stage, { expected: /status of 503/ }, async (page, { url }) => {
+      let fail = true
+      await page.route('**/api/backup/list', (route) =>
+        fail
+          ? route.fulfill({
+              status: 503,
+              json: { error: { code: 'x', message: 'the repository is away', hint: 'plug it in' } },
+            })
+          : route.continue(),
+      )
+      await page.goto(`${url}/backups`)
+      await page.getByText('The repository is away.').waitFor()
+      await page.getByText('plug it in').waitFor()
+      fail = false
+      await page.getByRole('button', { name: 'Try again' }).click()
+      await page.getByRole('cell', { name: 'incremental' }).first().waitFor()
+    })
+  })
+
+  test('a run: graph, task, log', async () => {
+    await visit(stage, { expected: /status of 404/ }, async (page, { url }) => {
+      await page.goto(`${url}/loads`)
+      await page.getByRole('link', { name: 'sales_day' }).first().click()
+      await page.getByRole('heading', { name: /^sales_day/ }).waitFor()
+      await page.locator('.react-flow__node').nth(4).waitFor()
+      assert.equal(await page.locator('.react-flow__edge').count(), 5)
+      await page.getByRole('region', { name: 'Task stage_items' }).getByText('88.0 MB of 211 MB').waitFor()
+      await page.locator('.react-flow__node', { hasText: 'extract' }).click()
+      await page.getByRole('region', { name: 'Task extract' }).waitFor()
+      await page.getByRole('log').getByText('step 39 of the task').waitFor()
+      await page.goto(`${url}/loads/run-none`)
+      await page.getByText('No run has the id "run-none".').waitFor()
+    })
+  })
+
+  test('recovery by keyboard: a moment on the time line, its plan, the command', async () => {
+    await visit(stage, {}, async (page, { url }) => {
+      await page.goto(`${url}/recovery`)
+      const line = page.getByRole('slider', { name: 'Moment to recover to' })
+      await line.focus()
+      await page.keyboard.press('ArrowLeft')
+      const first = Number(await line.getAttribute('aria-valuenow'))
+      await page.keyboard.press('Shift+ArrowLeft')
+      const second = Number(await line.getAttribute('aria-valuenow'))
+      assert.ok(second < first, `${second} is before ${first}`)
+      await page.keyboard.press('PageDown')
+      assert.ok(Number(await line.getAttribute('aria-valuenow')) < second, 'to the event before')
+      assert.match((await line.getAttribute('aria-valuetext')) ?? '', /can be recovered$/)
+      await page.getByText('What would be lost').waitFor()
+      await page.getByText('412 committed transactions').waitFor()
+      const at = new Date(Number(await line.getAttribute('aria-valuenow')) * 1000).toISOString().slice(0, 17)
+      const command = await page.locator('code', { hasText: 'wharf recover run' }).textContent()
+      assert.ok(command?.startsWith(`wharf recover run retail --at ${at}`), command ?? '')
+      await page.getByText('Before a load', { exact: true }).click()
+      await page.getByPlaceholder('Choose a load').click()
+      await page.getByRole('option').first().click()
+      await page.locator('code', { hasText: '--before-load load-' }).waitFor()
+    })
+  })
+
+  test('every place is reached by Tab, and the theme can be switched', async () => {
+    await visit(stage, {}, async (page) => {
+      const reached = new Set<string>()
+      for (let step = 0; step < 40; step++) {
+        await page.keyboard.press('Tab')
+        reached.add(
+          String(
+            await page.evaluate(
+              'document.activeElement?.textContent || document.activeElement?.getAttribute("aria-label")',
+            ),
+          ),
+        )
+      }
+      for (const name of [
+        'To the content',
+        'Loads',
+        'Backups',
+        'Recovery',
+        'Warehouses',
+        'Account and appearance',
+        'Plan a recovery',
+      ]) {
+        assert.ok(reached.has(name), `${name} in ${[...reached].join(' | ')}`)
+      }
+      const scheme = () => page.evaluate('document.documentElement.dataset.mantineColorScheme')
+      assert.equal(await scheme(), 'light')
+      await page.getByRole('button', { name: 'Account and appearance' }).click()
+      await page.getByRole('menuitem', { name: 'Dark' }).click()
+      assert.equal(await scheme(), 'dark')
+      await page.reload()
+      await page.getByRole('heading', { name: 'Overview' }).waitFor()
+      assert.equal(await scheme(), 'dark')
+    })
+  })
+})
