@@ -28,7 +28,7 @@ await using server = await startServer({ major: 18, settings: { fsync: 'on' } })
 await ensureDatabase(server, 'control')
 await using stage = await openStage({
   url: server.urlFor({ database: 'control' }),
-  kinds: [empty as TaskKind],
+  kinds: [empty],
   runs: { slots: 8 },
 })
 const stop = new AbortController()

@@ -84,6 +84,17 @@ for (const major of [15, 18] as const satisfies readonly Major[]) {
       assert.deepEqual(rows, [{ name: 'John F Kennedy Intl' }])
     })
 
+    test('a file that was only touched is not loaded again', async () => {
+      const path = join(feeds, 'airports.csv')
+      await writeOld(path, await readFile(path))
+      const run = await stage.run('weather')
+      assert.equal((resultOf(run, 'airports') as { files: number }).files, 0)
+      const entries = await server.psql(
+        "select count(*)::int as entries from wharf.load_journal where task = 'airports'",
+      )
+      assert.deepEqual(entries, [{ entries: 2 }])
+    })
+
     const day = '2013-03-01'
     const good = weatherDay(day, seededRandom(7))
     const lines = good.split('\n')
