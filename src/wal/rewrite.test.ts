@@ -3,85 +3,11 @@ import { test } from 'node:test'
 
 import fc from 'fast-check'
 
-import { recordCrc } from './crc32c.ts'
-import {
-  LONG_HEADER_BYTES,
-  pageFlags,
-  pageMagics,
-  RECORD_HEADER_BYTES,
-  rmgr,
-  SHORT_HEADER_BYTES,
-  WAL_PAGE_BYTES,
-} from './layouts.ts'
+import { layWal, SEGMENT, START, type Wanted } from '../../test/wal/lay-wal.ts'
+import { LONG_HEADER_BYTES, RECORD_HEADER_BYTES, rmgr, SHORT_HEADER_BYTES, WAL_PAGE_BYTES } from './layouts.ts'
 import type { WalRecord } from './record.ts'
 import { RecordStream } from './record-stream.ts'
 import { neighboursNeeded, rewriteTablespaces } from './rewrite.ts'
-
-// WAL written here by the rules of the format, so that records can be put across any border.
-const SEGMENT = 1024 * 1024
-const START = 5n * BigInt(SEGMENT)
-
-/** A record with main data only (short form, or long form from 256 bytes on). */
-function recordBytes(parts: { rmgr: number; info: number; data: Buffer; previous: bigint }): Buffer {
-  const { data } = parts
-  const head = data.length < 256 ? Buffer.from([255, data.length]) : Buffer.alloc(5)
-  if (data.length >= 256) {
-    head[0] = 254
-    head.writeUInt32LE(data.length, 1)
-  }
-  const bytes = Buffer.concat([Buffer.alloc(RECORD_HEADER_BYTES), head, data])
-  bytes.writeUInt32LE(bytes.length, 0)
-  bytes.writeUInt32LE(700, 4)
-  bytes.writeBigUInt64LE(parts.previous, 8)
-  bytes[16] = parts.info
-  bytes[17] = parts.rmgr
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  view.setInt32(20, recordCrc(bytes, view, 0, bytes.length), true)
-  return bytes
-}
-
-interface Wanted {
-  readonly rmgr: number
-  readonly data: Buffer
-}
-
-/** Lays records one after the other over `count` segments, with page headers; returns the segments. */
-function layWal(records: readonly Wanted[], count: number): Buffer[] {
-  const bytes = Buffer.alloc(SEGMENT * count)
-  let position = 0
-  let previous = 0n
-  const header = (remaining: number): void => {
-    const long = position % SEGMENT === 0
-    bytes.writeUInt16LE(pageMagics[18]!, position)
-    bytes.writeUInt16LE((long ? pageFlags.longHeader : 0) | (remaining > 0 ? pageFlags.continuation : 0), position + 2)
-    bytes.writeUInt32LE(1, position + 4)
-    bytes.writeBigUInt64LE(START + BigInt(position), position + 8)
-    bytes.writeUInt32LE(remaining, position + 16)
-    if (long) {
-      bytes.writeBigUInt64LE(77n, position + 24)
-      bytes.writeUInt32LE(SEGMENT, position + 32)
-      bytes.writeUInt32LE(WAL_PAGE_BYTES, position + 36)
-    }
-    position += long ? LONG_HEADER_BYTES : SHORT_HEADER_BYTES
-  }
-  for (const one of records) {
-    if (position % WAL_PAGE_BYTES === 0) header(0)
-    const lsn = START + BigInt(position)
-    const record = recordBytes({ rmgr: one.rmgr, info: 0, data: one.data, previous })
-    previous = lsn
-    for (let done = 0; done < record.length;) {
-      if (position % WAL_PAGE_BYTES === 0) header(record.length - done)
-      const room = Math.min(WAL_PAGE_BYTES - (position % WAL_PAGE_BYTES), record.length - done)
-      record.copy(bytes, position, done, done + room)
-      done += room
-      position += room
-    }
-    position = (position + 7) & ~7
-  }
-  return Array.from({ length: count }, (_, index) =>
-    Buffer.from(bytes.subarray(index * SEGMENT, (index + 1) * SEGMENT)),
-  )
-}
 
 function createTablespace(oid: number, path: string): Wanted {
   const data = Buffer.alloc(4 + Buffer.byteLength(path) + 1)
@@ -205,4 +131,12 @@ test('neighbours are asked for only where a record of interest may cross', () =>
     previous: false,
     next: false,
   })
+})
+
+test('a record whose checksum is wrong is left as it is, for PostgreSQL to stop at', () => {
+  const [segment] = layWal([createTablespace(16_400, '/srv/fast')], 1)
+  segment![LONG_HEADER_BYTES + 21]! ^= 1
+  const { rewritten, changed } = rewriteEach([segment!])
+  assert.equal(changed, 0)
+  assert.ok(rewritten[0]!.equals(segment!))
 })
