@@ -75,7 +75,7 @@ export function rewriteTablespaces(
 function streamOptions(
   startLsn: Lsn,
   place: SegmentPlace,
-): { startLsn: Lsn; majorVersion: number; segmentBytes: number } {
+): { startLsn: Lsn; majorVersion: number; segmentBytes: number; checkCrc: boolean } {
   // Checksums are for PostgreSQL to check: only a record that is changed gets a new one.
   return { startLsn, majorVersion: place.majorVersion, segmentBytes: place.segmentBytes, checkCrc: false }
 }

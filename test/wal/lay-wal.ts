@@ -1,0 +1,77 @@
+// WAL for unit tests.
+import { recordCrc } from '../../src/wal/crc32c.ts'
+import {
+  LONG_HEADER_BYTES,
+  pageFlags,
+  pageMagics,
+  RECORD_HEADER_BYTES,
+  SHORT_HEADER_BYTES,
+  WAL_PAGE_BYTES,
+} from '../../src/wal/layouts.ts'
+
+// WAL written here by the rules of the format, so that records can be put across any border.
+export const SEGMENT = 1024 * 1024
+export const START = 5n * BigInt(SEGMENT)
+
+/** A record with main data only (short form, or long form from 256 bytes on). */
+export function recordBytes(parts: { rmgr: number; info: number; data: Buffer; previous: bigint }): Buffer {
+  const { data } = parts
+  const head = data.length < 256 ? Buffer.from([255, data.length]) : Buffer.alloc(5)
+  if (data.length >= 256) {
+    head[0] = 254
+    head.writeUInt32LE(data.length, 1)
+  }
+  const bytes = Buffer.concat([Buffer.alloc(RECORD_HEADER_BYTES), head, data])
+  bytes.writeUInt32LE(bytes.length, 0)
+  bytes.writeUInt32LE(700, 4)
+  bytes.writeBigUInt64LE(parts.previous, 8)
+  bytes[16] = parts.info
+  bytes[17] = parts.rmgr
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  view.setInt32(20, recordCrc(bytes, view, 0, bytes.length), true)
+  return bytes
+}
+
+export interface Wanted {
+  readonly rmgr: number
+  readonly info?: number
+  readonly data: Buffer
+}
+
+/** Lays records one after the other over `count` segments, with page headers; returns the segments. */
+export function layWal(records: readonly Wanted[], count: number): Buffer[] {
+  const bytes = Buffer.alloc(SEGMENT * count)
+  let position = 0
+  let previous = 0n
+  const header = (remaining: number): void => {
+    const long = position % SEGMENT === 0
+    bytes.writeUInt16LE(pageMagics[18]!, position)
+    bytes.writeUInt16LE((long ? pageFlags.longHeader : 0) | (remaining > 0 ? pageFlags.continuation : 0), position + 2)
+    bytes.writeUInt32LE(1, position + 4)
+    bytes.writeBigUInt64LE(START + BigInt(position), position + 8)
+    bytes.writeUInt32LE(remaining, position + 16)
+    if (long) {
+      bytes.writeBigUInt64LE(77n, position + 24)
+      bytes.writeUInt32LE(SEGMENT, position + 32)
+      bytes.writeUInt32LE(WAL_PAGE_BYTES, position + 36)
+    }
+    position += long ? LONG_HEADER_BYTES : SHORT_HEADER_BYTES
+  }
+  for (const one of records) {
+    if (position % WAL_PAGE_BYTES === 0) header(0)
+    const lsn = START + BigInt(position)
+    const record = recordBytes({ rmgr: one.rmgr, info: one.info ?? 0, data: one.data, previous })
+    previous = lsn
+    for (let done = 0; done < record.length;) {
+      if (position % WAL_PAGE_BYTES === 0) header(record.length - done)
+      const room = Math.min(WAL_PAGE_BYTES - (position % WAL_PAGE_BYTES), record.length - done)
+      record.copy(bytes, position, done, done + room)
+      done += room
+      position += room
+    }
+    position = (position + 7) & ~7
+  }
+  return Array.from({ length: count }, (_, index) =>
+    Buffer.from(bytes.subarray(index * SEGMENT, (index + 1) * SEGMENT)),
+  )
+}
