@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { parseGetArguments } from './arguments.ts'
+import { decodeOptions, encodeOptions, type WalGetOptions } from './options.ts'
+
+test('options come back as they were written, keys as bytes', () => {
+  const options: WalGetOptions = {
+    version: 1,
+    seed: {
+      store: { kind: 'file', path: '/backups' },
+      ring: { repositoryId: 'ab', sealing: 'aes-256-gcm', dataKeys: [{ number: 1, key: new Uint8Array([1, 2, 255]) }] },
+    },
+    systemIdentifier: '7123',
+    postgresVersion: 180_004,
+    walSegmentBytes: 1 << 24,
+    rewrite: true,
+    known: [{ timeline: 1, from: '16777216', to: '99999999999999' }],
+  }
+  assert.deepEqual(decodeOptions(encodeOptions(options)), options)
+  const buffered = { ...options, seed: { ...options.seed, key: Buffer.from([9, 8]) } }
+  assert.deepEqual(decodeOptions(encodeOptions(buffered)).seed['key'], new Uint8Array([9, 8]))
+  assert.throws(() => decodeOptions('{"version":2}'), { message: 'it is of another version' })
+})
+
+test('arguments are read strictly', () => {
+  const segment = '000000010000000000000003'
+  assert.deepEqual(parseGetArguments(['--options', '/o', '--missing-exit', '44', segment, 'x']), {
+    kind: 'get',
+    segment,
+    destination: 'x',
+    missingExit: 44,
+    from: { kind: 'options', file: '/o' },
+  })
+  const bad: readonly (readonly [readonly string[], RegExp])[] = [
+    [[], /SEGMENT and DEST are needed/],
+    [[segment, 'x'], /--options or --repository-path is needed/],
+    [['--repository-path', '/r', segment, 'x'], /--key-file, --passphrase-file or --no-encryption is needed/],
+    [['--wat', segment, 'x'], /--wat is not understood/],
+    [['--options', '/o', 'pg_control', 'x'], /"pg_control" is no name of a WAL file/],
+    [['--options', '/o', segment, 'x', 'y'], /SEGMENT and DEST are needed/],
+  ]
+  for (const [args, message] of bad)
+    assert.throws(() => parseGetArguments(args), { code: 'recovery.bad-get-usage', message })
+})

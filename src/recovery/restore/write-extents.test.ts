@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+
+import { BLOCK_BYTES } from '../../wal/contract.ts'
+import { OpenFiles, writeError, writeExtent } from './write-extents.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'wharf-recovery-'))
+after(() => rmSync(folder, { recursive: true }))
+
+function emptyFile(name: string, blocks: number): string {
+  const path = join(folder, name)
+  writeFileSync(path, '')
+  truncateSync(path, blocks * BLOCK_BYTES)
+  return path
+}
+
+const page = (fill: number): Buffer => Buffer.alloc(BLOCK_BYTES, fill)
+
+test('blocks land where the map says, blocks of zeros stay holes', () => {
+  const path = emptyFile('a', 200)
+  const plain = Buffer.concat([page(1), page(0), page(3), page(4)])
+  const ref = { pack: 'p', number: 0, offset: 0, storedBytes: 1, plainBytes: plain.length }
+  using files = new OpenFiles()
+  const item = { target: 0, ref, runs: [0, 2, 10, 2, 1, 150], offset: 0 }
+  const counts = writeExtent(
+    files,
+    { path, file: 'f' },
+    { item, plain, blocks: Uint32Array.of(10, 11, 150, 151), backup: 'b' },
+  )
+  assert.deepEqual(counts, { written: 2 * BLOCK_BYTES, holes: BLOCK_BYTES })
+  const bytes = readFileSync(path)
+  assert.equal(bytes.length, 200 * BLOCK_BYTES)
+  for (let block = 0; block < 200; block++) {
+    const expected = block === 10 ? 1 : block === 150 ? 3 : 0
+    assert.ok(bytes.subarray(block * BLOCK_BYTES, (block + 1) * BLOCK_BYTES).equals(page(expected)), String(block))
+  }
+  assert.ok(statSync(path).blocks * 512 <= 8 * BLOCK_BYTES)
+})
+
+test('a map that disagrees with the extent about a block is refused', () => {
+  const path = emptyFile('b', 20)
+  const plain = Buffer.concat([page(1), page(2)])
+  const ref = { pack: 'p', number: 0, offset: 0, storedBytes: 1, plainBytes: plain.length }
+  using files = new OpenFiles()
+  for (const runs of [
+    [0, 2, 11],
+    [1, 2, 6],
+    [1, 1, 5],
+  ]) {
+    const item = { target: 0, ref, runs, offset: 0 }
+    assert.throws(
+      () => writeExtent(files, { path, file: 'f' }, { item, plain, blocks: Uint32Array.of(5, 6), backup: 'b' }),
+      { code: 'recovery.damaged-file' },
+    )
+  }
+  assert.ok(readFileSync(path).equals(Buffer.alloc(20 * BLOCK_BYTES)))
+})
+
+test('a full disk says so', () => {
+  const error = writeError(Object.assign(new Error('no space'), { code: 'ENOSPC' }), '/x/y')
+  assert.equal(error.message, 'the disk is full: writing /x/y failed')
+})
