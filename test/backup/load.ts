@@ -23,7 +23,8 @@ export interface Load {
   stop(): Promise<void>
 }
 
-export function startLoad(server: TestServer): Load {
+/** `pauseMs` after every statement: less WAL. */
+export function startLoad(server: TestServer, pauseMs = 0): Load {
   let stopped = false
   let k = 0
   const running = (async () => {
@@ -33,6 +34,7 @@ export function startLoad(server: TestServer): Load {
       for (const statement of rounds) {
         await client.query(statement.replaceAll(':k', String(k)).replaceAll(':j', String(Math.max(0, k - 3))))
         if (stopped) break
+        if (pauseMs > 0) await systemClock.sleep(pauseMs)
       }
     }
   })()

@@ -67,7 +67,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
     }),
   )
   await makeFolder({ folder, server }, 'archive')
-  const repository = await makeRepository(join(folder, 'repository'), options)
+  const repository = await openTestRepository(join(folder, 'repository'), { ...options, create: true })
   const entries = warehousesSection.schema.parse({ retail: { url: server.url, repositories: ['r'] } })
   const warehouse = warehousesOf(entries, {
     clock: systemClock,
@@ -120,12 +120,21 @@ export function takeDefaults(parts: Pick<World, 'warehouse' | 'repository' | 're
   }
 }
 
-export async function makeRepository(path: string, options: { leaseMs?: number } = {}): Promise<Repository> {
+export function makeRepository(path: string, options: { leaseMs?: number } = {}): Promise<Repository> {
+  return openTestRepository(path, { ...options, create: true })
+}
+
+/** Encrypted, with a cheap key derivation. */
+export async function openTestRepository(path: string, options: { leaseMs?: number; create?: boolean } = {}): Promise<Repository> {
   await mkdir(path, { recursive: true })
   const store = await openStore({ kind: 'file', path })
-  // Encrypted, with a cheap key derivation.
   const unlock = { by: 'passphrase', passphrase: 'correct horse', scryptCost: 1024 } as const
-  await initRepository({ store, unlock, signal })
+  if (options.create) await initRepository({ store, unlock, signal })
   const lease = options.leaseMs === undefined ? {} : { leaseMs: options.leaseMs }
   return await openRepository({ name: 'r', store, unlock, clock: systemClock, holder: 'test', signal, ...lease })
+}
+
+export function openTestWarehouse(url: string, folder: string): Warehouse {
+  const entries = warehousesSection.schema.parse({ retail: { url, repositories: ['r'] } })
+  return warehousesOf(entries, { clock: systemClock, home: folder, configFile: join(folder, 'wharf.yaml') }).get('retail')
 }

@@ -60,6 +60,7 @@ export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
   const facts = await warehouse.facts(options.signal)
   checkServer(facts, warehouse.declaration.name)
   await using scope = new AsyncDisposableStack()
+  const files = options.files(facts.dataDirectory)
   const receiving = await options.receive(scope)
   const writer = await beginWriting(repository, options)
   let complete = false
@@ -70,7 +71,7 @@ export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
       workers: options.kind === 'full' ? options.workers : 1,
       clock: options.clock,
       seed: writer.seed,
-      directory: facts.dataDirectory,
+      directory: files.directory,
       checksums: facts.dataChecksums,
     }),
   )
@@ -84,7 +85,7 @@ export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
     }),
   )
   const signal = AbortSignal.any([options.signal, held.lost])
-  const taking = new Taking({ ...options, signal }, { startedMs, facts, writer, pool, held, receiving })
+  const taking = new Taking({ ...options, signal }, { startedMs, facts, files, writer, pool, held, receiving })
   try {
     const taken = await taking.run()
     complete = true
@@ -98,6 +99,7 @@ export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
 interface Parts {
   readonly startedMs: number
   readonly facts: ServerFacts
+  readonly files: ClusterFiles
   readonly writer: BackupWriter
   readonly pool: CopyPool
   readonly held: HeldBackup
@@ -136,7 +138,7 @@ class Taking {
   constructor(options: TakeOptions, parts: Parts) {
     this.options = options
     this.parts = parts
-    this.files = options.files(parts.facts.dataDirectory)
+    this.files = parts.files
     this.startedMs = parts.startedMs
   }
 
