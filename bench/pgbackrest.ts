@@ -49,7 +49,9 @@ const folder = (name: string): string => {
 
 /** Facts of a warehouse: numbers, dates, text that compresses about threefold, two indexes. */
 async function fill(): Promise<void> {
-  await server.psql(`create table sales (id bigint, day date, customer int, product int, quantity int, price numeric(12,2), note text) with (fillfactor = 90)`)
+  await server.psql(
+    `create table sales (id bigint, day date, customer int, product int, quantity int, price numeric(12,2), note text) with (fillfactor = 90)`,
+  )
   const rowsPerGigabyte = 6_500_000
   const rows = Math.round(rowsPerGigabyte * gigabytes)
   for (let from = 0; from < rows; from += 1_000_000) {
@@ -95,7 +97,9 @@ function pgbackrest(): Contender {
   }
   let prepared: Promise<void> | undefined
   const prepare = async (): Promise<void> => {
-    await server.psql(`alter system set archive_command = 'pgbackrest --config=${config} --stanza=main archive-push %p'`)
+    await server.psql(
+      `alter system set archive_command = 'pgbackrest --config=${config} --stanza=main archive-push %p'`,
+    )
     await server.psql('select pg_reload_conf()')
     run('stanza-create')
   }
@@ -120,9 +124,18 @@ function wharfinger(): Contender {
         wharf = new CommandLine(home, server.url)
         await run('repository', 'init', 'main')
       }
-      return await run('backup', 'run', 'retail', '--kind', kind === 'full' ? 'full' : 'incremental', '--workers', String(PROCESSES))
+      return await run(
+        'backup',
+        'run',
+        'retail',
+        '--kind',
+        kind === 'full' ? 'full' : 'incremental',
+        '--workers',
+        String(PROCESSES),
+      )
     },
-    restore: (into) => run('recover', 'run', 'retail', '--to-directory', into, '--latest', '--workers', String(PROCESSES)),
+    restore: (into) =>
+      run('recover', 'run', 'retail', '--to-directory', into, '--latest', '--workers', String(PROCESSES)),
   }
 }
 

@@ -11,7 +11,10 @@ export const kindSchema = z
 
 const common = {
   kind: kindSchema.default('incremental'),
-  missed: z.enum(['skip', 'last']).default('last').describe('what to do with times missed while nothing ran: none, or only the last'),
+  missed: z
+    .enum(['skip', 'last'])
+    .default('last')
+    .describe('what to do with times missed while nothing ran: none, or only the last'),
 }
 
 const schedule = z.union([
@@ -67,5 +70,7 @@ function namesOf(section: unknown): readonly string[] {
 /** Names of the repositories of one warehouse, as far as the section has the shape that we expect. */
 function repositoriesOf(warehouses: unknown, name: string): readonly string[] {
   const one = (warehouses as Readonly<Record<string, { repositories?: unknown }>> | undefined)?.[name]
-  return Array.isArray(one?.repositories) ? one.repositories.filter((item): item is string => typeof item === 'string') : []
+  return Array.isArray(one?.repositories)
+    ? one.repositories.filter((item): item is string => typeof item === 'string')
+    : []
 }

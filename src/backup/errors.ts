@@ -20,7 +20,8 @@ export const backupErrors = defineErrors('backup', {
   walLevelMinimal: {
     exit: 'failed',
     message: (at: { warehouse: string }) => `the server of warehouse ${at.warehouse} runs with wal_level = minimal`,
-    hint: () => 'set wal_level = replica in postgresql.conf and restart the server: without WAL no backup is consistent',
+    hint: () =>
+      'set wal_level = replica in postgresql.conf and restart the server: without WAL no backup is consistent',
   },
   oddBuild: {
     exit: 'failed',
@@ -30,7 +31,8 @@ export const backupErrors = defineErrors('backup', {
   },
   startDenied: {
     exit: 'denied',
-    message: (at: { warehouse: string; user: string }) => `role ${at.user} may not start a backup of warehouse ${at.warehouse}`,
+    message: (at: { warehouse: string; user: string }) =>
+      `role ${at.user} may not start a backup of warehouse ${at.warehouse}`,
     hint: () => 'run the statements that `wharf warehouse grants` prints',
   },
   otherServer: {
@@ -42,7 +44,8 @@ export const backupErrors = defineErrors('backup', {
   unreadable: {
     exit: 'denied',
     message: (at: { path: string }) => `cannot read ${at.path}: permission denied`,
-    hint: () => 'run wharf as the user that owns the data directory, or as one of its group on a cluster made with initdb --allow-group-access',
+    hint: () =>
+      'run wharf as the user that owns the data directory, or as one of its group on a cluster made with initdb --allow-group-access',
   },
   noDirectory: {
     exit: 'environment',
@@ -61,28 +64,33 @@ export const backupErrors = defineErrors('backup', {
   },
   badControlFile: {
     exit: 'damaged',
-    message: (at: { path: string; tries: number }) => `the checksum of ${at.path} does not hold after ${at.tries} reads`,
+    message: (at: { path: string; tries: number }) =>
+      `the checksum of ${at.path} does not hold after ${at.tries} reads`,
     hint: () => 'the control file is damaged: check it with pg_controldata',
   },
   tablespaceInside: {
     exit: 'failed',
-    message: (at: { oid: number; location: string; outer: string }) => `tablespace ${at.oid} at ${at.location} lies inside ${at.outer}`,
+    message: (at: { oid: number; location: string; outer: string }) =>
+      `tablespace ${at.oid} at ${at.location} lies inside ${at.outer}`,
     hint: () => 'move the tablespace out: its files would be copied twice or a restore would overwrite itself',
   },
   tablespaceMissing: {
     exit: 'failed',
-    message: (at: { oid: number; location: string }) => `tablespace ${at.oid} points to ${at.location}, which does not exist`,
+    message: (at: { oid: number; location: string }) =>
+      `tablespace ${at.oid} points to ${at.location}, which does not exist`,
     hint: () => 'mount the file system that holds it, or drop the tablespace',
   },
   oddLink: {
     exit: 'failed',
     message: (at: { path: string; target: string }) => `${at.path} is a symbolic link to ${at.target}`,
-    hint: () => 'PostgreSQL allows links only in pg_tblspc and for pg_wal: replace it with what it points to, or make a tablespace of it',
+    hint: () =>
+      'PostgreSQL allows links only in pg_tblspc and for pg_wal: replace it with what it points to, or make a tablespace of it',
   },
   sessionLost: {
     exit: 'unreachable',
     passing: true,
-    message: (at: { warehouse: string; why: string }) => `the session that holds the backup of warehouse ${at.warehouse} ended: ${at.why}`,
+    message: (at: { warehouse: string; why: string }) =>
+      `the session that holds the backup of warehouse ${at.warehouse} ended: ${at.why}`,
     hint: () => 'the backup was abandoned; look at the log of the server and run it again',
   },
   timelineChanged: {
@@ -99,8 +107,10 @@ export const backupErrors = defineErrors('backup', {
   },
   noHistory: {
     exit: 'failed',
-    message: (at: { timeline: number }) => `the history file of timeline ${at.timeline} is neither in the repository nor in pg_wal`,
-    hint: () => 'without it nobody can tell which WAL belongs to this server: copy it into pg_wal from a standby or an archive',
+    message: (at: { timeline: number }) =>
+      `the history file of timeline ${at.timeline} is neither in the repository nor in pg_wal`,
+    hint: () =>
+      'without it nobody can tell which WAL belongs to this server: copy it into pg_wal from a standby or an archive',
   },
   walMissing: {
     exit: 'failed',
@@ -109,7 +119,8 @@ export const backupErrors = defineErrors('backup', {
   },
   noFullForDifferential: {
     exit: 'failed',
-    message: (at: { warehouse: string }) => `no full backup of warehouse ${at.warehouse} can be the base of a differential one`,
+    message: (at: { warehouse: string }) =>
+      `no full backup of warehouse ${at.warehouse} can be the base of a differential one`,
     hint: () => 'take a full backup first: wharf backup run --kind full',
   },
   mapWithHole: {
@@ -120,7 +131,8 @@ export const backupErrors = defineErrors('backup', {
   },
   parentLacksPacks: {
     exit: 'damaged',
-    message: (at: { parent: string; pack: string }) => `the parent backup ${at.parent} needs pack ${at.pack}, which the repository lacks`,
+    message: (at: { parent: string; pack: string }) =>
+      `the parent backup ${at.parent} needs pack ${at.pack}, which the repository lacks`,
     hint: () => 'run wharf repository check, and take a full backup',
   },
   workerDied: {

@@ -80,7 +80,8 @@ class RelationNames {
   private readonly names = new Map<string, { database: string; relation: string }>()
 
   constructor(relations: readonly MappedRelation[]) {
-    for (const { file, database, schema, name } of relations) this.names.set(key(file), { database, relation: `${schema}.${name}` })
+    for (const { file, database, schema, name } of relations)
+      this.names.set(key(file), { database, relation: `${schema}.${name}` })
   }
 
   of(path: string): { database: string; relation: string } | undefined {
@@ -115,8 +116,12 @@ export function reportText(report: BackupReport): string {
     `  shared     ${formatSize(report.sharedBytes)}${report.parent === undefined ? '' : ` with ${report.parent} and older`}`,
     `  wal        ${report.startLsn} to ${report.stopLsn} on timeline ${report.timeline}`,
   ]
-  for (const one of report.unlogged) lines.push(`  unlogged   ${nameOf(one)} (${formatSize(one.bytes)}) is not protected: a restore brings it back empty`)
-  for (const one of report.corrupt) lines.push(`  CORRUPT    block ${one.block} of ${one.file} (${one.relation ?? 'unknown relation'}): ${one.reason}`)
+  for (const one of report.unlogged)
+    lines.push(
+      `  unlogged   ${nameOf(one)} (${formatSize(one.bytes)}) is not protected: a restore brings it back empty`,
+    )
+  for (const one of report.corrupt)
+    lines.push(`  CORRUPT    block ${one.block} of ${one.file} (${one.relation ?? 'unknown relation'}): ${one.reason}`)
   for (const note of report.notes) lines.push(`  note       ${note}`)
   return lines.join('\n')
 }

@@ -14,8 +14,7 @@ type TaskInput = z.output<typeof taskInput>
 export const backupTask: TaskKind<TaskInput> = {
   name: 'backup',
   input: taskInput,
-  execute: (task, signal) =>
-    runBackup(task.input, task.context, { report: (event) => task.progress(event), signal }),
+  execute: (task, signal) => runBackup(task.input, task.context, { report: (event) => task.progress(event), signal }),
 }
 
 /** A backup that failed for a passing reason is tried again after a while. */

@@ -6,16 +6,17 @@ import { killBackups } from '../crash/backup-kill.ts'
 export const defaultCount = 50
 const GROUP = 10
 
-export async function run({ count, seed, log, done, resumeFrom, signal }: AcceptOptions): Promise<{ passed: number; failed: number }> {
+export async function run(options: AcceptOptions): Promise<{ passed: number; failed: number }> {
+  const { count, seed, resumeFrom, signal } = options
   let failed = 0
   for (let at = resumeFrom; at < count && !signal.aborted; at += GROUP) {
     const kills = Math.min(GROUP, count - at)
-    const failure = await killBackups({ kills, seed: seed + at, log }).then(
+    const failure = await killBackups({ kills, seed: seed + at, log: (line) => options.log(line) }).then(
       () => undefined,
       (error: unknown) => messageOf(error),
     )
     if (failure !== undefined) failed++
-    done(at + kills, failure)
+    options.done(at + kills, failure)
   }
   return { passed: count - failed, failed }
 }

@@ -15,13 +15,18 @@ export const defaultCount = 1
 const ROWS_PER_GIGABYTE = 131_072 * 7
 const CHANGED_SHARE = 0.01
 
-export async function run({ seed, log, done, resumeFrom, count }: AcceptOptions): Promise<{ passed: number; failed: number }> {
+export async function run(options: AcceptOptions): Promise<{ passed: number; failed: number }> {
+  const { seed, resumeFrom, count } = options
   if (!programPath('strace')) throw new Error('strace is not installed: apt install strace')
   let failed = 0
   for (let at = resumeFrom; at < count; at++) {
-    const failures = await measure({ seed: seed + at, gigabytes: Number(process.env['ACCEPT_GIGABYTES'] ?? 4), log })
+    const failures = await measure({
+      seed: seed + at,
+      gigabytes: Number(process.env['ACCEPT_GIGABYTES'] ?? 4),
+      log: (line) => options.log(line),
+    })
     if (failures.length > 0) failed++
-    done(at + 1, failures.join('; ') || undefined)
+    options.done(at + 1, failures.join('; ') || undefined)
   }
   return { passed: count - failed, failed }
 }
@@ -45,7 +50,13 @@ export async function measure(options: MeasureOptions): Promise<string[]> {
   await using scratch = await scratchFolder()
   await using server = await startServer({
     major: 18,
-    settings: { autovacuum: 'off', shared_buffers: '256MB', max_wal_size: '8GB', checkpoint_timeout: '1h', wal_keep_size: '16GB' },
+    settings: {
+      autovacuum: 'off',
+      shared_buffers: '256MB',
+      max_wal_size: '8GB',
+      checkpoint_timeout: '1h',
+      wal_keep_size: '16GB',
+    },
   })
   await fill(server, options.gigabytes)
   const wharf = new CommandLine(scratch.path, server.url)
@@ -67,7 +78,10 @@ export async function measure(options: MeasureOptions): Promise<string[]> {
     sums.readBytes <= limit,
     `reads ${sums.readBytes} bytes, at most 1.2 × ${changed} blocks + ${sums.wholeFileBytes} bytes of whole files = ${Math.round(limit)}`,
   )
-  demand(sums.segmentBytes >= blocks * 8192, `reads at least every updated block (${blocks * 8192} of ${sums.segmentBytes} bytes)`)
+  demand(
+    sums.segmentBytes >= blocks * 8192,
+    `reads at least every updated block (${blocks * 8192} of ${sums.segmentBytes} bytes)`,
+  )
 
   // Timed, without strace.
   await touch(server, seed, 1)
@@ -80,8 +94,13 @@ export async function measure(options: MeasureOptions): Promise<string[]> {
   // Nothing changed.
   const idle = join(scratch.path, 'idle.strace')
   await wharf.json<BackupReport>(['backup', 'run', 'retail'], { wrap: straceInto(idle) })
-  const opened = [...(await filesRead(idle, server.dataDirectory)).bytes.keys()].filter((path) => parseSegmentPath(path) !== undefined)
-  demand(opened.length === 0, `an increment with no changes opens no relation file (${opened.slice(0, 5).join(', ') || 'none'})`)
+  const opened = [...(await filesRead(idle, server.dataDirectory)).bytes.keys()].filter(
+    (path) => parseSegmentPath(path) !== undefined,
+  )
+  demand(
+    opened.length === 0,
+    `an increment with no changes opens no relation file (${opened.slice(0, 5).join(', ') || 'none'})`,
+  )
   return failures
 }
 
@@ -97,7 +116,9 @@ async function fill(server: TestServer, gigabytes: number): Promise<void> {
   // Half of a row is random digits, half is text that repeats: compresses about as well as real facts do.
   const note = `left(md5(n::text) || md5((n * 7)::text) || md5((n * 13)::text) || repeat('no remarks, delivered as ordered; ', 30), 950)`
   for (let from = 0; from < rows; from += 500_000) {
-    await server.psql(`insert into sales select n, n * 3, ${note} from generate_series(${from}, ${Math.min(rows, from + 500_000) - 1}) n`)
+    await server.psql(
+      `insert into sales select n, n * 3, ${note} from generate_series(${from}, ${Math.min(rows, from + 500_000) - 1}) n`,
+    )
   }
   await server.psql('vacuum (freeze) sales')
   await server.psql('checkpoint')
@@ -128,7 +149,10 @@ async function changedBlocks(server: TestServer, from: string, to: string): Prom
 }
 
 /** Main forks are read by block; every other file counts as whole, but only once. */
-async function sumUp(read: FilesRead, server: TestServer): Promise<{ readBytes: number; segmentBytes: number; wholeFileBytes: number }> {
+async function sumUp(
+  read: FilesRead,
+  server: TestServer,
+): Promise<{ readBytes: number; segmentBytes: number; wholeFileBytes: number }> {
   const { statSync } = await import('node:fs')
   let [readBytes, segmentBytes, wholeFileBytes] = [0, 0, 0]
   for (const [path, bytes] of read.bytes) {

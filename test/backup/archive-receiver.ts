@@ -37,7 +37,8 @@ export class ArchiveReceiver implements Receiving {
       await this.storeNew(signal)
       if (this.open && this.open.timeline === at.timeline && this.open.endLsn >= end) return
       if (tries > 600) throw new Error(`the archive never got ${formatLsn(end)}`)
-      if (tries % 20 === 0) await this.options.server.psql(`select pg_switch_wal() where pg_current_wal_lsn() < '${formatLsn(end)}'`)
+      if (tries % 20 === 0)
+        await this.options.server.psql(`select pg_switch_wal() where pg_current_wal_lsn() < '${formatLsn(end)}'`)
       await systemClock.sleep(50, signal)
     }
   }
@@ -65,7 +66,10 @@ export class ArchiveReceiver implements Receiving {
     this.done.add(name)
   }
 
-  private async storeSegment(segment: { timeline: number; startLsn: Lsn; bytes: Buffer }, signal: AbortSignal): Promise<void> {
+  private async storeSegment(
+    segment: { timeline: number; startLsn: Lsn; bytes: Buffer },
+    signal: AbortSignal,
+  ): Promise<void> {
     const { repository, systemIdentifier, walSegmentBytes, server } = this.options
     const { timeline, startLsn, bytes } = segment
     const majorVersion = server.major
@@ -80,7 +84,16 @@ export class ArchiveReceiver implements Receiving {
     this.open.endLsn = endLsn
     const { changeMap, commits } = indexer.cut(endLsn)
     const problem = stream.problems.map((one) => `${formatLsn(one.lsn)}: ${one.message}`).join('; ') || undefined
-    const chunk = { systemIdentifier, timeline, startLsn, walSegmentBytes, postgresVersion: majorVersion * 10_000, bytes, commits, problem }
+    const chunk = {
+      systemIdentifier,
+      timeline,
+      startLsn,
+      walSegmentBytes,
+      postgresVersion: majorVersion * 10_000,
+      bytes,
+      commits,
+      problem,
+    }
     await repository.wal.put({ ...chunk, changeMap: problem === undefined ? changeMap : undefined }, signal)
   }
 }

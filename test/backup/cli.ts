@@ -41,14 +41,19 @@ export class CommandLine {
     const [stdout, stderr]: [string[], string[]] = [[], []]
     child.stdout.setEncoding('utf8').on('data', (text: string) => stdout.push(text))
     child.stderr.setEncoding('utf8').on('data', (text: string) => stderr.push(text))
-    const timer = options.killAfterMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), options.killAfterMs)
+    const timer =
+      options.killAfterMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), options.killAfterMs)
     const code = await new Promise<number | null>((resolve) => child.on('close', resolve))
     clearTimeout(timer)
     return { code, stdout: stdout.join(''), stderr: stderr.join(''), seconds: (performance.now() - startedAt) / 1000 }
   }
 
   /** Runs `wharf … --json` and returns the document; throws with everything that was said unless it ended well. */
-  async json<T>(args: readonly string[], options: { wrap?: readonly string[] } = {}): Promise<{ output: T; ran: Ran }> {
+  // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- what the document holds is the caller's to know
+  async json<T = unknown>(
+    args: readonly string[],
+    options: { wrap?: readonly string[] } = {},
+  ): Promise<{ output: T; ran: Ran }> {
     const ran = await this.run([...args, '--json'], options)
     if (ran.code !== 0) throw new Error(`wharf ${args.join(' ')} ended with ${ran.code}: ${ran.stderr}${ran.stdout}`)
     return { output: JSON.parse(ran.stdout) as T, ran }

@@ -28,7 +28,9 @@ for (const major of [15, 18] as const) {
   void test(`PostgreSQL ${major}: a corrupt block is named, kept as it is, and forgotten once it is healed`, async () => {
     await using world = await openWorld({ major, settings: { autovacuum: 'off' } })
     const { server, repository } = world
-    await server.psql(`create table t (id int, body text); insert into t select n, repeat('x', 500) from generate_series(1, 2000) n`)
+    await server.psql(
+      `create table t (id int, body text); insert into t select n, repeat('x', 500) from generate_series(1, 2000) n`,
+    )
     await server.psql('vacuum t')
     await server.psql('checkpoint')
     const [{ path } = { path: '' }] = await server.psql<{ path: string }>(`select pg_relation_filepath('t') as path`)
@@ -71,7 +73,9 @@ for (const major of [15, 18] as const) {
 void test('without checksums a header that makes no sense is still found', async () => {
   await using world = await openWorld({ major: 18, checksums: false, settings: { autovacuum: 'off' } })
   const { server } = world
-  await server.psql(`create table t (id int, body text); insert into t select n, repeat('x', 500) from generate_series(1, 500) n`)
+  await server.psql(
+    `create table t (id int, body text); insert into t select n, repeat('x', 500) from generate_series(1, 500) n`,
+  )
   await server.psql('checkpoint')
   const [{ path } = { path: '' }] = await server.psql<{ path: string }>(`select pg_relation_filepath('t') as path`)
   overwrite(join(server.dataDirectory, path), 3 * BLOCK_BYTES + 12, Buffer.of(0xff, 0xff))

@@ -13,7 +13,9 @@ for (const major of [15, 18] as const) {
   void test(`PostgreSQL ${major}: old rows do not come back after a cut and an extension with zeros`, async () => {
     await using world = await openWorld({ major, settings: { autovacuum: 'off' } })
     const { server } = world
-    await server.psql(`create table t (id int, body text); insert into t select n, repeat('x', 500) from generate_series(1, 3000) n`)
+    await server.psql(
+      `create table t (id int, body text); insert into t select n, repeat('x', 500) from generate_series(1, 3000) n`,
+    )
     await server.psql('vacuum t')
     const { manifest: full } = await world.take('full')
     const [{ path } = { path: '' }] = await server.psql<{ path: string }>(`select pg_relation_filepath('t') as path`)
@@ -28,7 +30,13 @@ for (const major of [15, 18] as const) {
     // What bulk extension does, exactly: zero pages at the end, no WAL. (By hand, so that the test does not depend on when the server does it.)
     const grown = lengthCut + Math.floor((lengthBefore - lengthCut) / 2)
     const descriptor = openSync(file, 'r+')
-    writeSync(descriptor, Buffer.alloc((grown - lengthCut) * BLOCK_BYTES), 0, (grown - lengthCut) * BLOCK_BYTES, lengthCut * BLOCK_BYTES)
+    writeSync(
+      descriptor,
+      Buffer.alloc((grown - lengthCut) * BLOCK_BYTES),
+      0,
+      (grown - lengthCut) * BLOCK_BYTES,
+      lengthCut * BLOCK_BYTES,
+    )
     closeSync(descriptor)
     await server.psql('checkpoint')
 
@@ -47,7 +55,9 @@ for (const major of [15, 18] as const) {
   void test(`PostgreSQL ${major}: a table that only grew by zeros is read beyond what the parent has`, async () => {
     await using world = await openWorld({ major, settings: { autovacuum: 'off' } })
     const { server } = world
-    await server.psql(`create table t (id int, body text); insert into t select n, repeat('x', 500) from generate_series(1, 500) n`)
+    await server.psql(
+      `create table t (id int, body text); insert into t select n, repeat('x', 500) from generate_series(1, 500) n`,
+    )
     await server.psql('vacuum t')
     await world.take('full')
     const [{ path } = { path: '' }] = await server.psql<{ path: string }>(`select pg_relation_filepath('t') as path`)

@@ -25,7 +25,9 @@ async function nothingLeft(world: World, backups: number): Promise<void> {
 void test('cancelled, or its session ended, at every phase: abandoned, and the next backup goes on', async () => {
   await using world = await openWorld({ major: 18 })
   const { server } = world
-  await server.psql(`create table t as select n as id, repeat(md5(n::text), 8) as body from generate_series(1, 100000) n`)
+  await server.psql(
+    `create table t as select n as id, repeat(md5(n::text), 8) as body from generate_series(1, 100000) n`,
+  )
   for (const phase of ['waiting for wal', 'listing', 'copying', 'stopping', 'storing']) {
     const cancel = new AbortController()
     const report = (event: { phase: string }): void => {
@@ -39,7 +41,9 @@ void test('cancelled, or its session ended, at every phase: abandoned, and the n
     let killed: Promise<unknown> | undefined
     const report = (event: { phase: string; done?: number }): void => {
       if (event.phase !== phase || killed) return
-      killed = server.psql(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'wharf backup'`)
+      killed = server.psql(
+        `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'wharf backup'`,
+      )
     }
     // Slow enough for the news to arrive while there is work to do.
     const files = (directory: string): ClusterFiles => ({ ...diskFiles(directory), list: slowList(directory) })
@@ -117,7 +121,10 @@ void test('neither another cluster nor a copy of the right one is taken for it',
   const files = (): ClusterFiles => diskFiles(other.server.dataDirectory)
   await assert.rejects(world.take('full', { files }), (error: Error & { code?: string }) => {
     assert.equal(error.code, 'backup.other-server')
-    assert.match(error.message, /^the data directory .* is not that of the server of warehouse retail: its system identifier is \d+, the server's is \d+$/)
+    assert.match(
+      error.message,
+      /^the data directory .* is not that of the server of warehouse retail: its system identifier is \d+, the server's is \d+$/,
+    )
     return true
   })
   const copy = join(world.folder, 'copy')

@@ -25,28 +25,27 @@ export interface Load {
 
 /** `pauseMs` after every statement: less WAL. */
 export function startLoad(server: TestServer, pauseMs = 0): Load {
-  let stopped = false
-  let k = 0
+  const state = { stopped: false, round: 0 }
   const running = (async () => {
     await using client = await server.connect()
-    while (!stopped) {
-      k++
+    while (!state.stopped) {
+      const k = ++state.round
       for (const statement of rounds) {
         await client.query(statement.replaceAll(':k', String(k)).replaceAll(':j', String(Math.max(0, k - 3))))
-        if (stopped) break
+        if (state.stopped) break
         if (pauseMs > 0) await systemClock.sleep(pauseMs)
       }
     }
   })()
   running.catch(() => {})
   const someRounds = async (count: number): Promise<void> => {
-    const until = k + count
-    while (k < until) await Promise.race([running, systemClock.sleep(20)])
+    const until = state.round + count
+    while (state.round < until) await Promise.race([running, systemClock.sleep(20)])
   }
   return {
     someRounds,
     stop: async () => {
-      stopped = true
+      state.stopped = true
       await running
     },
   }

@@ -64,7 +64,10 @@ export async function reconstruct(options: ReconstructOptions): Promise<TestServ
 
 const spaceOf = (folder: string, oid: number): string => join(folder, `space-${oid}`)
 
-function layTablespaces(manifest: Manifest, at: { folder: string; data: string; make: (path: string, mode: number) => void }): void {
+function layTablespaces(
+  manifest: Manifest,
+  at: { folder: string; data: string; make: (path: string, mode: number) => void },
+): void {
   at.make(join(at.data, 'pg_tblspc'), 0o700)
   for (const { oid, location } of manifest.tablespaces) {
     if (location === undefined) continue
@@ -78,14 +81,18 @@ function mapOf(manifest: Manifest, folder: string): string {
   return linked.map(({ oid }) => `${oid} ${spaceOf(folder, oid)}\n`).join('')
 }
 
-async function layFile(file: ManifestFile, from: { repository: Repository; reader: ExtentReader; data: string }): Promise<void> {
+async function layFile(
+  file: ManifestFile,
+  from: { repository: Repository; reader: ExtentReader; data: string },
+): Promise<void> {
   const path = join(from.data, file.path)
   writeFileSync(path, '', { mode: file.mode })
   const handle = await open(path, 'r+')
   try {
     if (file.kind === 'plain') {
       const content = Buffer.concat(await Promise.all(file.extents.map((ref) => plainOf(from.reader, ref, file.path))))
-      if (createHash('sha256').update(content).digest('hex') !== file.sha256) throw new Error(`${file.path} has another hash`)
+      if (createHash('sha256').update(content).digest('hex') !== file.sha256)
+        throw new Error(`${file.path} has another hash`)
       await handle.write(content, 0, content.length, 0)
       return
     }
@@ -103,7 +110,11 @@ async function layFile(file: ManifestFile, from: { repository: Repository; reade
   }
 }
 
-async function plainOf(reader: ExtentReader, ref: Parameters<ExtentReader['read']>[1][number]['ref'], file: string): Promise<Buffer> {
+async function plainOf(
+  reader: ExtentReader,
+  ref: Parameters<ExtentReader['read']>[1][number]['ref'],
+  file: string,
+): Promise<Buffer> {
   for await (const { plain } of reader.read(ref.pack, [{ ref, file }], signal)) return plain
   throw new Error(`no extent ${ref.number} in ${ref.pack}`)
 }

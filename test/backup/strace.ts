@@ -4,7 +4,20 @@ import { createInterface } from 'node:readline'
 
 /** Puts strace before a command. Only calls that open or read files are traced; io_uring is off, since strace cannot see into it. */
 export function straceInto(log: string): readonly string[] {
-  return ['strace', '-f', '-y', '-s', '0', '-qq', '-E', 'UV_USE_IO_URING=0', '-e', 'trace=openat,open,read,pread64,readv,preadv,preadv2', '-o', log]
+  return [
+    'strace',
+    '-f',
+    '-y',
+    '-s',
+    '0',
+    '-qq',
+    '-E',
+    'UV_USE_IO_URING=0',
+    '-e',
+    'trace=openat,open,read,pread64,readv,preadv,preadv2',
+    '-o',
+    log,
+  ]
 }
 
 export interface FilesRead {
@@ -24,7 +37,8 @@ export async function filesRead(log: string, directory: string): Promise<FilesRe
   for await (const line of createInterface({ input: createReadStream(log) })) {
     const [, pid = '', call = ''] = /^(\d+) +(.*)$/.exec(line) ?? []
     const result = Number(/= (-?\d+)(?:<|$| )/.exec(call)?.[1] ?? -1)
-    if (/^open(at)?\(/.test(call)) note(/"(\/[^"]*)"/.exec(call)?.[1], result < 0 && !call.includes('unfinished') ? -1 : 0)
+    if (/^open(at)?\(/.test(call))
+      note(/"(\/[^"]*)"/.exec(call)?.[1], result < 0 && !call.includes('unfinished') ? -1 : 0)
     else if (call.startsWith('<...')) {
       note(begun.get(pid), result)
       begun.delete(pid)

@@ -9,7 +9,8 @@ import { systemClock } from '../../src/base/clock.ts'
 import { complaintsOf, contentsOf } from './truth.ts'
 import { makeFolder, openWorld, type World } from './world.ts'
 
-const rows = (count: number, text: string): string => `select n as id, repeat('${text}', 40) as body from generate_series(1, ${count}) n`
+const rows = (count: number, text: string): string =>
+  `select n as id, repeat('${text}', 40) as body from generate_series(1, ${count}) n`
 
 async function restoresAlike(world: World, id: string): Promise<void> {
   await world.archiveAll()
@@ -43,7 +44,9 @@ for (const major of [15, 18] as const) {
       ],
     )
     assert.match(full.tablespaceMap, new RegExp(`^\\d+ ${linked}\\n$`))
-    await server.psql(`update a set body = 'changed' where id % 7 = 0; delete from b where id % 3 = 0; create table c tablespace inplace as ${rows(100, 'c')}`)
+    await server.psql(
+      `update a set body = 'changed' where id % 7 = 0; delete from b where id % 3 = 0; create table c tablespace inplace as ${rows(100, 'c')}`,
+    )
     const { manifest: increment, notes } = await world.take('incremental')
     assert.deepEqual([increment.kind, notes], ['incremental', []])
     await restoresAlike(world, full.id)

@@ -36,7 +36,9 @@ export async function complaintsOf(server: TestServer): Promise<string[]> {
         where a.amname = 'btree' and i.indisvalid and c.relpersistence = 'p' and c.relkind = 'i'`,
     )
     for (const { oid, name } of indexes.rows) {
-      await client.query('select bt_index_check($1::oid, true)', [oid]).catch((error: Error) => complaints.push(`${datname}: ${name}: ${error.message}`))
+      await client
+        .query('select bt_index_check($1::oid, true)', [oid])
+        .catch((error: Error) => complaints.push(`${datname}: ${name}: ${error.message}`))
     }
   }
   return complaints

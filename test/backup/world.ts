@@ -125,7 +125,10 @@ export function makeRepository(path: string, options: { leaseMs?: number } = {})
 }
 
 /** Encrypted, with a cheap key derivation. */
-export async function openTestRepository(path: string, options: { leaseMs?: number; create?: boolean } = {}): Promise<Repository> {
+export async function openTestRepository(
+  path: string,
+  options: { leaseMs?: number; create?: boolean } = {},
+): Promise<Repository> {
   await mkdir(path, { recursive: true })
   const store = await openStore({ kind: 'file', path })
   const unlock = { by: 'passphrase', passphrase: 'correct horse', scryptCost: 1024 } as const
@@ -136,5 +139,7 @@ export async function openTestRepository(path: string, options: { leaseMs?: numb
 
 export function openTestWarehouse(url: string, folder: string): Warehouse {
   const entries = warehousesSection.schema.parse({ retail: { url, repositories: ['r'] } })
-  return warehousesOf(entries, { clock: systemClock, home: folder, configFile: join(folder, 'wharf.yaml') }).get('retail')
+  return warehousesOf(entries, { clock: systemClock, home: folder, configFile: join(folder, 'wharf.yaml') }).get(
+    'retail',
+  )
 }

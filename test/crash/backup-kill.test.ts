@@ -6,4 +6,5 @@ import { killBackups } from './backup-kill.ts'
 const kills = Number(process.env['ACCEPT_COUNT'] ?? 4)
 const seed = Number(process.env['ACCEPT_SEED'] ?? Math.floor(Math.random() * 1e9))
 
-void test(`a backup is killed ${kills} times (ACCEPT_SEED=${seed})`, (t) => killBackups({ kills, seed, log: (line) => t.diagnostic(line) }))
+void test(`a backup is killed ${kills} times (ACCEPT_SEED=${seed})`, (t) =>
+  killBackups({ kills, seed, log: (line) => t.diagnostic(line) }))

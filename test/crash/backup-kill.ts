@@ -92,20 +92,27 @@ export async function killBackups({ kills, seed, log }: KillOptions): Promise<vo
 /** Every manifest that can be seen names only what is there; none that was seen before is gone. */
 async function allWhole({ repository }: World, complete: Set<string>): Promise<void> {
   const listed = await repository.listBackups(signal)
-  for (const id of complete) assert.ok(listed.some((one) => one.id === id), `${id} is gone`)
+  for (const id of complete)
+    assert.ok(
+      listed.some((one) => one.id === id),
+      `${id} is gone`,
+    )
   for (const { id } of listed) {
     complete.add(id)
     const manifest = await repository.readManifest(id, signal)
     const maps = manifest.files.filter((file) => file.kind === 'segment').map((file) => file.map)
     await repository.readMaps(maps, signal)
-    for (const pack of manifest.packs) assert.ok(await repository.store.stat(`packs/${pack.slice(0, 2)}/${pack}`, { signal }), `pack ${pack}`)
+    for (const pack of manifest.packs)
+      assert.ok(await repository.store.stat(`packs/${pack.slice(0, 2)}/${pack}`, { signal }), `pack ${pack}`)
   }
 }
 
 /** PostgreSQL ends a backup with its session; that it has noticed shows in pg_stat_activity. */
 async function noBackupMode({ server }: World): Promise<void> {
   for (let tries = 0; ; tries++) {
-    const [row] = await server.psql<{ n: number }>(`select count(*)::int as n from pg_stat_activity where application_name = 'wharf backup'`)
+    const [row] = await server.psql<{ n: number }>(
+      `select count(*)::int as n from pg_stat_activity where application_name = 'wharf backup'`,
+    )
     if (row!.n === 0) return
     assert.ok(tries < 200, 'the session of a killed backup is still there')
     await new Promise((done) => setTimeout(done, 50))

@@ -47,7 +47,11 @@ export async function copyGiven(item: GivenItem, tools: CopyTools): Promise<Copy
   return storeContent(item.path, { content, sha256: createHash('sha256').update(content).digest('hex') }, tools)
 }
 
-async function storeContent(path: string, file: { content: Buffer; sha256: string }, tools: CopyTools): Promise<CopyResult> {
+async function storeContent(
+  path: string,
+  file: { content: Buffer; sha256: string },
+  tools: CopyTools,
+): Promise<CopyResult> {
   const extents: ExtentRef[] = []
   const bytes = file.content.length
   for (let at = 0; at < bytes; at += MIB) {

@@ -14,9 +14,9 @@ export interface CopyTools {
   readonly clock: Clock
   /** Room for one extent: in turn one of a few, since the pack writer may still be writing the one before. */
   nextBuffer(): Buffer
-  onRead(bytes: number): void
+  readonly onRead: (bytes: number) => void
   /** Throws once everything must stop. */
-  throwIfStopped(): void
+  readonly throwIfStopped: () => void
 }
 
 /**
@@ -51,7 +51,10 @@ export async function copySegment(part: SegmentPart, tools: CopyTools): Promise<
 }
 
 function* groupsOf(part: SegmentPart): Generator<Uint32Array> {
-  if (part.blocks instanceof Uint32Array) return yield* groupBlocks(part.blocks)
+  if (part.blocks instanceof Uint32Array) {
+    yield* groupBlocks(part.blocks)
+    return
+  }
   const end = part.blocks.from + part.blocks.count
   for (let from = part.blocks.from; from < end; from += BLOCKS_PER_EXTENT) {
     yield Uint32Array.from({ length: Math.min(BLOCKS_PER_EXTENT, end - from) }, (_, place) => from + place)
@@ -63,7 +66,11 @@ interface Group {
   readonly file: BlockFile
   readonly group: Uint32Array
   readonly buffer: Buffer
-  readonly read: { readonly blocks: number; readonly endedAt: number | undefined; readonly unreadable: readonly number[] }
+  readonly read: {
+    readonly blocks: number
+    readonly endedAt: number | undefined
+    readonly unreadable: readonly number[]
+  }
   readonly tools: CopyTools
   readonly corrupt: CorruptBlock[]
 }

@@ -62,7 +62,10 @@ export interface PlainCopied {
   readonly extents: readonly ExtentRef[] | undefined
 }
 
-export type ToWorker = { readonly type: 'copy'; readonly batch: number; readonly items: readonly CopyItem[] } | { readonly type: 'finish' } | { readonly type: 'abandon' }
+export type ToWorker =
+  | { readonly type: 'copy'; readonly batch: number; readonly items: readonly CopyItem[] }
+  | { readonly type: 'finish' }
+  | { readonly type: 'abandon' }
 
 export type FromWorker =
   | { readonly type: 'ready' }
@@ -73,7 +76,9 @@ export type FromWorker =
 
 /** An error on its way between threads: structured clone would drop code and hint. */
 export interface SentError {
-  readonly wharf: { readonly code: string; readonly exit: string; readonly passing: boolean; readonly hint: string | undefined } | undefined
+  readonly wharf:
+    | { readonly code: string; readonly exit: string; readonly passing: boolean; readonly hint: string | undefined }
+    | undefined
   readonly message: string
   readonly stack: string | undefined
 }

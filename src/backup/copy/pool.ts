@@ -55,7 +55,10 @@ export class CopyPool implements AsyncDisposable {
   }
 
   /** Copies everything; results come as batches are done. Rejects with the first failure of any thread, or when the signal aborts. */
-  async copy(batches: readonly (readonly CopyItem[])[], options: { signal: AbortSignal; onResult: (result: CopyResult) => void }): Promise<void> {
+  async copy(
+    batches: readonly (readonly CopyItem[])[],
+    options: { signal: AbortSignal; onResult: (result: CopyResult) => void },
+  ): Promise<void> {
     let next = 0
     let open = batches.length
     if (open === 0) return
@@ -105,7 +108,7 @@ export class CopyPool implements AsyncDisposable {
         new Promise<void>((done) => {
           worker.on('message', (event: FromWorker) => event.type === 'abandoned' && done())
           worker.on('exit', () => done())
-          worker.postMessage({ type: 'abandon' } satisfies ToWorker)
+          post(worker, { type: 'abandon' })
         }),
     )
     const patience = new AbortController()
@@ -120,7 +123,7 @@ export class CopyPool implements AsyncDisposable {
   }
 
   private send(thread: Thread, message: ToWorker): void {
-    thread.worker.postMessage(message)
+    post(thread.worker, message)
   }
 
   /** Listens until `start`'s listener says done; the first failure of any thread or the signal ends it too. */
@@ -161,4 +164,9 @@ export class CopyPool implements AsyncDisposable {
     this.failure ??= error
     for (const reject of this.onFailure) reject(this.failure)
   }
+}
+
+function post(worker: Worker, message: ToWorker): void {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+  worker.postMessage(message)
 }

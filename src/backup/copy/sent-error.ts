@@ -4,7 +4,9 @@ import type { SentError } from './messages.ts'
 
 export function sendError(error: unknown): SentError {
   return {
-    wharf: isWharfError(error) ? { code: error.code, exit: error.exit, passing: error.passing, hint: error.hint } : undefined,
+    wharf: isWharfError(error)
+      ? { code: error.code, exit: error.exit, passing: error.passing, hint: error.hint }
+      : undefined,
     message: messageOf(error),
     stack: error instanceof Error ? error.stack : undefined,
   }

@@ -54,7 +54,8 @@ async function work(port: NonNullable<typeof parentPort>, start: WorkerStart): P
   // Batches are worked on one after the other, whenever they arrive.
   let queue = Promise.resolve()
   const handle = async (message: ToWorker): Promise<void> => {
-    if (message.type === 'copy') send({ type: 'copied', batch: message.batch, results: await copyAll(message.items, tools) })
+    if (message.type === 'copy')
+      send({ type: 'copied', batch: message.batch, results: await copyAll(message.items, tools) })
     else if (message.type === 'finish') send({ type: 'finished', packs: (await writer.finish()).packs })
     else {
       await writer.abandon()
@@ -62,9 +63,11 @@ async function work(port: NonNullable<typeof parentPort>, start: WorkerStart): P
     }
   }
   port.on('message', (message: ToWorker) => {
-    queue = queue.then(() => handle(message)).catch((error: unknown) => {
-      if (!(error instanceof Stopped)) send({ type: 'failed', error: sendError(error) })
-    })
+    queue = queue
+      .then(() => handle(message))
+      .catch((error: unknown) => {
+        if (!(error instanceof Stopped)) send({ type: 'failed', error: sendError(error) })
+      })
   })
   send({ type: 'ready' })
 }

@@ -20,7 +20,12 @@ export function checkServer(facts: ServerFacts, warehouse: string): void {
 }
 
 /** What the running backup knows about the cluster it copies. */
-export async function ownFacts(held: HeldBackup, facts: ServerFacts, files: ClusterFiles, options: TakeOptions): Promise<OwnFacts> {
+export async function ownFacts(
+  held: HeldBackup,
+  facts: ServerFacts,
+  files: ClusterFiles,
+  options: TakeOptions,
+): Promise<OwnFacts> {
   const { data } = await readControlFile(files, { clock: options.clock, signal: options.signal })
   const warehouse = options.warehouse.declaration.name
   checkIdentity(data, { facts, warehouse, directory: files.directory, startLsn: held.startLsn })
@@ -56,7 +61,8 @@ export async function findBase(
     onDamaged: (object, error) => notes.push(`manifest ${object} is damaged and no parent: ${messageOf(error)}`),
   })
   const { parent, refused } = chooseParent(backups, own, kind === 'differential')
-  if (parent === undefined) return { kind: 'full', base: undefined, notes: [...notes, `a full backup is taken: ${refused}`] }
+  if (parent === undefined)
+    return { kind: 'full', base: undefined, notes: [...notes, `a full backup is taken: ${refused}`] }
   if (refused !== undefined) notes.push(`not built on ${refused}`)
   const base = await openBase(await options.repository.readManifest(parent.id, options.signal), own, options)
   if (base.doubt !== undefined) notes.push(`everything is read whole: ${base.doubt}`)

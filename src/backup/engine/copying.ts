@@ -30,12 +30,20 @@ export interface CopyingTools {
 /** Copies all that the plan asks for, except the control file. */
 export async function copyFiles(plan: FilePlan, tools: CopyingTools): Promise<Assembly> {
   const assembly = new Assembly()
-  const whole = plan.segments.filter((segment) => segment.plan.kind === 'whole').map((planned) => ({ planned, blocks: undefined }))
+  const whole = plan.segments
+    .filter((segment) => segment.plan.kind === 'whole')
+    .map((planned) => ({ planned, blocks: undefined }))
   const changed = plan.segments.filter((segment) => segment.plan.kind === 'blocks')
   const first = [...whole.flatMap((work) => expectSegment(assembly, work, undefined)), ...plan.plains.map(plainItem)]
   const total = sum(first) + changed.reduce((bytes, { plan }) => bytes + changedBlocks(plan).length * BLOCK_BYTES, 0)
   if (total > WORTH_ALL_THREADS_BYTES) tools.pool.grow(tools.workers)
-  const reporting = reportBytes({ phase: 'copying', total, done: () => tools.pool.bytesRead, report: tools.report, clock: tools.clock })
+  const reporting = reportBytes({
+    phase: 'copying',
+    total,
+    done: () => tools.pool.bytesRead,
+    report: tools.report,
+    clock: tools.clock,
+  })
   try {
     await copyItems(first, assembly, tools)
     for (let at = 0; at < changed.length; at += WAVE_SEGMENTS) {
@@ -48,7 +56,11 @@ export async function copyFiles(plan: FilePlan, tools: CopyingTools): Promise<As
 }
 
 /** The control file, read last of all by the main thread, joins the packs of the others. */
-export async function storeControlFile(file: { path: string; content: Buffer }, assembly: Assembly, tools: CopyingTools): Promise<readonly PackRef[]> {
+export async function storeControlFile(
+  file: { path: string; content: Buffer },
+  assembly: Assembly,
+  tools: CopyingTools,
+): Promise<readonly PackRef[]> {
   await copyItems([{ kind: 'given', ...file }], assembly, tools)
   return tools.pool.finish(tools.signal)
 }
@@ -58,7 +70,11 @@ function copyItems(items: readonly CopyItem[], assembly: Assembly, tools: Copyin
 }
 
 /** Reads the parents' maps of a wave and says what to read of each segment. */
-async function prepareWave(wave: readonly PlannedSegment[], assembly: Assembly, tools: CopyingTools): Promise<CopyItem[]> {
+async function prepareWave(
+  wave: readonly PlannedSegment[],
+  assembly: Assembly,
+  tools: CopyingTools,
+): Promise<CopyItem[]> {
   const maps = await tools.repository.readMaps(
     wave.map((segment) => segment.parent!.map),
     tools.signal,

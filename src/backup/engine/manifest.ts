@@ -33,9 +33,22 @@ export function manifestFiles(of: FilesOf): ManifestFile[] {
   return files.sort((one, other) => (one.path < other.path ? -1 : 1))
 }
 
-function segmentFile(segment: PlannedSegment, made: { map: SegmentMap; ref: MapRef } | undefined, backupId: string): ManifestFile {
+function segmentFile(
+  segment: PlannedSegment,
+  made: { map: SegmentMap; ref: MapRef } | undefined,
+  backupId: string,
+): ManifestFile {
   const { path, mode, modifiedMs } = segment.listed
-  if (made) return { kind: 'segment', path, mode, modifiedMs, bytes: made.map.blockCount * BLOCK_BYTES, map: made.ref, storedBy: backupId }
+  if (made)
+    return {
+      kind: 'segment',
+      path,
+      mode,
+      modifiedMs,
+      bytes: made.map.blockCount * BLOCK_BYTES,
+      map: made.ref,
+      storedBy: backupId,
+    }
   const { map, storedBy, bytes } = segment.parent!
   return { kind: 'segment', path, mode, modifiedMs, bytes, map, storedBy }
 }
@@ -43,7 +56,15 @@ function segmentFile(segment: PlannedSegment, made: { map: SegmentMap; ref: MapR
 function plainFile({ listed, parent }: PlannedPlain, assembly: Assembly): ManifestFile {
   const { path, mode, modifiedMs } = listed
   const copied = assembly.plains.get(path)!
-  return { kind: 'plain', path, mode, modifiedMs, bytes: copied.bytes, sha256: copied.sha256, extents: copied.extents ?? parent!.extents }
+  return {
+    kind: 'plain',
+    path,
+    mode,
+    modifiedMs,
+    bytes: copied.bytes,
+    sha256: copied.sha256,
+    extents: copied.extents ?? parent!.extents,
+  }
 }
 
 /** Shared maps above this size in all are not read for the sake of the list of packs: the parent's packs are kept in it then. */

@@ -10,7 +10,9 @@ const WINDOW_MS = 10_000
 export type Report = (event: Progress) => void
 
 /** Reports bytes until `stop` is called; `done` is asked each time. */
-export function reportBytes(of: { phase: string; total: number; done: () => number; report: Report; clock: Clock }): { stop(): Promise<void> } {
+export function reportBytes(of: { phase: string; total: number; done: () => number; report: Report; clock: Clock }): {
+  stop(): Promise<void>
+} {
   const end = new AbortController()
   const samples: { at: number; done: number }[] = []
   const emit = (): void => {
@@ -35,7 +37,10 @@ export function reportBytes(of: { phase: string; total: number; done: () => numb
 }
 
 /** Units per second over the samples, and how long the rest takes at that speed. Nothing until there is a speed. */
-export function speed(samples: readonly { at: number; done: number }[], total: number): { rate?: number; leftMs?: number } {
+export function speed(
+  samples: readonly { at: number; done: number }[],
+  total: number,
+): { rate?: number; leftMs?: number } {
   const first = samples[0]
   const last = samples.at(-1)
   if (!first || !last || last.at <= first.at || last.done <= first.done) return {}

@@ -1,7 +1,14 @@
 // Takes one backup, by design.md section 7: begin, change map, listing, copying, end, WAL, manifest. Whatever fails on the way leaves nothing visible.
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
-import type { BackupKind, BackupStatistics, BackupWriter, Manifest, PackRef, Repository } from '../../repository/contract.ts'
+import type {
+  BackupKind,
+  BackupStatistics,
+  BackupWriter,
+  Manifest,
+  PackRef,
+  Repository,
+} from '../../repository/contract.ts'
 import type { ControlData } from '../../wal/contract.ts'
 import { parseBackupLabel } from '../../wal/labels.ts'
 import { formatLsn, type Lsn } from '../../wal/lsn.ts'
@@ -203,7 +210,13 @@ class Taking {
     const maps = newMaps(assembly)
     const refs = await parts.writer.writeMaps(maps, stopped.packs, options.signal)
     const control = await this.files.stat(CONTROL_FILE)
-    const listed = { kind: 'plain', path: CONTROL_FILE, mode: control?.mode ?? 0o600, modifiedMs: control?.modifiedMs ?? this.startedMs, bytes: 8192 } as const
+    const listed = {
+      kind: 'plain',
+      path: CONTROL_FILE,
+      mode: control?.mode ?? 0o600,
+      modifiedMs: control?.modifiedMs ?? this.startedMs,
+      bytes: 8192,
+    } as const
     const backupId = parts.writer.id
     const files = manifestFiles({ plan: of.plan, assembly, maps, refs, backupId, control: listed })
     const label = parseBackupLabel(stopped.backupLabel)

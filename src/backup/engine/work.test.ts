@@ -41,7 +41,12 @@ void test('parts cover a segment once, in order, none larger than 64 MiB', () =>
 void test('batches hold every item once, largest first, small ones together', () => {
   fc.assert(
     fc.property(fc.array(fc.nat(10 * MIB), { maxLength: 300 }), (sizes) => {
-      const items = sizes.map((bytes, at): CopyItem => ({ kind: 'plain', path: `f${at}`, bytes, knownSha256: undefined }))
+      const items = sizes.map((bytes, at): CopyItem => ({
+        kind: 'plain',
+        path: `f${at}`,
+        bytes,
+        knownSha256: undefined,
+      }))
       const batches = makeBatches(items)
       const flat = batches.flat()
       assert.deepEqual(new Set(flat), new Set(items))

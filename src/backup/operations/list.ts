@@ -63,7 +63,8 @@ export const list = defineOperation({
     const all = await context.use(repositories)
     const names = input.repository === undefined ? all.list().map((one) => one.name) : [input.repository]
     const backups: Line[] = []
-    for (const name of names) backups.push(...(await linesOf(await all.open(name, signal), { ...input, context, signal })))
+    for (const name of names)
+      backups.push(...(await linesOf(await all.open(name, signal), { ...input, context, signal })))
     return { backups: backups.toSorted(byStart) }
   },
   text: ({ backups }) => (backups.length === 0 ? 'no backups' : backups.map(lineText).join('\n')),

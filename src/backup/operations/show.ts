@@ -9,7 +9,8 @@ import { backupReport, reportOf, reportText } from '../report.ts'
 export const show = defineOperation({
   name: 'backup show',
   summary: 'show one backup: sizes, WAL range, what is not protected, corrupt blocks',
-  description: 'Looks into every repository; works without a control database.\n\nwharf backup show 20261120T140500Z-7f3a9c1e',
+  description:
+    'Looks into every repository; works without a control database.\n\nwharf backup show 20261120T140500Z-7f3a9c1e',
   input: z.strictObject({ id: z.string().min(1).describe('id of the backup') }),
   positional: ['id'],
   output: backupReport,

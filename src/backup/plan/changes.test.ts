@@ -45,11 +45,23 @@ void test('the way follows the history across timelines', () => {
     { timeline: 1, startLsn: 0n, endLsn: 25n },
     { timeline: 3, startLsn: 25n, endLsn: undefined },
   ]
-  const infos = [chunk(0n, 10n), chunk(10n, 20n), chunk(20n, 40n), chunk(20n, 30n, 2), chunk(20n, 35n, 3), chunk(35n, 50n, 3)]
+  const infos = [
+    chunk(0n, 10n),
+    chunk(10n, 20n),
+    chunk(20n, 40n),
+    chunk(20n, 30n, 2),
+    chunk(20n, 35n, 3),
+    chunk(35n, 50n, 3),
+  ]
   assert.deepEqual(choose(infos, 12n, 45n, spans), ['1/10-20', '1/20-40', '3/20-35', '3/35-50'])
   assert.deepEqual(choose(infos, 26n, 35n, spans), ['3/20-35'])
   // The old timeline's last segment was never archived: the new one's begins with a copy of it.
-  assert.deepEqual(choose([chunk(10n, 20n), chunk(20n, 35n, 3), chunk(35n, 50n, 3)], 12n, 45n, spans), ['1/10-20', '3/20-35', '3/20-35', '3/35-50'])
+  assert.deepEqual(choose([chunk(10n, 20n), chunk(20n, 35n, 3), chunk(35n, 50n, 3)], 12n, 45n, spans), [
+    '1/10-20',
+    '3/20-35',
+    '3/20-35',
+    '3/35-50',
+  ])
   assert.equal(
     choose(infos.slice(0, 2), 12n, 45n, spans),
     'WAL of timeline 1 from 0/14 to 0/19 is not complete in the repository',

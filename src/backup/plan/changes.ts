@@ -16,7 +16,9 @@ export interface ChangesWanted {
 }
 
 /** What changed, or why nobody can know: then everything is read whole. */
-export type Changes = { readonly map: ChangeMap; readonly doubt?: undefined } | { readonly map?: undefined; readonly doubt: string }
+export type Changes =
+  | { readonly map: ChangeMap; readonly doubt?: undefined }
+  | { readonly map?: undefined; readonly doubt: string }
 
 /** Chunks may reach beyond both ends: the map then names more than needed, never less. */
 export async function collectChanges(wal: WalArchive, wanted: ChangesWanted, signal: AbortSignal): Promise<Changes> {
@@ -27,7 +29,10 @@ export async function collectChanges(wal: WalArchive, wanted: ChangesWanted, sig
     const group = chosen.chunks.slice(at, at + AT_ONCE)
     for (const [index, read] of (await Promise.all(group.map((info) => wal.readIndex(info, signal)))).entries()) {
       if (read.changeMap) builder.addMap(read.changeMap)
-      else return { doubt: `WAL at ${formatLsn(group[index]!.startLsn)} could not be decoded: ${read.problem ?? 'no reason given'}` }
+      else
+        return {
+          doubt: `WAL at ${formatLsn(group[index]!.startLsn)} could not be decoded: ${read.problem ?? 'no reason given'}`,
+        }
     }
   }
   const map = builder.finish(wanted.untilLsn)
@@ -48,7 +53,9 @@ export function chooseChunks(
     const timelines = new Set(wanted.spans.slice(index).map((one) => one.timeline))
     const covering = coverStretch(infos, { timelines, from, until })
     if ('missingFrom' in covering) {
-      return { doubt: `WAL of timeline ${span.timeline} from ${formatLsn(covering.missingFrom)} to ${formatLsn(until)} is not complete in the repository` }
+      return {
+        doubt: `WAL of timeline ${span.timeline} from ${formatLsn(covering.missingFrom)} to ${formatLsn(until)} is not complete in the repository`,
+      }
     }
     chunks.push(...covering.chunks)
   }
@@ -60,8 +67,13 @@ function coverStretch(
   stretch: { timelines: ReadonlySet<number>; from: Lsn; until: Lsn },
 ): { chunks: WalChunkInfo[] } | { missingFrom: Lsn } {
   const candidates = infos
-    .filter((info) => stretch.timelines.has(info.timeline) && info.endLsn > stretch.from && info.startLsn < stretch.until)
-    .toSorted((one, other) => compare(one.startLsn, other.startLsn) || one.timeline - other.timeline || compare(other.endLsn, one.endLsn))
+    .filter(
+      (info) => stretch.timelines.has(info.timeline) && info.endLsn > stretch.from && info.startLsn < stretch.until,
+    )
+    .toSorted(
+      (one, other) =>
+        compare(one.startLsn, other.startLsn) || one.timeline - other.timeline || compare(other.endLsn, one.endLsn),
+    )
   const chunks: WalChunkInfo[] = []
   let covered = stretch.from
   for (const info of candidates) {

@@ -1,6 +1,13 @@
 // From the listing of the cluster to what is read and what is shared, file by file.
 import type { Manifest, ManifestFile, ManifestTablespace } from '../../repository/contract.ts'
-import { BLOCK_BYTES, BLOCKS_PER_SEGMENT, forks, type ChangeMap, type ForkName, type RelationFile } from '../../wal/contract.ts'
+import {
+  BLOCK_BYTES,
+  BLOCKS_PER_SEGMENT,
+  forks,
+  type ChangeMap,
+  type ForkName,
+  type RelationFile,
+} from '../../wal/contract.ts'
 import type { ListedEntry, ListedFile } from '../source/cluster-files.ts'
 import { parseSegmentPath } from '../source/paths.ts'
 import { planSegment, type SegmentPlan } from './segment.ts'
@@ -101,7 +108,14 @@ class Planner implements FilePlan {
     this.segments.push({ listed, firstBlock, blockCount, plan, parent })
   }
 
-  private decide(of: { file: RelationFile; fork: ForkName; segment: number; blockCount: number; parent: SegmentFile | undefined; path: string }): SegmentPlan {
+  private decide(of: {
+    file: RelationFile
+    fork: ForkName
+    segment: number
+    blockCount: number
+    parent: SegmentFile | undefined
+    path: string
+  }): SegmentPlan {
     if (this.base === undefined) return { kind: 'whole', reason: 'full backup' }
     const { changes } = this.base
     const plan = planSegment({
@@ -120,7 +134,9 @@ class Planner implements FilePlan {
 
   private doubtAbout(file: RelationFile): string | undefined {
     if (this.base?.doubt !== undefined) return this.base.doubt
-    return this.base?.changes?.isDatabaseDoubtful(file.tablespace, file.database) ? 'database copied, moved or dropped whole' : undefined
+    return this.base?.changes?.isDatabaseDoubtful(file.tablespace, file.database)
+      ? 'database copied, moved or dropped whole'
+      : undefined
   }
 }
 

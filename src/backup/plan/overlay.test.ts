@@ -18,7 +18,10 @@ const ref = (pack: string, number: number, blocks: number): ExtentRef => ({
 })
 
 const store = (pack: string, blocks: readonly number[]): FreshExtent[] =>
-  [...groupBlocks(Uint32Array.from(blocks))].map((group, number) => ({ ref: ref(pack, number, group.length), blocks: group }))
+  [...groupBlocks(Uint32Array.from(blocks))].map((group, number) => ({
+    ref: ref(pack, number, group.length),
+    blocks: group,
+  }))
 
 /** Naive: block → where it is, as text. */
 const places = (map: SegmentMap): string[] => {
@@ -32,39 +35,42 @@ const places = (map: SegmentMap): string[] => {
   return found
 }
 
-const ascending = fc.uniqueArray(fc.nat(400), { maxLength: 300 }).map((numbers) => numbers.toSorted((one, other) => one - other))
+const ascending = fc
+  .uniqueArray(fc.nat(400), { maxLength: 300 })
+  .map((numbers) => numbers.toSorted((one, other) => one - other))
 
 void test('an overlay is what a naive model says, after any number of increments', () => {
   fc.assert(
-    fc.property(fc.nat(400), fc.array(fc.record({ count: fc.nat(400), changed: ascending }), { maxLength: 5 }), (first, rounds) => {
-      const whole = Array.from({ length: first }, (_, block) => block)
-      let map = overlayMap(FILE, first, store('full', whole))
-      let model = whole.map((block) => `full/${Math.floor(block / BLOCKS_PER_EXTENT)}@${block % BLOCKS_PER_EXTENT}`)
-      for (const [round, { count, changed }] of rounds.entries()) {
-        const read = new Set([...changed.filter((block) => block < count)])
-        for (let block = map.blockCount; block < count; block++) read.add(block)
-        const sorted = [...read].toSorted((one, other) => one - other)
-        model = Array.from({ length: count }, (_, block) => {
-          const at = sorted.indexOf(block)
-          return at < 0 ? model[block]! : `r${round}/${Math.floor(at / BLOCKS_PER_EXTENT)}@${at % BLOCKS_PER_EXTENT}`
-        })
-        map = overlayMap(FILE, count, store(`r${round}`, sorted), map)
-        assert.deepEqual(places(map), model)
-        assert.equal(map.blockCount, count)
-        // Complete, in order, without holes; no extent that nothing uses.
-        let next = 0
-        for (const run of map.runs) {
-          assert.equal(run.block, next)
-          assert.ok(run.count > 0)
-          next += run.count
+    fc.property(
+      fc.nat(400),
+      fc.array(fc.record({ count: fc.nat(400), changed: ascending }), { maxLength: 5 }),
+      (first, rounds) => {
+        const whole = Array.from({ length: first }, (_, block) => block)
+        let map = overlayMap(FILE, first, store('full', whole))
+        let model = whole.map((block) => `full/${Math.floor(block / BLOCKS_PER_EXTENT)}@${block % BLOCKS_PER_EXTENT}`)
+        for (const [round, { count, changed }] of rounds.entries()) {
+          const read = new Set(changed.filter((block) => block < count))
+          for (let block = map.blockCount; block < count; block++) read.add(block)
+          const sorted = [...read].toSorted((one, other) => one - other)
+          model = Array.from({ length: count }, (_, block) => {
+            const at = sorted.indexOf(block)
+            return at < 0 ? model[block]! : `r${round}/${Math.floor(at / BLOCKS_PER_EXTENT)}@${at % BLOCKS_PER_EXTENT}`
+          })
+          map = overlayMap(FILE, count, store(`r${round}`, sorted), map)
+          assert.deepEqual(places(map), model)
+          assert.equal(map.blockCount, count)
+          // Complete, in order, without holes; no extent that nothing uses.
+          let next = 0
+          for (const run of map.runs) {
+            assert.equal(run.block, next)
+            assert.ok(run.count > 0)
+            next += run.count
+          }
+          assert.equal(next, count)
+          assert.deepEqual(new Set(map.runs.map((run) => run.extent)), new Set(map.extents.map((_, index) => index)))
         }
-        assert.equal(next, count)
-        assert.deepEqual(
-          new Set(map.runs.map((run) => run.extent)),
-          new Set(map.extents.map((_, index) => index)),
-        )
-      }
-    }),
+      },
+    ),
     { numRuns: 300 },
   )
 })
@@ -85,10 +91,16 @@ void test('groups keep order and miss nothing, neighbours are found', () => {
   fc.assert(
     fc.property(ascending, (numbers) => {
       const groups = [...groupBlocks(Uint32Array.from(numbers))]
-      assert.deepEqual(groups.flatMap((group) => [...group]), numbers)
+      assert.deepEqual(
+        groups.flatMap((group) => [...group]),
+        numbers,
+      )
       assert.ok(groups.every((group, index) => group.length === BLOCKS_PER_EXTENT || index === groups.length - 1))
       const runs = [...neighbours(Uint32Array.from(numbers))]
-      assert.deepEqual(runs.flatMap(({ block, count }) => Array.from({ length: count }, (_, at) => block + at)), numbers)
+      assert.deepEqual(
+        runs.flatMap(({ block, count }) => Array.from({ length: count }, (_, at) => block + at)),
+        numbers,
+      )
       for (const [index, run] of runs.slice(1).entries()) assert.ok(run.block > runs[index]!.block + runs[index]!.count)
     }),
   )
@@ -100,7 +112,10 @@ void test('extents that are hardly used any more are rewritten, within a tenth o
   // All of the second extent but ten blocks, and much else.
   const changed = whole.filter((block) => (block >= 128 && block < 246) || block >= 700)
   const read = withThinExtents(Uint32Array.from(changed), full, 1024)
-  assert.deepEqual([...read], whole.filter((block) => (block >= 128 && block < 256) || block >= 700))
+  assert.deepEqual(
+    [...read],
+    whole.filter((block) => (block >= 128 && block < 256) || block >= 700),
+  )
   const few = Uint32Array.from(whole.slice(128, 246))
   // Ten blocks are within a tenth of 118 changed ones, twelve are not within one of 116.
   assert.equal(withThinExtents(few, full, 1024).length, 128)

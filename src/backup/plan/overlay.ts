@@ -23,7 +23,9 @@ export function* groupBlocks(blocks: Uint32Array): Generator<Uint32Array> {
 }
 
 /** Runs of neighbours in a sorted list of blocks: `from` is the index in the list. */
-export function* neighbours(blocks: Uint32Array): Generator<{ readonly block: number; readonly count: number; readonly from: number }> {
+export function* neighbours(
+  blocks: Uint32Array,
+): Generator<{ readonly block: number; readonly count: number; readonly from: number }> {
   let from = 0
   for (let at = 1; at <= blocks.length; at++) {
     if (at < blocks.length && blocks[at] === blocks[at - 1]! + 1) continue
@@ -33,7 +35,12 @@ export function* neighbours(blocks: Uint32Array): Generator<{ readonly block: nu
 }
 
 /** The fresh blocks over the parent's; extents that nothing uses any more are dropped. Rejects holes: a map is complete or it is no map. */
-export function overlayMap(file: string, blockCount: number, fresh: readonly FreshExtent[], parent?: SegmentMap): SegmentMap {
+export function overlayMap(
+  file: string,
+  blockCount: number,
+  fresh: readonly FreshExtent[],
+  parent?: SegmentMap,
+): SegmentMap {
   const extents = new ExtentTable()
   const runs: MapRun[] = []
   const old = new OldRuns(parent, extents)

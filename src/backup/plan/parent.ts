@@ -41,10 +41,14 @@ function whyNot(backup: BackupSummary, own: OwnFacts, spans: readonly TimelineSp
   const { control } = own
   if (backup.systemIdentifier !== control.systemIdentifier) return 'is of another cluster (system identifier)'
   const major = (version: number): number => Math.floor(version / 10_000)
-  if (major(backup.postgresVersion) !== major(own.postgresVersion) || backup.catalogVersion !== control.catalogVersion) {
+  if (
+    major(backup.postgresVersion) !== major(own.postgresVersion) ||
+    backup.catalogVersion !== control.catalogVersion
+  ) {
     return 'is of another version of PostgreSQL'
   }
-  if (backup.blockBytes !== control.blockBytes || backup.walSegmentBytes !== control.walSegmentBytes) return 'has another block or WAL segment size'
+  if (backup.blockBytes !== control.blockBytes || backup.walSegmentBytes !== control.walSegmentBytes)
+    return 'has another block or WAL segment size'
   if (backup.dataChecksums !== (control.dataChecksumVersion === 1)) return 'has another checksum state'
   if (!isOnHistory(spans, backup.timeline, backup.stopLsn)) return 'ended on a timeline that this server has left'
   if (backup.startLsn >= own.startLsn) return 'starts after this backup: the WAL position went back'

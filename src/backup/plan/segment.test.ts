@@ -107,27 +107,33 @@ class Fork {
 
 void test('parent and plan together always give what is on disk, whatever happened in between', () => {
   fc.assert(
-    fc.property(fc.array(fc.integer({ min: 1, max: 99 }), { maxLength: 25 }), fc.array(step, { maxLength: 12 }), (parent, steps) => {
-      const fork = new Fork(parent)
-      for (const one of steps) fork.apply(one)
-      const touched = fork.named.size > 0 || fork.cut !== undefined
-      const plan = planSegment(
-        facts({
-          blockCount: fork.content.length,
-          parentBlockCount: parent.length,
-          change: touched ? { blocks: Uint32Array.from(fork.named).sort(), cut: fork.cut } : undefined,
-        }),
-      )
-      const read = plan.kind === 'whole' ? fork.content.map((_, block) => block) : plan.kind === 'share' ? [] : [...plan.blocks]
-      const restored = parent.slice(0, fork.content.length)
-      for (const block of read) restored[block] = fork.content[block]!
-      assert.deepEqual(restored, fork.content)
-      if (plan.kind === 'share') assert.equal(parent.length, fork.content.length)
-      // Nothing beyond the rule is read: a block that is neither named, above the cut nor beyond the stored length stays closed.
-      if (plan.kind === 'blocks') {
-        for (const block of plan.blocks) assert.ok(fork.named.has(block) || block >= (fork.cut ?? Infinity) || block >= parent.length)
-      }
-    }),
+    fc.property(
+      fc.array(fc.integer({ min: 1, max: 99 }), { maxLength: 25 }),
+      fc.array(step, { maxLength: 12 }),
+      (parent, steps) => {
+        const fork = new Fork(parent)
+        for (const one of steps) fork.apply(one)
+        const touched = fork.named.size > 0 || fork.cut !== undefined
+        const plan = planSegment(
+          facts({
+            blockCount: fork.content.length,
+            parentBlockCount: parent.length,
+            change: touched ? { blocks: Uint32Array.from(fork.named).sort(), cut: fork.cut } : undefined,
+          }),
+        )
+        const read =
+          plan.kind === 'whole' ? fork.content.map((_, block) => block) : plan.kind === 'share' ? [] : [...plan.blocks]
+        const restored = parent.slice(0, fork.content.length)
+        for (const block of read) restored[block] = fork.content[block]!
+        assert.deepEqual(restored, fork.content)
+        if (plan.kind === 'share') assert.equal(parent.length, fork.content.length)
+        // Nothing beyond the rule is read: a block that is neither named, above the cut nor beyond the stored length stays closed.
+        if (plan.kind === 'blocks') {
+          for (const block of plan.blocks)
+            assert.ok(fork.named.has(block) || block >= (fork.cut ?? Infinity) || block >= parent.length)
+        }
+      },
+    ),
     { numRuns: 2000 },
   )
 })

@@ -1,6 +1,13 @@
 // The `protection` service: what the repositories can serve, asked of them, not of the control database (P4).
 import type { Context } from '../../base/room.ts'
-import { repositories, type BackupSummary, type Repositories, type Repository, type WalChunkInfo, type WalRange } from '../../repository/contract.ts'
+import {
+  repositories,
+  type BackupSummary,
+  type Repositories,
+  type Repository,
+  type WalChunkInfo,
+  type WalRange,
+} from '../../repository/contract.ts'
 import type { TimelineStep } from '../../wal/contract.ts'
 import { parseHistory } from '../../wal/timelines.ts'
 import { warehouses, type Warehouses } from '../../warehouse/contract.ts'
@@ -39,14 +46,16 @@ class RepositoryProtection implements Protection {
   async backups(warehouse: string, signal: AbortSignal): ReturnType<Protection['backups']> {
     const found: (BackupSummary & { repository: string })[] = []
     for (const repository of await this.open(warehouse, signal)) {
-      for (const one of await completeBackups(repository, warehouse, signal)) found.push({ ...one, repository: repository.name })
+      for (const one of await completeBackups(repository, warehouse, signal))
+        found.push({ ...one, repository: repository.name })
     }
     return found.toSorted((one, other) => one.startedMs - other.startedMs)
   }
 
   async recoverableWindow(warehouse: string, signal: AbortSignal): Promise<readonly RecoverableRange[]> {
     const found: RecoverableRange[] = []
-    for (const repository of await this.open(warehouse, signal)) found.push(...(await windowOf(repository, warehouse, signal)))
+    for (const repository of await this.open(warehouse, signal))
+      found.push(...(await windowOf(repository, warehouse, signal)))
     return found
   }
 
@@ -59,7 +68,10 @@ class RepositoryProtection implements Protection {
     return found
   }
 
-  async unlogged(warehouse: string, signal: AbortSignal): Promise<{ readonly relations: number; readonly bytes: number }> {
+  async unlogged(
+    warehouse: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly relations: number; readonly bytes: number }> {
     const newest = (await this.backups(warehouse, signal)).at(-1)
     if (!newest) return { relations: 0, bytes: 0 }
     const repository = await this.parts.repositories.open(newest.repository, signal)
@@ -75,11 +87,19 @@ class RepositoryProtection implements Protection {
 }
 
 /** Those whose manifest can be read; a damaged one serves nothing, and `backup list` names it. */
-async function completeBackups(repository: Repository, warehouse: string, signal: AbortSignal): Promise<readonly BackupSummary[]> {
+async function completeBackups(
+  repository: Repository,
+  warehouse: string,
+  signal: AbortSignal,
+): Promise<readonly BackupSummary[]> {
   return await repository.listBackups(signal, { warehouse, onDamaged: () => {} })
 }
 
-async function windowOf(repository: Repository, warehouse: string, signal: AbortSignal): Promise<readonly RecoverableRange[]> {
+async function windowOf(
+  repository: Repository,
+  warehouse: string,
+  signal: AbortSignal,
+): Promise<readonly RecoverableRange[]> {
   const backups = await completeBackups(repository, warehouse, signal)
   const found: RecoverableRange[] = []
   for (const systemIdentifier of new Set(backups.map((one) => one.systemIdentifier))) {
@@ -91,7 +111,9 @@ async function windowOf(repository: Repository, warehouse: string, signal: Abort
       if (content !== undefined) histories.set(timeline, parseHistory(timeline, content))
     }
     const own = backups.filter((one) => one.systemIdentifier === systemIdentifier)
-    found.push(...recoverableRanges({ backups: own, ranges, histories, endTimeOf: (range) => lastArrival(range, chunks) }))
+    found.push(
+      ...recoverableRanges({ backups: own, ranges, histories, endTimeOf: (range) => lastArrival(range, chunks) }),
+    )
   }
   return found
 }

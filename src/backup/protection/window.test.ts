@@ -23,7 +23,10 @@ void test('from the stop of the first backup to the end of WAL', () => {
 })
 
 void test('a hole in WAL shows as two ranges', () => {
-  assert.deepEqual(rangesOf([backup(1n, 2n), backup(5n, 6n)], [range(0n, 4n), range(5n, 9n)]), ['1: 0/2..0/4 2..4', '1: 0/6..0/9 6..9'])
+  assert.deepEqual(rangesOf([backup(1n, 2n), backup(5n, 6n)], [range(0n, 4n), range(5n, 9n)]), [
+    '1: 0/2..0/4 2..4',
+    '1: 0/6..0/9 6..9',
+  ])
 })
 
 void test('a backup whose own WAL has a hole serves nothing', () => {
@@ -33,12 +36,21 @@ void test('a backup whose own WAL has a hole serves nothing', () => {
 
 void test('a timeline that branched off after the backup goes on from the switch', () => {
   const step = (switchLsn: bigint): TimelineStep => ({ timeline: 1, switchLsn, reason: '' })
-  const histories: [number, readonly TimelineStep[]][] = [[1, []], [2, [step(7n)]]]
-  assert.deepEqual(rangesOf([backup(1n, 2n)], [range(0n, 9n), range(7n, 12n, 2)], histories), ['1: 0/2..0/9 2..9', '2: 0/7..0/C 2..12'])
+  const histories: [number, readonly TimelineStep[]][] = [
+    [1, []],
+    [2, [step(7n)]],
+  ]
+  assert.deepEqual(rangesOf([backup(1n, 2n)], [range(0n, 9n), range(7n, 12n, 2)], histories), [
+    '1: 0/2..0/9 2..9',
+    '2: 0/7..0/C 2..12',
+  ])
   // The backup stopped after the switch: it is not on that history.
   assert.deepEqual(rangesOf([backup(1n, 8n)], [range(0n, 9n), range(7n, 12n, 2)], histories), ['1: 0/8..0/9 8..9'])
   // The old timeline ends a little before the switch, the new one begins with a copy of that.
-  assert.deepEqual(rangesOf([backup(1n, 2n)], [range(0n, 5n), range(5n, 12n, 2)], histories), ['1: 0/2..0/5 2..5', '2: 0/7..0/C 2..12'])
+  assert.deepEqual(rangesOf([backup(1n, 2n)], [range(0n, 5n), range(5n, 12n, 2)], histories), [
+    '1: 0/2..0/5 2..5',
+    '2: 0/7..0/C 2..12',
+  ])
   // WAL up to the switch is missing.
   assert.deepEqual(rangesOf([backup(1n, 2n)], [range(0n, 6n), range(7n, 12n, 2)], histories), ['1: 0/2..0/6 2..6'])
 })

@@ -39,12 +39,19 @@ export function recoverableRanges(facts: WindowFacts): readonly RecoverableRange
 
 function stretchesOf(backup: BackupSummary, facts: WindowFacts): Stretch[] {
   const home = facts.ranges.find(
-    (range) => range.timeline === backup.timeline && range.startLsn <= backup.startLsn && range.endLsn >= backup.stopLsn,
+    (range) =>
+      range.timeline === backup.timeline && range.startLsn <= backup.startLsn && range.endLsn >= backup.stopLsn,
   )
   // Without its own WAL a backup cannot be made consistent: it serves no moment at all.
   if (!home) return []
   const found: Stretch[] = [
-    { timeline: home.timeline, from: backup.stopLsn, to: home.endLsn, fromMs: backup.finishedMs, toMs: Math.max(backup.finishedMs, facts.endTimeOf(home)) },
+    {
+      timeline: home.timeline,
+      from: backup.stopLsn,
+      to: home.endLsn,
+      fromMs: backup.finishedMs,
+      toMs: Math.max(backup.finishedMs, facts.endTimeOf(home)),
+    },
   ]
   for (const [timeline, steps] of facts.histories) {
     const tip = tipOf(timeline, steps, backup, facts)
@@ -54,7 +61,12 @@ function stretchesOf(backup: BackupSummary, facts: WindowFacts): Stretch[] {
 }
 
 /** The part on `timeline` itself, where all WAL on the way from the backup to it is there. */
-function tipOf(timeline: number, steps: readonly TimelineStep[], backup: BackupSummary, facts: WindowFacts): Stretch | undefined {
+function tipOf(
+  timeline: number,
+  steps: readonly TimelineStep[],
+  backup: BackupSummary,
+  facts: WindowFacts,
+): Stretch | undefined {
   const from = steps.findIndex((step) => step.timeline === backup.timeline)
   if (from < 0 || timeline === backup.timeline) return undefined
   let at = backup.stopLsn
@@ -67,21 +79,33 @@ function tipOf(timeline: number, steps: readonly TimelineStep[], backup: BackupS
     at = step.switchLsn
   }
   const own = facts.ranges.find((range) => range.timeline === timeline && range.startLsn <= at && range.endLsn > at)
-  return own && { timeline, from: at, to: own.endLsn, fromMs: backup.finishedMs, toMs: Math.max(backup.finishedMs, facts.endTimeOf(own)) }
+  return (
+    own && {
+      timeline,
+      from: at,
+      to: own.endLsn,
+      fromMs: backup.finishedMs,
+      toMs: Math.max(backup.finishedMs, facts.endTimeOf(own)),
+    }
+  )
 }
 
 function covers(ranges: readonly WalRange[], wanted: { timelines: readonly number[]; from: Lsn; to: Lsn }): boolean {
   let covered = wanted.from
   for (;;) {
     if (covered >= wanted.to) return true
-    const next = ranges.find((range) => wanted.timelines.includes(range.timeline) && range.startLsn <= covered && range.endLsn > covered)
+    const next = ranges.find(
+      (range) => wanted.timelines.includes(range.timeline) && range.startLsn <= covered && range.endLsn > covered,
+    )
     if (!next) return false
     covered = next.endLsn
   }
 }
 
 function joinStretches(stretches: readonly Stretch[]): Stretch[] {
-  const sorted = stretches.toSorted((one, other) => one.timeline - other.timeline || (one.from < other.from ? -1 : one.from > other.from ? 1 : 0))
+  const sorted = stretches.toSorted(
+    (one, other) => one.timeline - other.timeline || (one.from < other.from ? -1 : one.from > other.from ? 1 : 0),
+  )
   const joined: Stretch[] = []
   for (const one of sorted) {
     const last = joined.at(-1)

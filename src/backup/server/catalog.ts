@@ -38,7 +38,10 @@ const RELATIONS = `
    where f.filenode is not null and c.relpersistence <> 't'`
 
 /** Every relation with files, of every database that takes connections. Shared catalogs stand once, with database 0 and no name. */
-export async function readRelations(warehouse: Warehouse, signal: AbortSignal): Promise<CatalogPart<readonly MappedRelation[]>> {
+export async function readRelations(
+  warehouse: Warehouse,
+  signal: AbortSignal,
+): Promise<CatalogPart<readonly MappedRelation[]>> {
   const relations: MappedRelation[] = []
   const warnings: string[] = []
   let withShared = true
@@ -75,7 +78,11 @@ function mapRelation(row: RelationRow, database: { oid: number; name: string }):
     schema: row.schema,
     name: row.name,
     oid: Number(row.oid),
-    file: { tablespace: Number(row.tablespace), database: row.shared ? 0 : database.oid, relfilenode: Number(row.filenode) },
+    file: {
+      tablespace: Number(row.tablespace),
+      database: row.shared ? 0 : database.oid,
+      relfilenode: Number(row.filenode),
+    },
     kind: row.kind,
     persistence: row.persistence,
     belongsTo: row.belongs_to === null ? undefined : Number(row.belongs_to),
@@ -84,8 +91,13 @@ function mapRelation(row: RelationRow, database: { oid: number; name: string }):
 }
 
 /** The tablespaces found on disk with the names that the catalog has for them. */
-export async function nameTablespaces(session: Session, found: readonly ManifestTablespace[]): Promise<readonly ManifestTablespace[]> {
-  const rows = await session.query<{ oid: string; name: string }>('select oid::text, spcname as name from pg_catalog.pg_tablespace')
+export async function nameTablespaces(
+  session: Session,
+  found: readonly ManifestTablespace[],
+): Promise<readonly ManifestTablespace[]> {
+  const rows = await session.query<{ oid: string; name: string }>(
+    'select oid::text, spcname as name from pg_catalog.pg_tablespace',
+  )
   const names = new Map(rows.map((row) => [Number(row.oid), row.name]))
   return found.map((one) => ({ ...one, name: names.get(one.oid) ?? '' }))
 }
@@ -103,11 +115,16 @@ export async function readSettings(session: Session): Promise<Readonly<Record<st
     `select name, setting from pg_catalog.pg_settings where source not in ('default', 'client', 'session', 'override') or name = any($1) order by name`,
     [ALWAYS],
   )
-  return Object.fromEntries(rows.filter(({ name }) => !SECRET_SETTING.test(name)).map(({ name, setting }) => [name, setting ?? '']))
+  return Object.fromEntries(
+    rows.filter(({ name }) => !SECRET_SETTING.test(name)).map(({ name, setting }) => [name, setting ?? '']),
+  )
 }
 
 /** Content of the configuration files that do not lie in the data directory (Debian keeps them under /etc). */
-export async function readOutsideFiles(session: Session, dataDirectory: string): Promise<CatalogPart<readonly { path: string; content: string }[]>> {
+export async function readOutsideFiles(
+  session: Session,
+  dataDirectory: string,
+): Promise<CatalogPart<readonly { path: string; content: string }[]>> {
   const rows = await session.query<{ path: string }>(
     `select setting as path from pg_catalog.pg_settings where name in ('config_file', 'hba_file', 'ident_file') and setting <> ''
       union select sourcefile from pg_catalog.pg_settings where sourcefile is not null order by 1`,

@@ -14,7 +14,10 @@ const PAUSE_MS = 50
 const FILE_BYTES = 8192
 
 /** The bytes and what they say. The server rewrites the file in place: a torn read shows in the CRC and is tried again. */
-export async function readControlFile(files: ClusterFiles, tools: { clock: Clock; signal: AbortSignal }): Promise<{ bytes: Buffer; data: ControlData }> {
+export async function readControlFile(
+  files: ClusterFiles,
+  tools: { clock: Clock; signal: AbortSignal },
+): Promise<{ bytes: Buffer; data: ControlData }> {
   for (let tries = 1; ; tries++) {
     tools.signal.throwIfAborted()
     const bytes = await files.read(CONTROL_FILE, { offset: 0, length: FILE_BYTES })
@@ -29,7 +32,10 @@ export async function readControlFile(files: ClusterFiles, tools: { clock: Clock
 }
 
 /** Rejects a directory of another cluster, and a copy of the right one: that has not seen the checkpoint we have just asked for. */
-export function checkIdentity(control: ControlData, server: { facts: ServerFacts; warehouse: string; directory: string; startLsn: Lsn }): void {
+export function checkIdentity(
+  control: ControlData,
+  server: { facts: ServerFacts; warehouse: string; directory: string; startLsn: Lsn },
+): void {
   const { facts, warehouse, directory, startLsn } = server
   const refuse = (why: string): Error => backupErrors.otherServer({ directory, warehouse, why })
   if (control.systemIdentifier !== facts.systemIdentifier) {
@@ -39,6 +45,10 @@ export function checkIdentity(control: ControlData, server: { facts: ServerFacts
     throw refuse(`its last checkpoint is from ${formatLsn(control.redoLsn)}, the server's from ${formatLsn(startLsn)}`)
   }
   if (control.blockBytes !== BLOCK_BYTES || control.blocksPerSegment !== BLOCKS_PER_SEGMENT) {
-    throw backupErrors.oddBuild({ warehouse, blockBytes: control.blockBytes, blocksPerSegment: control.blocksPerSegment })
+    throw backupErrors.oddBuild({
+      warehouse,
+      blockBytes: control.blockBytes,
+      blocksPerSegment: control.blocksPerSegment,
+    })
   }
 }

@@ -90,12 +90,21 @@ class Holder implements HeldBackup {
     )
     const row = rows[0]
     if (!row) throw backupErrors.badLabel({ what: 'any row' })
-    return { stopLsn: parseLsn(row.lsn), backupLabel: row.label.toString('utf8'), tablespaceMap: row.map?.toString('utf8') ?? '' }
+    return {
+      stopLsn: parseLsn(row.lsn),
+      backupLabel: row.label.toString('utf8'),
+      tablespaceMap: row.map?.toString('utf8') ?? '',
+    }
   }
 
   private lose(error: unknown): void {
     if (this.end.signal.aborted) return
-    this.loss.abort(backupErrors.sessionLost({ warehouse: this.options.warehouse.declaration.name, why: messageOf(error) }, { cause: error }))
+    this.loss.abort(
+      backupErrors.sessionLost(
+        { warehouse: this.options.warehouse.declaration.name, why: messageOf(error) },
+        { cause: error },
+      ),
+    )
   }
 
   private async beat(): Promise<void> {

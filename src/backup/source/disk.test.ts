@@ -11,7 +11,10 @@ import { databaseFolder, isTemporaryRelation, parseSegmentPath } from './paths.t
 const signal = new AbortController().signal
 const options = { signal, versionFolder: 'PG_18_202506291', majorVersion: 18 }
 
-const withCluster = async (files: Readonly<Record<string, string>>, check: (directory: string) => Promise<void>): Promise<void> => {
+const withCluster = async (
+  files: Readonly<Record<string, string>>,
+  check: (directory: string) => Promise<void>,
+): Promise<void> => {
   const directory = await realpath(await mkdtemp(join(tmpdir(), 'wharf-disk-')))
   try {
     await mkdir(join(directory, 'pg_tblspc'))
@@ -31,7 +34,10 @@ const listOf = async (directory: string): Promise<ListedEntry[]> => {
   return entries
 }
 const paths = (entries: readonly ListedEntry[], kind: ListedEntry['kind']): string[] =>
-  entries.filter((entry) => entry.kind === kind).map((entry) => entry.path).toSorted()
+  entries
+    .filter((entry) => entry.kind === kind)
+    .map((entry) => entry.path)
+    .toSorted()
 
 void test('the listing has what PostgreSQL would copy, and nothing else', async () => {
   const kept = {
@@ -51,11 +57,24 @@ void test('the listing has what PostgreSQL would copy, and nothing else', async 
   const unlogged = { 'base/5/16400': 'abc', 'base/5/16400_fsm': 'de', 'base/5/16400.1': 'f' }
   await withCluster({ ...kept, ...skipped, ...unlogged }, async (directory) => {
     const entries = await listOf(directory)
-    assert.deepEqual([...paths(entries, 'segment'), ...paths(entries, 'plain')].toSorted(), Object.keys(kept).toSorted())
-    assert.deepEqual(paths(entries, 'segment'), ['base/5/1259', 'base/5/1259_fsm', 'base/5/1259_vm', 'base/5/16390.1', 'base/5/16400_init', 'global/1262'])
     assert.deepEqual(
-      entries.filter((entry) => entry.kind === 'unlogged').map(({ path, bytes }) => [path, bytes]).toSorted(),
-      [['base/5/16400', 3], ['base/5/16400.1', 1], ['base/5/16400_fsm', 2]], // prettier-ignore
+      [...paths(entries, 'segment'), ...paths(entries, 'plain')].toSorted(),
+      Object.keys(kept).toSorted(),
+    )
+    assert.deepEqual(paths(entries, 'segment'), [
+      'base/5/1259',
+      'base/5/1259_fsm',
+      'base/5/1259_vm',
+      'base/5/16390.1',
+      'base/5/16400_init',
+      'global/1262',
+    ])
+    assert.deepEqual(
+      entries
+        .filter((entry) => entry.kind === 'unlogged')
+        .map(({ path, bytes }) => `${path} ${bytes}`)
+        .toSorted(),
+      ['base/5/16400 3', 'base/5/16400.1 1', 'base/5/16400_fsm 2'],
     )
     assert.deepEqual(paths(entries, 'folder'), [
       'base', 'base/5', 'global', 'log', 'pg_dynshmem', 'pg_logical', 'pg_multixact', 'pg_multixact/members', 'pg_notify', 'pg_replslot', 'pg_serial',
@@ -66,26 +85,32 @@ void test('the listing has what PostgreSQL would copy, and nothing else', async 
 })
 
 void test('tablespaces: own version only, linked and in place', async () => {
-  await withCluster({ 'pg_tblspc/16400/PG_18_202506291/5/16401': 'x', 'pg_tblspc/16400/PG_17_202406281/5/16401': 'x' }, async (directory) => {
-    const elsewhere = await realpath(await mkdtemp(join(tmpdir(), 'wharf-space-')))
-    try {
-      for (const version of ['PG_18_202506291', 'PG_15_202209061']) {
-        await mkdir(join(elsewhere, version, '5'), { recursive: true })
-        await writeFile(join(elsewhere, version, '5', '16402'), 'y')
+  await withCluster(
+    { 'pg_tblspc/16400/PG_18_202506291/5/16401': 'x', 'pg_tblspc/16400/PG_17_202406281/5/16401': 'x' },
+    async (directory) => {
+      const elsewhere = await realpath(await mkdtemp(join(tmpdir(), 'wharf-space-')))
+      try {
+        for (const version of ['PG_18_202506291', 'PG_15_202209061']) {
+          await mkdir(join(elsewhere, version, '5'), { recursive: true })
+          await writeFile(join(elsewhere, version, '5', '16402'), 'y')
+        }
+        await mkdir(join(elsewhere, 'PG_18_202506291', 'pgsql_tmp'))
+        await symlink(elsewhere, join(directory, 'pg_tblspc/16401'))
+        const entries = await listOf(directory)
+        assert.deepEqual(paths(entries, 'segment'), [
+          'pg_tblspc/16400/PG_18_202506291/5/16401',
+          'pg_tblspc/16401/PG_18_202506291/5/16402',
+        ])
+        assert.ok(paths(entries, 'folder').includes('pg_tblspc/16401/PG_18_202506291/5'))
+        assert.deepEqual(await diskFiles(directory).tablespaces(signal), [
+          { oid: 16400, name: '', location: undefined },
+          { oid: 16401, name: '', location: elsewhere },
+        ])
+      } finally {
+        await rm(elsewhere, { recursive: true })
       }
-      await mkdir(join(elsewhere, 'PG_18_202506291', 'pgsql_tmp'))
-      await symlink(elsewhere, join(directory, 'pg_tblspc/16401'))
-      const entries = await listOf(directory)
-      assert.deepEqual(paths(entries, 'segment'), ['pg_tblspc/16400/PG_18_202506291/5/16401', 'pg_tblspc/16401/PG_18_202506291/5/16402'])
-      assert.ok(paths(entries, 'folder').includes('pg_tblspc/16401/PG_18_202506291/5'))
-      assert.deepEqual(await diskFiles(directory).tablespaces(signal), [
-        { oid: 16400, name: '', location: undefined },
-        { oid: 16401, name: '', location: elsewhere },
-      ])
-    } finally {
-      await rm(elsewhere, { recursive: true })
-    }
-  })
+    },
+  )
 })
 
 void test('nested and dangling tablespaces are refused', async () => {
@@ -159,8 +184,20 @@ void test('names of relation files', () => {
     fork: 'vm',
     segment: 2,
   })
-  assert.deepEqual(parseSegmentPath('base/5/16401'), { file: { tablespace: 1663, database: 5, relfilenode: 16401 }, fork: 'main', segment: 0 })
-  for (const path of ['base/5/PG_VERSION', 'base/5/16401_x', 'base/5/16401.0', 'base/5/016401', 'pg_xact/0000', 'base/5/x/16401', '16401']) {
+  assert.deepEqual(parseSegmentPath('base/5/16401'), {
+    file: { tablespace: 1663, database: 5, relfilenode: 16401 },
+    fork: 'main',
+    segment: 0,
+  })
+  for (const path of [
+    'base/5/PG_VERSION',
+    'base/5/16401_x',
+    'base/5/16401.0',
+    'base/5/016401',
+    'pg_xact/0000',
+    'base/5/x/16401',
+    '16401',
+  ]) {
     assert.equal(parseSegmentPath(path), undefined, path)
   }
   assert.equal(isTemporaryRelation('t3_16500_vm.1'), true)

@@ -85,10 +85,15 @@ async function listTablespaces(directory: string, signal: AbortSignal): Promise<
     if (place) places.push(place)
   }
   refuseNested(await realpath(directory), places)
-  return [...found, ...places.map(({ oid, location }) => ({ oid, name: '', location }))].toSorted((one, other) => one.oid - other.oid)
+  return [...found, ...places.map(({ oid, location }) => ({ oid, name: '', location }))].toSorted(
+    (one, other) => one.oid - other.oid,
+  )
 }
 
-async function resolveTablespace(link: string, oid: number): Promise<{ oid: number; location: string; real: string } | undefined> {
+async function resolveTablespace(
+  link: string,
+  oid: number,
+): Promise<{ oid: number; location: string; real: string } | undefined> {
   let location
   try {
     location = await readlink(link)
@@ -108,9 +113,15 @@ async function resolveTablespace(link: string, oid: number): Promise<{ oid: numb
 function refuseNested(home: string, places: readonly { oid: number; location: string; real: string }[]): void {
   const inside = (inner: string, outer: string): boolean => inner === outer || inner.startsWith(`${outer}/`)
   for (const place of places) {
-    if (inside(place.real, home)) throw backupErrors.tablespaceInside({ oid: place.oid, location: place.location, outer: 'the data directory' })
+    if (inside(place.real, home))
+      throw backupErrors.tablespaceInside({ oid: place.oid, location: place.location, outer: 'the data directory' })
     const outer = places.find((other) => other !== place && inside(place.real, other.real))
-    if (outer) throw backupErrors.tablespaceInside({ oid: place.oid, location: place.location, outer: `tablespace ${outer.oid}` })
+    if (outer)
+      throw backupErrors.tablespaceInside({
+        oid: place.oid,
+        location: place.location,
+        outer: `tablespace ${outer.oid}`,
+      })
   }
 }
 
@@ -209,7 +220,8 @@ class Walk {
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw readError(error, full)
     }
-    if (ownFolder.test(path)) throw backupErrors.oddLink({ path, target: target === undefined ? 'nothing' : 'another place' })
+    if (ownFolder.test(path))
+      throw backupErrors.oddLink({ path, target: target === undefined ? 'nothing' : 'another place' })
     if (target?.isFile()) yield plainFile('plain', path, target)
     else yield { kind: 'odd', path, what: 'symbolic link' }
   }
@@ -221,10 +233,12 @@ class Walk {
     try {
       state = lstatSync(full)
     } catch (error) {
-      return missing(error, full)
+      missing(error, full)
+      return
     }
     const segment = unlogged && parseSegmentName(name)
-    if (segment && segment.fork !== 'init' && unlogged.has(segment.relfilenode)) yield { kind: 'unlogged', path, bytes: state.size }
+    if (segment && segment.fork !== 'init' && unlogged.has(segment.relfilenode))
+      yield { kind: 'unlogged', path, bytes: state.size }
     else yield plainFile(segment ? 'segment' : 'plain', path, state)
   }
 }
