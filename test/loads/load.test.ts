@@ -49,7 +49,7 @@ const pipelines = {
       },
     },
   },
-  no_program: { warehouse: 'dw', tasks: { a: { command: ['no-such-program'] } } },
+  no_program: { warehouse: 'dw', tasks: { a: { command: ['/nonexistent/program'] } } },
 } as const
 
 let server: TestServer
@@ -193,7 +193,7 @@ test('a command gets its environment, its output is the log, its failure has its
   assert.equal(problem(run), 'sh ended with exit code 3; its last words: broken')
   assert.equal(
     problem(await stage.run('no_program')),
-    'cannot start no-such-program: there is no such program or folder',
+    'cannot start /nonexistent/program: there is no such program or folder',
   )
 })
 

@@ -16,6 +16,12 @@ const PIPE_GRACE_MS = 2000
 /** What a command sees of this process' environment; the rest is named in `env`. */
 const INHERITED = ['PATH', 'HOME', 'USER', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR']
 
+/** EACCES also comes from a folder of PATH that may not be searched. */
+const startProblems: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such program or folder',
+  EACCES: 'permission denied, or no folder of PATH that may be searched has it',
+}
+
 export const commandKind: TaskKind<CommandInput> = { name: 'command', input: commandInput, execute: runCommand }
 
 async function runCommand(task: TaskExecution<CommandInput>, signal: AbortSignal): Promise<{ exitCode: number }> {
@@ -66,7 +72,7 @@ function environmentOf(task: TaskExecution<CommandInput>): NodeJS.ProcessEnv {
 async function endOf(child: ChildProcess, program: string): Promise<{ code: number | null; signal: string | null }> {
   return await new Promise((resolve, reject) => {
     child.once('error', (error) => {
-      const reason = codeOf(error) === 'ENOENT' ? 'there is no such program or folder' : messageOf(error)
+      const reason = startProblems[codeOf(error) ?? ''] ?? messageOf(error)
       reject(errors.commandNotFound({ command: program, reason }, { cause: error }))
     })
     child.once('exit', (code, signal) => resolve({ code, signal }))
