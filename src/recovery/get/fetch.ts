@@ -17,7 +17,7 @@ const never = new AbortController().signal
 /** What fetchFrom() needs to know of the cluster. */
 export type FetchPlan = Pick<
   WalGetOptions,
-  'systemIdentifier' | 'postgresVersion' | 'walSegmentBytes' | 'rewrite' | 'known'
+  'systemIdentifier' | 'postgresVersion' | 'walSegmentBytes' | 'rewrite' | 'switches' | 'known'
 >
 
 /** Undefined: the repository truly has nothing of it. Rejects for every other reason. */
@@ -35,6 +35,7 @@ export async function fetchWal(request: GetFile): Promise<Buffer | undefined> {
     postgresVersion: control.majorVersion * 10_000,
     walSegmentBytes: control.walSegmentBytes,
     rewrite: from.rewrite,
+    switches: [],
     known: [],
   })
 }
@@ -48,7 +49,7 @@ export async function fetchFrom(
   const systemIdentifier = BigInt(plan.systemIdentifier)
   // Backup labels and .partial files are never kept: a full segment, or what is known of it, comes under its own name.
   if (!parsed || parsed.kind === 'backup' || parsed.kind === 'partial') return undefined
-  const found = await wal.segment(systemIdentifier, name, never)
+  const found = (await wal.segment(systemIdentifier, name, never)) ?? (await fromDescendant(wal, parsed, plan))
   if (parsed.kind === 'history') return found?.bytes
   if (!found) {
     if (isKnown(parsed, plan))
@@ -84,6 +85,31 @@ export async function fetchFrom(
     next: needed.next ? await neighbour(BigInt(plan.walSegmentBytes)) : undefined,
   })
   return own
+}
+
+/**
+ * The last, unfinished segment of a timeline that was left may never have been kept. The timeline that followed begins with a copy of it,
+ * byte for byte up to the switch.
+ */
+async function fromDescendant(
+  wal: Pick<WalArchive, 'segment'>,
+  parsed: { kind: string; timeline: number; startLsn?: bigint },
+  plan: FetchPlan,
+): Promise<{ bytes: Buffer; partial: boolean } | undefined> {
+  const { startLsn } = parsed
+  if (parsed.kind !== 'segment' || startLsn === undefined) return undefined
+  const next = plan.switches.find((one) => one.timeline > parsed.timeline)
+  if (!next || BigInt(next.at) <= startLsn || BigInt(next.at) >= startLsn + BigInt(plan.walSegmentBytes))
+    return undefined
+  const other = await wal.segment(
+    BigInt(plan.systemIdentifier),
+    segmentName(next.timeline, startLsn, plan.walSegmentBytes),
+    never,
+  )
+  if (!other) return undefined
+  const bytes = Buffer.from(other.bytes)
+  bytes.fill(0, Number(BigInt(next.at) - startLsn))
+  return { bytes, partial: true }
 }
 
 function isKnown(segment: { timeline: number; startLsn: bigint }, plan: FetchPlan): boolean {

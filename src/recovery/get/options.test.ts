@@ -15,6 +15,7 @@ test('options come back as they were written, keys as bytes', () => {
     postgresVersion: 180_004,
     walSegmentBytes: 1 << 24,
     rewrite: true,
+    switches: [{ timeline: 2, at: '16777216' }],
     known: [{ timeline: 1, from: '16777216', to: '99999999999999' }],
   }
   assert.deepEqual(decodeOptions(encodeOptions(options)), options)

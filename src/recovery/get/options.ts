@@ -17,7 +17,9 @@ export interface WalGetOptions {
   readonly walSegmentBytes: number
   /** Whether paths in CREATE TABLESPACE records are emptied: for every server but the original in its original place. */
   readonly rewrite: boolean
-  /** WAL that the repository held when recovery was planned: what is missing of it is a failure, not the end of WAL. LSNs as decimal text. */
+  /** Where timelines begin on the history that is followed, oldest first; LSNs as decimal text. */
+  readonly switches: readonly { readonly timeline: number; readonly at: string }[]
+  /** WAL that the repository held when recovery was planned: what is missing of it is a failure, not the end of WAL. */
   readonly known: readonly { readonly timeline: number; readonly from: string; readonly to: string }[]
 }
 

@@ -97,6 +97,7 @@ function planOf({ manifest, resolved, rewrite }: DeliveryParts): FetchPlan {
     postgresVersion: manifest.postgresVersion,
     walSegmentBytes,
     rewrite,
+    switches: resolved.history.spans.slice(1).map((span) => ({ timeline: span.timeline, at: String(span.startLsn) })),
     known,
   }
 }

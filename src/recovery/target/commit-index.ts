@@ -88,23 +88,67 @@ export interface PlacedChunk {
 }
 
 /**
- * The first segment of a timeline begins with a copy of its parent's bytes: what lies before the switch counts on the parent only. Chunks
- * may overlap (a receiver that came back): each position counts once.
+ * Chunks may overlap (a receiver that came back): each position counts once. The first segment of a timeline begins with a copy of its parent's
+ * bytes, which counts only where the parent's own are not there.
  */
 function placeChunks(infos: readonly WalChunkInfo[], spans: readonly TimelineSpan[]): readonly PlacedChunk[] {
   const placed: PlacedChunk[] = []
-  for (const span of spans) {
-    const own = infos
-      .filter((info) => info.timeline === span.timeline)
-      .sort((a, b) => (a.startLsn < b.startLsn ? -1 : a.startLsn > b.startLsn ? 1 : 0))
-    let doneLsn = span.startLsn
-    for (const info of own) {
-      const fromLsn = info.startLsn > doneLsn ? info.startLsn : doneLsn
-      const toLsn = span.endLsn !== undefined && info.endLsn > span.endLsn ? span.endLsn : info.endLsn
-      if (toLsn <= fromLsn) continue
-      placed.push({ info, fromLsn, toLsn })
-      doneLsn = toLsn
+  for (const [index, span] of spans.entries()) {
+    const own = sorted(infos.filter((info) => info.timeline === span.timeline))
+    const descendants = spans.slice(index + 1).map((one) => one.timeline)
+    const copies = sorted(
+      infos.filter(
+        (info) => descendants.includes(info.timeline) && span.endLsn !== undefined && info.startLsn < span.endLsn,
+      ),
+    )
+    const cursors = { own: new Cursor(own), copies: new Cursor(copies) }
+    let atLsn = span.startLsn
+    while (span.endLsn === undefined || atLsn < span.endLsn) {
+      const next = nextChunk(cursors, atLsn)
+      if (!next) break
+      const fromLsn = next.info.startLsn > atLsn ? next.info.startLsn : atLsn
+      const toLsn = least(next.untilLsn, span.endLsn)
+      if (toLsn <= fromLsn) break
+      placed.push({ info: next.info, fromLsn, toLsn })
+      atLsn = toLsn
     }
   }
   return placed
+}
+
+/** Finds chunks by positions that only grow: a warehouse has hundreds of thousands of them. */
+class Cursor {
+  private readonly infos: readonly WalChunkInfo[]
+  private at = 0
+
+  constructor(infos: readonly WalChunkInfo[]) {
+    this.infos = infos
+  }
+
+  /** The first chunk that ends after `lsn`. */
+  after(lsn: Lsn): WalChunkInfo | undefined {
+    while (this.at < this.infos.length && this.infos[this.at]!.endLsn <= lsn) this.at++
+    return this.infos[this.at]
+  }
+}
+
+/** The chunk that holds `lsn`, or the next one after it; a copy only up to where an own chunk begins. */
+function nextChunk(
+  cursors: { own: Cursor; copies: Cursor },
+  lsn: Lsn,
+): { info: WalChunkInfo; untilLsn: Lsn } | undefined {
+  const mine = cursors.own.after(lsn)
+  if (mine && mine.startLsn <= lsn) return { info: mine, untilLsn: mine.endLsn }
+  const copy = cursors.copies.after(lsn)
+  if (copy && (mine === undefined || copy.startLsn < mine.startLsn))
+    return { info: copy, untilLsn: least(copy.endLsn, mine?.startLsn) }
+  return mine && { info: mine, untilLsn: mine.endLsn }
+}
+
+function least(lsn: Lsn, limit: Lsn | undefined): Lsn {
+  return limit !== undefined && limit < lsn ? limit : lsn
+}
+
+function sorted(infos: readonly WalChunkInfo[]): readonly WalChunkInfo[] {
+  return [...infos].sort((a, b) => (a.startLsn < b.startLsn ? -1 : a.startLsn > b.startLsn ? 1 : 0))
 }

@@ -25,21 +25,36 @@ export interface Reach {
   readonly hole: { readonly fromLsn: Lsn; readonly toLsn: Lsn } | undefined
 }
 
-/** Follows the ranges that a repository holds along a history. */
+/**
+ * Follows the ranges that a repository holds along a history. The first segment of a timeline begins with a copy of its parent's bytes: where the
+ * parent's own were never kept (a segment that was not full when it was left), they count.
+ */
 export function reachFrom(ranges: readonly WalRange[], spans: readonly TimelineSpan[], fromLsn: Lsn): Reach {
   let endLsn = fromLsn
   let timeline = timelineAt(spans, fromLsn)
-  for (const span of spans) {
+  for (const [index, span] of spans.entries()) {
     if (span.endLsn !== undefined && span.endLsn <= fromLsn) continue
-    const holder = ranges.find(
-      (range) => range.timeline === span.timeline && range.startLsn <= endLsn && range.endLsn > endLsn,
-    )
-    if (!holder) break
-    timeline = span.timeline
-    endLsn = span.endLsn !== undefined && holder.endLsn > span.endLsn ? span.endLsn : holder.endLsn
-    if (span.endLsn === undefined || endLsn < span.endLsn) break
+    const goal = span.endLsn
+    while (goal === undefined || endLsn < goal) {
+      const holder = holderOf(ranges, spans.slice(index), endLsn)
+      if (!holder) break
+      timeline = span.timeline
+      endLsn = goal !== undefined && holder.endLsn > goal ? goal : holder.endLsn
+    }
+    if (goal === undefined || endLsn < goal) break
   }
   return { endLsn, timeline, hole: holeAfter(ranges, spans, endLsn) }
+}
+
+/** A range that holds the byte at `lsn`: of the first of the spans, else of one that descends from it. */
+function holderOf(ranges: readonly WalRange[], spans: readonly TimelineSpan[], lsn: Lsn): WalRange | undefined {
+  for (const span of spans) {
+    const found = ranges.find(
+      (range) => range.timeline === span.timeline && range.startLsn <= lsn && range.endLsn > lsn,
+    )
+    if (found) return found
+  }
+  return undefined
 }
 
 function holeAfter(ranges: readonly WalRange[], spans: readonly TimelineSpan[], endLsn: Lsn): Reach['hole'] {

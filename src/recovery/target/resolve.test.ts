@@ -272,7 +272,10 @@ const promoted: World = {
 test('the newest timeline is followed, and what was abandoned must be asked for', async () => {
   const latest = await resolve(promoted, { latest: true })
   assert.equal(`${stop(latest)} on ${latest.timeline}`, 'a end 8000 on 2')
-  assert.equal(stop(await resolve(promoted, { at: time(20) })), 'a before 4100')
+  const early = await resolve(promoted, { at: time(20) })
+  assert.equal(`${stop(early)} on ${early.timeline}`, 'a before 4100 on 2')
+  const before = await resolve(promoted, { at: time(5) })
+  assert.equal(`${stop(before)} on ${before.timeline}`, 'a before 2000 on 1')
   await assert.rejects(resolve(promoted, { xid: '902' }), { code: 'recovery.unknown-xid' })
   await assert.rejects(resolve(promoted, { at: time(90) }), (error: { code: string; hint: string }) => {
     assert.equal(error.code, 'recovery.beyond-end')

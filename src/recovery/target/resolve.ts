@@ -3,6 +3,7 @@ import type { BackupSummary } from '../../repository/contract.ts'
 import type { CommitEntry } from '../../wal/contract.ts'
 import { formatLsn, type Lsn } from '../../wal/lsn.ts'
 import { recoveryErrors as errors } from '../errors.ts'
+import { timelineAt } from '../../wal/timelines.ts'
 import { liesOn, reachFrom, type Reach } from './history.ts'
 import { knownTimelines, openHistory, type HistoryView, type WalIndex } from './commit-index.ts'
 import type { TargetRequest } from './request.ts'
@@ -21,6 +22,10 @@ export type StopPoint =
 export interface ResolvedTarget {
   readonly request: TargetRequest
   readonly backup: BackupSummary
+  /**
+   * The timeline on which replay stops. Where the history goes on to a later one, the server must not be told that one: it would write a history
+   * in which the later timeline ends before it began.
+   */
   readonly timeline: number
   readonly history: HistoryView
   readonly stop: StopPoint
@@ -126,15 +131,9 @@ class Resolver {
 
   private done(backup: BackupSummary, stop: StopPoint, entry: CommitEntry | undefined): ResolvedTarget {
     const { history } = this
-    return {
-      request: this.parts.request,
-      backup,
-      timeline: history.timeline,
-      history,
-      stop,
-      reach: this.reachOf(backup),
-      entry,
-    }
+    const reach = this.reachOf(backup)
+    const timeline = stop.kind === 'end' ? reach.timeline : timelineAt(history.spans, stop.lsn)
+    return { request: this.parts.request, backup, timeline, history, stop, reach, entry }
   }
 
   /** A stop at an entry of the index. */
