@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 export const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** A file of tests that hangs must not hold the rest for ever. */
-const FILE_LIMIT_MS = 20 * 60_000
+const FILE_LIMIT_MS = 15 * 60_000
 
 export interface Failure {
   readonly name: string

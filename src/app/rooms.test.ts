@@ -4,6 +4,7 @@ import { test } from 'node:test'
 
 import { z } from 'zod'
 
+import { declaredErrorCodes } from '../base/errors.ts'
 import { fieldsOf } from '../base/schema.ts'
 import { completionScript } from '../cli/completion.ts'
 import { operationsOf } from '../cli/commands.ts'
@@ -36,6 +37,14 @@ for (const operation of operations) {
     for (const code of operation.errors) assert.match(code, /^[a-z]+(-[a-z]+)*\.[a-z0-9-]+$/)
   })
 }
+
+test('operations name errors that exist', () => {
+  const named = operations.flatMap(({ name, errors }) => errors.map((code) => `${name}: ${code}`))
+  assert.deepEqual(
+    named.filter((line) => !declaredErrorCodes().has(line.split(': ')[1]!)),
+    [],
+  )
+})
 
 test('no operation is called like a group of others', () => {
   const groups = operations.flatMap(({ name }) =>

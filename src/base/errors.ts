@@ -79,6 +79,13 @@ export interface RaiseOptions {
   readonly cause?: unknown
 }
 
+const declared = new Set<string>()
+
+/** Codes of all errors declared by modules that were loaded so far: for tests that hold documents and operations against them. */
+export function declaredErrorCodes(): ReadonlySet<string> {
+  return declared
+}
+
 type Raise<Params> = (params: Params, options?: RaiseOptions) => WharfError
 
 /**
@@ -92,6 +99,7 @@ export function defineErrors<Table extends Record<string, ErrorKind<any>>>(
 ): { readonly [Key in keyof Table]: Table[Key] extends ErrorKind<infer Params> ? Raise<Params> : never } {
   const made: Record<string, Raise<unknown>> = {}
   for (const [key, kind] of Object.entries(table)) {
+    declared.add(`${room}.${kebab(key)}`)
     made[key] = (params, options) =>
       new WharfError({
         code: `${room}.${kebab(key)}`,

@@ -1,7 +1,7 @@
 // What an operator sees when something outside is wrong: one clear error with a hint and the documented exit code. Exact texts.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 
@@ -90,6 +90,38 @@ describe('wrong URL', () => {
       'wharf: no warehouse is called "retial"',
       'hint: did you mean "retail"?',
     )
+  })
+})
+
+describe('adding a warehouse', () => {
+  const add = ['warehouse', 'add', 'retail']
+
+  test('with a password in the URL would show it to everyone on the machine', async () => {
+    using here = new Place()
+    const seen = await here.run([...add, server.url])
+    expectError(
+      seen,
+      'usage',
+      'wharf: the URL holds a password, which everyone on this machine could see in the process list',
+      'hint: leave it out of the URL and add --password-env NAME or --password-file PATH',
+    )
+  })
+
+  test('twice changes nothing', async () => {
+    using here = new Place()
+    const url = `postgresql://postgres@127.0.0.1:${server.port}/postgres`
+    here.variables['RETAIL_PASSWORD'] = server.password
+    const first = await here.run([...add, url, '--password-env', 'RETAIL_PASSWORD'])
+    assert.equal(first.code, 0, first.err)
+    const before = readFileSync(here.path('home', 'wharf.yaml'), 'utf8')
+    assert.ok(!before.includes(server.password))
+    expectError(
+      await here.run([...add, url]),
+      'failed',
+      'wharf: <folder>/home/wharf.yaml already declares a warehouse "retail"',
+      'hint: choose another name, or first: wharf warehouse remove retail',
+    )
+    assert.equal(readFileSync(here.path('home', 'wharf.yaml'), 'utf8'), before)
   })
 })
 
@@ -190,6 +222,22 @@ describe('wrong directory', () => {
   })
 })
 
+test('a recovery into a folder that is not empty leaves it as it is', async () => {
+  using here = await place(server.url)
+  const backup = await here.run(['backup', 'run', 'retail', '--quiet', '--log-level', 'error'])
+  assert.equal(backup.code, 0, backup.err)
+  mkdirSync(here.path('full'))
+  writeFileSync(here.path('full', 'letter.txt'), 'dear')
+  const seen = await here.run(['recover', 'run', 'retail', '--latest', '--to-directory', here.path('full'), '--quiet'])
+  expectError(
+    seen,
+    'failed',
+    'wharf: <folder>/full is not empty (letter.txt)',
+    'hint: name a folder that does not exist yet, or empty this one yourself',
+  )
+  assert.deepEqual(readdirSync(here.path('full')), ['letter.txt'])
+})
+
 test('disk full', async (t) => {
   if (!requirement(t, 'mount')) return
   using here = new Place()
@@ -256,8 +304,9 @@ describe('missing right', () => {
   })
 })
 
-test('taken port', async () => {
+test('taken port', async (t) => {
   const taker = createServer()
+  t.after(() => taker.close())
   await new Promise<void>((resolve) => taker.listen(0, '127.0.0.1', resolve))
   const { port } = taker.address() as { port: number }
   using here = new Place()
@@ -268,7 +317,6 @@ test('taken port', async () => {
     `wharf: cannot listen on 127.0.0.1 port ${port}: another program holds it`,
     'hint: stop the other program (another "wharf up"?), or set another address: server: {listen: "127.0.0.1:7781"} in wharf.yaml',
   )
-  taker.close()
 })
 
 describe('unreadable configuration', () => {
