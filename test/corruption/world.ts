@@ -59,9 +59,20 @@ function pages(random: Random, count: number): Buffer {
   return bytes
 }
 
-interface Cluster {
+export interface Cluster {
   readonly segments: Map<string, Buffer>
   readonly plain: Map<string, Buffer>
+}
+
+export function makeCluster(random: Random): Cluster {
+  return {
+    segments: new Map([20, 33, 1, 7].map((count, at) => [`base/5/${16_400 + at}`, pages(random, count)])),
+    plain: new Map([
+      ['PG_VERSION', Buffer.from('18\n')],
+      ['pg_xact/0000', random.bytes(30_000)],
+      ['empty', Buffer.alloc(0)],
+    ]),
+  }
 }
 
 export async function buildWorld(path: string, options: { encrypted: boolean; seed: number }): Promise<World> {
@@ -73,14 +84,7 @@ export async function buildWorld(path: string, options: { encrypted: boolean; se
   const place = { path: join(path, 'repository'), unlock }
   await initRepository({ store: await openStore({ kind: 'file', path: place.path }), unlock, signal })
   const repository = await openWorld(place)
-  const cluster: Cluster = {
-    segments: new Map([20, 33, 1, 7].map((count, at) => [`base/5/${16_400 + at}`, pages(random, count)])),
-    plain: new Map([
-      ['PG_VERSION', Buffer.from('18\n')],
-      ['pg_xact/0000', random.bytes(30_000)],
-      ['empty', Buffer.alloc(0)],
-    ]),
-  }
+  const cluster = makeCluster(random)
   const backups = new Map<string, ReadonlyMap<string, Buffer>>()
   const manifests = new Map<string, Manifest>()
   let parent: Manifest | undefined
@@ -103,7 +107,7 @@ export async function buildWorld(path: string, options: { encrypted: boolean; se
   return { ...place, backups, manifests, wal, history }
 }
 
-async function takeBackup(
+export async function takeBackup(
   repository: Repository,
   cluster: Cluster,
   from: { parent: Manifest | undefined; random: Random },
@@ -301,7 +305,7 @@ function same(one: string, other: string, what: string): void {
   if (one !== other) throw new WrongBytes(what)
 }
 
-async function readFile(repository: Repository, file: ManifestFile, original: Buffer): Promise<void> {
+export async function readFile(repository: Repository, file: ManifestFile, original: Buffer): Promise<void> {
   const reader = repository.openExtentReader()
   const read = async (ref: ExtentRef): Promise<Buffer> => {
     for await (const { plain } of reader.read(ref.pack, [{ ref, file: file.path }], signal)) return plain

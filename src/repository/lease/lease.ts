@@ -141,10 +141,12 @@ export class Lease implements AsyncDisposable {
   }
 
   private async renewLoop(): Promise<void> {
-    const { clock, leaseMs } = this.parts
-    while (!this.stop.signal.aborted && this.lost === undefined) {
+    const { clock, leaseMs, signal } = this.parts
+    // Who closes the repository or gives up the backup lets the lease run out.
+    const stopped = AbortSignal.any([this.stop.signal, signal])
+    while (!stopped.aborted && this.lost === undefined) {
       try {
-        await clock.sleep(leaseMs / 3, this.stop.signal)
+        await clock.sleep(leaseMs / 3, stopped)
       } catch {
         return
       }
