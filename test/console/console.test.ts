@@ -1,24 +1,16 @@
-// A real browser on the built console. Most pages over made-up rooms, so that every condition can be shown; log-in over a real control database.
+// A real browser on the built console, over made-up rooms, so that every condition can be shown.
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 
-import { room as assurance } from '../../src/assurance/room.ts'
-import { room as control } from '../../src/control/room.ts'
-import { room as runs } from '../../src/runs/room.ts'
-import { buildConsoleServer } from '../../src/server/listening.ts'
-import { room as server } from '../../src/server/room.ts'
-import { room as warehouse } from '../../src/warehouse/room.ts'
 import { startBrowser } from '../support/browser.ts'
-import { testContext } from '../support/context.ts'
-import { startServer } from '../support/postgres.ts'
 import { skipUnless } from '../support/requirements.ts'
 import { buildConsole } from './built.ts'
-import { listen, visit, type Stage } from './visit.ts'
+import { visit, type Stage } from './visit.ts'
 
-describe('console', { skip: skipUnless('chromium', 'postgres18') }, () => {
+describe('console', { skip: skipUnless('chromium') }, () => {
   let folder: string
   let stage: Stage
   before(async () => {
@@ -28,51 +20,6 @@ describe('console', { skip: skipUnless('chromium', 'postgres18') }, () => {
   after(async () => {
     await stage.browser.close()
     await rm(folder, { recursive: true, force: true })
-  })
-
-  test('log-in over a real control database: refused, accepted, kept over a reload, ended', async () => {
-    await using database = await startServer({ major: 18 })
-    await using scope = new AsyncDisposableStack()
-    const config = { control: { url: database.url }, server: { listen: '127.0.0.1:0' } }
-    const context = testContext({ home: folder, rooms: [warehouse, control, runs, assurance, server], config }, scope)
-    const real = await buildConsoleServer(context, stage.built)
-    const life = new AbortController()
-    const { password } = (await real.ensureAdmin())!
-    const { url } = await real.start(life.signal)
-    const window = await stage.browser.newContext()
-    const complaints = listen(window)
-    try {
-      const page = await window.newPage()
-      await page.goto(`${url}/backups`)
-      await page.waitForURL(/\/login\?to=/)
-      await page.getByLabel('Password').first().fill('wrong-password')
-      await page.getByRole('button', { name: 'Log in' }).click()
-      await page.getByText('Account or password is wrong.').waitFor()
-      await page.getByLabel('Password').first().fill(password)
-      await page.getByRole('button', { name: 'Log in' }).click()
-      await page.waitForURL(`${url}/backups`)
-      await page.reload()
-      await page.getByRole('heading', { name: 'Backups' }).first().waitFor()
-      const cookies = await window.cookies()
-      assert.deepEqual(
-        cookies.map((one) => [one.httpOnly, one.sameSite]),
-        [[true, 'Strict']],
-      )
-      await page.getByRole('button', { name: 'Account and appearance' }).click()
-      await page.getByRole('menuitem', { name: 'Log out' }).click()
-      await page.waitForURL(/\/login/)
-      await page.goto(url)
-      await page.waitForURL(/\/login/)
-      // The warehouse and backup rooms are not part of this server: what they would answer is not there.
-      assert.deepEqual(
-        complaints.filter((one) => !/status of (404|500)/.test(one)),
-        [],
-      )
-    } finally {
-      await window.close()
-      life.abort()
-      await real.stop()
-    }
   })
 
   test('the first screen answers the question, and is live', async () => {

@@ -401,6 +401,7 @@ function operations(scenario: Scenario): Room['operations'] {
         beforeLoad: z.string().optional(),
         lsn: z.string().optional(),
         name: z.string().optional(),
+        start: z.boolean(),
         toDirectory: z.string(),
       }),
       run: async (input) =>

@@ -20,10 +20,10 @@ const browser = await startBrowser()
 const pages: Record<string, string> = {
   overview: '/',
   loads: '/loads',
-  run: '/loads/run-0',
+  run: process.env['SHOTS_RUN'] ?? '/loads/run-0',
   failedrun: '/loads/run-2',
   backups: '/backups',
-  backup: '/backups/retail/x',
+  backup: process.env['SHOTS_BACKUP'] ?? '/backups/retail/x',
   recovery: '/recovery',
   warehouses: '/warehouses',
   warehouse: '/warehouses/retail',

@@ -48,14 +48,16 @@ function Warehouses({ status }: { readonly status: Status }) {
     ...status.problems,
     ...status.warehouses.flatMap((one) => one.problems),
   ].toSorted(bySeverity)
+  // The last row takes what the side is longer, so that nothing is torn apart.
+  const rows = 2 * status.warehouses.length
   return (
-    <div className={styles.grid}>
+    <div className={styles.grid} style={{ gridTemplateRows: `repeat(${rows - 1}, auto) 1fr` }}>
       {status.warehouses.map((one) => (
         <div key={one.warehouse} className={styles.hero}>
           <WarehouseHero status={one} />
         </div>
       ))}
-      <div className={styles.side} style={{ gridRowEnd: `span ${2 * status.warehouses.length}` }}>
+      <div className={styles.side} style={{ gridRowEnd: `span ${rows}` }}>
         <Panel title="What is wrong now" tools={<Count problems={problems} />}>
           <Problems problems={problems} empty="Nothing. Every check passes." />
         </Panel>

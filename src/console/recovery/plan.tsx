@@ -12,26 +12,26 @@ import { exactTime } from '../time/times.ts'
 import styles from './plan.module.css'
 import { targetQuery, type Target } from './target.ts'
 
-const planQuery = (warehouse: string, target: Target, into: string) =>
+interface PlanProps {
+  readonly warehouse: string
+  readonly target: Target
+  readonly into: string
+  /** Whether it is also started and verified. */
+  readonly start: boolean
+}
+
+const planQuery = ({ warehouse, target, into, start }: PlanProps) =>
   queryOptions({
-    queryKey: ['plan', warehouse, target, into],
+    queryKey: ['plan', warehouse, target, into, start],
     queryFn: ({ signal }) =>
-      get<PlanJson>('/api/recover/plan', { warehouse, ...targetQuery(target), toDirectory: into }, signal),
+      get<PlanJson>('/api/recover/plan', { warehouse, ...targetQuery(target), toDirectory: into, start }, signal),
     placeholderData: keepPreviousData,
     retry: false,
     staleTime: 20_000,
   })
 
-export function Plan({
-  warehouse,
-  target,
-  into,
-}: {
-  readonly warehouse: string
-  readonly target: Target
-  readonly into: string
-}) {
-  const query = useQuery(planQuery(warehouse, target, into))
+export function Plan(props: PlanProps) {
+  const query = useQuery(planQuery(props))
   return (
     <Panel title="Plan">
       <div className={query.isPlaceholderData || query.isFetching ? styles.stale : undefined}>

@@ -127,7 +127,7 @@ function Planner({ names, search }: PlannerProps) {
         )}
       </Panel>
       {settled && target ? (
-        <Plan warehouse={warehouse} target={settled} into={folder} />
+        <Plan warehouse={warehouse} target={settled} into={folder} start={start} />
       ) : (
         <Panel title="Plan">
           <p className="dim">Choose what to recover to: then this shows what it takes and what would be lost.</p>
