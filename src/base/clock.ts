@@ -28,6 +28,11 @@ export function withTimeLimit(signal: AbortSignal, ms: number): AbortSignal {
   return AbortSignal.any([signal, AbortSignal.timeout(ms)])
 }
 
+/** Aborts after `ms` with a TimeoutError: for work that must go on although its own signal has aborted. */
+export function timeLimit(ms: number): AbortSignal {
+  return AbortSignal.timeout(ms)
+}
+
 /** ISO 8601 in UTC with milliseconds, e.g. `2026-11-20T14:05:00.000Z`. */
 export function formatTime(epochMs: number): string {
   return new Date(epochMs).toISOString()

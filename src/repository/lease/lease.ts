@@ -1,7 +1,7 @@
 // Leases of warehouses (doc/design/repository-format.md section 7): claimed by generation, renewed by new objects, judged by the store's clock.
 import { z } from 'zod'
 
-import { formatTime, type Clock } from '../../base/clock.ts'
+import { formatTime, timeLimit, withTimeLimit, type Clock } from '../../base/clock.ts'
 import { isWharfError } from '../../base/errors.ts'
 import { errors } from '../errors.ts'
 import { damaged, readObject, type ReadOptions } from '../object/decode.ts'
@@ -157,7 +157,7 @@ export class Lease implements AsyncDisposable {
 
   private async renew(): Promise<void> {
     const { store, leaseMs } = this.parts
-    const signal = AbortSignal.any([this.stop.signal, AbortSignal.timeout(leaseMs)])
+    const signal = withTimeLimit(this.stop.signal, leaseMs)
     const now = await store.now({ signal })
     if (now > this.untilMs) {
       this.lost = `it was not renewed before ${formatTime(this.untilMs)}`
@@ -199,7 +199,7 @@ export class Lease implements AsyncDisposable {
     this.stop.abort()
     await this.renewing
     if (this.lost !== undefined) return
-    const signal = AbortSignal.timeout(this.parts.leaseMs)
+    const signal = timeLimit(this.parts.leaseMs)
     // A renewal that was cut off may have stored its object: try the next names.
     for (let next = this.sequence + 1; next < this.sequence + 4; next++) {
       try {
