@@ -35,11 +35,14 @@ export function reachFrom(ranges: readonly WalRange[], spans: readonly TimelineS
   for (const [index, span] of spans.entries()) {
     if (span.endLsn !== undefined && span.endLsn <= fromLsn) continue
     const goal = span.endLsn
-    while (goal === undefined || endLsn < goal) {
-      const holder = holderOf(ranges, spans.slice(index), endLsn)
-      if (!holder) break
+    for (
+      let holder = holderOf(ranges, spans.slice(index), endLsn);
+      holder;
+      holder = holderOf(ranges, spans.slice(index), endLsn)
+    ) {
       timeline = span.timeline
       endLsn = goal !== undefined && holder.endLsn > goal ? goal : holder.endLsn
+      if (endLsn === goal) break
     }
     if (goal === undefined || endLsn < goal) break
   }
