@@ -221,6 +221,7 @@ const usage: readonly (readonly [string, string, string])[] = [
   ['shp', 'unknown command "shp"', 'did you mean "shop"?'],
   ['zzzzzz', 'unknown command "zzzzzz"', 'wharf help lists the commands'],
   ['shop byu', 'unknown command "shop byu"', 'did you mean "shop buy"?'],
+  ['--home /somewhere shp', 'unknown command "shp"', 'did you mean "shop"?'],
   ['shop lend', 'unknown command "shop lend"', 'wharf help shop lists the commands'],
   ['help shop byu', 'unknown command "shop byu"', 'did you mean "shop buy"?'],
   ['shop', '"shop" needs one more word: buy, close, defect, torn, check, burn', 'wharf help shop'],

@@ -123,7 +123,7 @@ function usageError(error: CommanderError, root: Command, args: readonly string[
 }
 
 function deepestCommand(root: Command, args: readonly string[]): { command: Command; rest: readonly string[] } {
-  const words = args.filter((arg) => !arg.startsWith('-'))
+  const words = wordsOf(root, args)
   let command = root
   for (const [index, word] of words.entries()) {
     const next = command.commands.find((one) => one.name() === word)
@@ -131,6 +131,13 @@ function deepestCommand(root: Command, args: readonly string[]): { command: Comm
     command = next
   }
   return { command, rest: [] }
+}
+
+/** Arguments without options, and without the values of global ones: `--home DIR backup list` is about `backup list`. */
+function wordsOf(root: Command, args: readonly string[]): string[] {
+  const takesValue = (arg: string): boolean =>
+    root.options.some((one) => one.required && (one.long === arg || one.short === arg))
+  return args.filter((arg, at) => !arg.startsWith('-') && !(at > 0 && takesValue(args[at - 1]!)))
 }
 
 async function runChosen(line: CommandLine, chosen: Chosen, globals: GlobalOptions): Promise<number> {

@@ -8,10 +8,19 @@ interface Named extends At {
   readonly name: string
 }
 
-const HOW_TO_DECLARE =
-  'declare one: repositories: { main: { path: /backups/wharf, encryption: { key_file: /etc/wharf/main.key } } }'
+const HOW_TO_DECLARE = 'wharf repository add main /backups/wharf declares one'
 
 export const errors = defineErrors('repository', {
+  declared: {
+    exit: 'usage',
+    message: (at: { name: string; file: string }) => `${at.file} already declares a repository "${at.name}"`,
+    hint: () => 'choose another name, or change its entry in the file',
+  },
+  oneKey: {
+    exit: 'usage',
+    message: () => 'more than one of --key-file, --passphrase-file and --no-encryption was given',
+    hint: () => 'choose how the repository is opened: exactly one of them, or none for a key file',
+  },
   unknown: {
     exit: 'configuration',
     message: (at: { name: string; hint: string | undefined }) => `no repository "${at.name}" is declared in wharf.yaml`,

@@ -1,6 +1,7 @@
 // The room of repositories: where backups and WAL are kept.
 import type { Room } from '../base/room.ts'
 import { repositoriesSection } from './config.ts'
+import { add } from './operations/add.ts'
 import { check } from './operations/check.ts'
 import { init } from './operations/init.ts'
 import { inspect } from './operations/inspect.ts'
@@ -13,6 +14,6 @@ export const room: Room = {
   name: 'repository',
   summary: 'where backups and WAL are kept: packs, maps, manifests, WAL chunks, keys, leases, check',
   config: [repositoriesSection],
-  operations: [init, list, show, check, inspect, stats],
+  operations: [add, init, list, show, check, inspect, stats],
   services: [repositoriesProvider],
 }

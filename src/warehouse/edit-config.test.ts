@@ -88,6 +88,11 @@ test('what cannot be added leaves the file as it was', async () => {
     const add = (input: object): Promise<unknown> =>
       warehouseAdd.run({ ...noDefaults, name: 'retail', ...input }, context, signal)
     const cases: readonly (readonly [object, string, string])[] = [
+      [
+        { name: 'new', url: 'postgresql://u@h/d', repository: ['mian'] },
+        'warehouse.bad-entry',
+        'warehouse "new" cannot be declared like this: no repository is called "mian"',
+      ],
       [{ name: 'old', url: 'postgresql://u@h/d' }, 'warehouse.exists', `${file} already declares a warehouse "old"`],
       [
         { url: 'postgresql://u:pw@h/d' },
@@ -130,6 +135,6 @@ test('a warehouse that is still named elsewhere, an unknown one and a broken fil
     })
     assert.equal(await readFile(file, 'utf8'), used)
     await writeFile(file, 'a: [1')
-    await assert.rejects(warehouseRemove.run({ name: 'retail' }, context, signal), { code: 'warehouse.bad-file' })
+    await assert.rejects(warehouseRemove.run({ name: 'retail' }, context, signal), { code: 'config.not-editable' })
   })
 })

@@ -46,11 +46,6 @@ export const warehouseErrors = defineErrors('warehouse', {
       `warehouse "${at.name}" cannot be declared like this: ${at.reason}`,
     hint: (at: { hint: string | undefined }) => at.hint ?? 'wharf help warehouse add',
   },
-  badFile: {
-    exit: 'configuration',
-    message: (at: { file: string; reason: string }) => `${at.file} cannot be edited: ${at.reason}`,
-    hint: () => 'mend it by hand first; wharf config check shows what is wrong',
-  },
   inUse: {
     exit: 'failed',
     message: (at: { name: string; path: string }) =>

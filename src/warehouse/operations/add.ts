@@ -1,9 +1,10 @@
+import type { Document } from 'yaml'
 import { z } from 'zod'
 
+import { addEntry, readConfigFile, writeConfigFile } from '../../base/config-edit.ts'
 import { defineOperation } from '../../base/operation.ts'
 import { warehousesSection } from '../config.ts'
 import { parseConnectionUrl } from '../connection.ts'
-import { addEntry, declares, readConfigFile, writeConfigFile } from '../edit-config.ts'
 import { warehouseErrors } from '../errors.ts'
 
 const input = z.strictObject({
@@ -37,7 +38,7 @@ export const warehouseAdd = defineOperation({
     'warehouse.nothing-to-add',
     'warehouse.bad-entry',
     'warehouse.bad-url',
-    'warehouse.bad-file',
+    'config.not-editable',
   ],
   needs: 'nothing',
   where: 'here',
@@ -45,13 +46,23 @@ export const warehouseAdd = defineOperation({
     const entry = entryOf(input)
     assertSound(input.name, entry)
     const document = await readConfigFile(context.configFile)
-    if (declares(document, input.name)) throw warehouseErrors.exists({ name: input.name, file: context.configFile })
-    addEntry(document, input.name, entry)
+    if (document.hasIn(['warehouses', input.name]))
+      throw warehouseErrors.exists({ name: input.name, file: context.configFile })
+    assertDeclared(input, document)
+    addEntry(document, ['warehouses', input.name], entry)
     await writeConfigFile(context.configFile, document)
     return { name: input.name, file: context.configFile }
   },
   text: ({ name, file }) => `warehouse "${name}" is declared in ${file}\nnext: wharf warehouse check ${name}`,
 })
+
+/** A name that leads nowhere would make the whole file unsound. */
+function assertDeclared({ name, repository }: Input, document: Document): void {
+  const dangling = repository.find((one) => !document.hasIn(['repositories', one]))
+  if (dangling === undefined) return
+  const reason = `no repository is called "${dangling}"`
+  throw warehouseErrors.badEntry({ name, reason, hint: `wharf repository add ${dangling} FOLDER declares it` })
+}
 
 function entryOf(input: Input): Record<string, unknown> {
   const repositories = input.repository.length > 0 ? { repositories: input.repository } : {}

@@ -1,9 +1,10 @@
 import { z } from 'zod'
 
 import { suggestion } from '../../base/nearest.ts'
+import { readConfigFile, removeEntry, writeConfigFile } from '../../base/config-edit.ts'
 import { defineOperation } from '../../base/operation.ts'
 import { warehouses } from '../contract.ts'
-import { declares, otherUse, readConfigFile, removeEntry, writeConfigFile } from '../edit-config.ts'
+import { otherUse } from '../edit-config.ts'
 import { warehouseErrors } from '../errors.ts'
 
 export const warehouseRemove = defineOperation({
@@ -16,19 +17,19 @@ export const warehouseRemove = defineOperation({
   output: z.strictObject({ name: z.string(), file: z.string() }),
   role: 'admin',
   danger: 'writes',
-  errors: ['warehouse.unknown', 'warehouse.in-use', 'warehouse.bad-file'],
+  errors: ['warehouse.unknown', 'warehouse.in-use', 'config.not-editable'],
   needs: 'nothing',
   where: 'here',
   run: async ({ name }, context) => {
     const file = context.configFile
     const document = await readConfigFile(file)
-    if (!declares(document, name)) {
+    if (!document.hasIn(['warehouses', name])) {
       const known = (await context.use(warehouses)).list().map((one) => one.name)
       throw warehouseErrors.unknown({ name, suggestion: suggestion(name, known) })
     }
     const path = otherUse(document, name)
     if (path !== undefined) throw warehouseErrors.inUse({ name, path })
-    removeEntry(document, name)
+    removeEntry(document, ['warehouses', name])
     await writeConfigFile(file, document)
     return { name, file }
   },

@@ -1,0 +1,55 @@
+import { join } from 'node:path'
+
+import { z } from 'zod'
+
+import { addEntry, readConfigFile, writeConfigFile } from '../../base/config-edit.ts'
+import { declaredName } from '../../base/config-types.ts'
+import { defineOperation } from '../../base/operation.ts'
+import { errors } from '../errors.ts'
+
+const input = z.strictObject({
+  name: declaredName().describe('name of the repository'),
+  folder: z.string().min(1).describe('where it will be: a folder of its own, on another disk than the warehouse'),
+  keyFile: z.string().optional().describe('file of its key; default: <home>/keys/NAME.key'),
+  passphraseFile: z.string().optional().describe('file whose content is the passphrase that opens it'),
+  encryption: z.boolean().default(true).describe('no: whoever reads the folder reads the data'),
+})
+type Input = z.output<typeof input>
+
+export const add = defineOperation({
+  name: 'repository add',
+  summary: 'declare a repository in wharf.yaml',
+  description: [
+    'Nothing is made yet; comments in the file stay. Encrypted with a key file unless said otherwise.',
+    'wharf repository add main /backups/wharf\nwharf repository add main /backups/wharf --passphrase-file /etc/wharf/passphrase',
+  ].join('\n\n'),
+  input,
+  positional: ['name', 'folder'],
+  output: z.strictObject({ name: z.string(), file: z.string(), keyFile: z.string().optional() }),
+  role: 'admin',
+  danger: 'writes',
+  errors: ['repository.declared', 'repository.one-key', 'config.not-editable'],
+  needs: 'nothing',
+  where: 'here',
+  run: async (input, context) => {
+    const file = context.configFile
+    const { encryption, keyFile } = encryptionOf(input, join(context.home, 'keys', `${input.name}.key`))
+    const document = await readConfigFile(file)
+    if (document.hasIn(['repositories', input.name])) throw errors.declared({ name: input.name, file })
+    addEntry(document, ['repositories', input.name], { path: input.folder, encryption })
+    await writeConfigFile(file, document)
+    return { name: input.name, file, keyFile }
+  },
+  text: ({ name, file }) => `repository "${name}" is declared in ${file}\nnext: wharf repository init ${name}`,
+})
+
+function encryptionOf(input: Input, usualKeyFile: string): { encryption: unknown; keyFile: string | undefined } {
+  const given = [input.keyFile, input.passphraseFile, input.encryption ? undefined : 'none']
+  if (given.filter((one) => one !== undefined).length > 1) throw errors.oneKey({})
+  if (!input.encryption) return { encryption: 'none', keyFile: undefined }
+  if (input.passphraseFile !== undefined) {
+    return { encryption: { passphrase: `\${file:${input.passphraseFile}}` }, keyFile: undefined }
+  }
+  const keyFile = input.keyFile ?? usualKeyFile
+  return { encryption: { key_file: keyFile }, keyFile }
+}
