@@ -60,7 +60,7 @@ export async function runRecovery(request: RecoveryRequest, context: Context, to
   const binaries = request.start
     ? await binariesFor({ major, home: context.home, folder: request.binaries })
     : undefined
-  const port = request.port ?? (await freePort())
+  const port = request.port ?? originalPort(prepared) ?? (await freePort())
   const { result, delivery } = await restoreAll(prepared, request, { context, port, ...tools })
   const fetchMs = context.clock.monotonic() - started
   let proof: StartProof | undefined
@@ -76,7 +76,7 @@ export async function runRecovery(request: RecoveryRequest, context: Context, to
       verify: request.verify,
       workers: workersOf(request),
       leftovers: delivery.leftovers,
-      original: request.original,
+      listenAddresses: request.original ? (prepared.manifest.settings['listen_addresses'] ?? '127.0.0.1') : '127.0.0.1',
       clock: context.clock,
       environment: context.environment,
       signal: tools.signal,
@@ -104,6 +104,11 @@ export async function runRecovery(request: RecoveryRequest, context: Context, to
     next: nextSteps(prepared, request, { proof, major }),
     durationMs,
   }
+}
+
+/** A replacement takes the place of the original, its port too. */
+function originalPort({ options, manifest }: PreparedRecovery): number | undefined {
+  return options.original ? Number(manifest.settings['port']) || undefined : undefined
 }
 
 function workersOf(request: RecoveryRequest): number {

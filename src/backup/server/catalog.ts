@@ -104,10 +104,11 @@ export async function nameTablespaces(
 
 /** Settings that may hold credentials, by name. */
 const SECRET_SETTING = /conninfo|password|passphrase|secret|token|credential|(^|[._])key$/i
-/** Kept even where they have their default: a restored server must have at least these values, or be built alike. */
+/** Kept even where they have their default: a restored server must have at least these values, be built alike, or stand in the same place. */
 const ALWAYS = [
   'max_connections', 'max_worker_processes', 'max_wal_senders', 'max_prepared_transactions', 'max_locks_per_transaction',
   'wal_level', 'shared_preload_libraries', 'data_checksums', 'server_encoding', 'lc_messages', 'block_size', 'wal_segment_size', 'server_version',
+  'data_directory', 'port', 'listen_addresses',
 ] // prettier-ignore
 
 export async function readSettings(session: Session): Promise<Readonly<Record<string, string>>> {

@@ -41,8 +41,8 @@ export interface StartParts {
   readonly workers: number
   /** Files that only recovery needed: removed when the target is reached. */
   readonly leftovers: readonly string[]
-  /** --original: the server is opened with its own addresses. */
-  readonly original: boolean
+  /** Where the opened server listens: loopback for a copy, its own addresses for --original. */
+  readonly listenAddresses: string
   readonly clock: Clock
   readonly environment: Environment
   readonly signal: AbortSignal
@@ -222,5 +222,5 @@ async function tidy(parts: StartParts): Promise<void> {
 
 async function openDoors(parts: StartParts): Promise<StartedServer> {
   parts.progress({ phase: 'opening' })
-  return await run(parts, {})
+  return await run(parts, { listen_addresses: parts.listenAddresses })
 }
