@@ -70,14 +70,16 @@ export async function checkWriter(
   durable: Lsn,
 ): Promise<string[]> {
   const problems: string[] = []
-  const rows = await server.psql<{ seq: string }>('select seq::text from client order by client.seq')
-  const there = new Set(rows.map(({ seq }) => Number(seq)))
-  const last = Math.max(0, ...there)
+  // One statement, one snapshot: the client may still be writing.
+  const [found] = await server.psql<{ seqs: string[] | null; sum: string }>(
+    'select (select array_agg(seq::text) from client) as seqs, (select sum(n)::text from counter) as sum',
+  )
+  const there = new Set((found!.seqs ?? []).map(Number))
+  const last = [...there].reduce((most, seq) => Math.max(most, seq), 0)
   const missing = writer.acknowledged.filter(({ seq, lsn }) => (lsn <= durable || seq < last) && !there.has(seq))
   if (missing.length > 0)
     problems.push(`${missing.length} acknowledged transactions are missing, from number ${missing[0]!.seq} on`)
   if (last > writer.attempted) problems.push(`number ${last} is there and was never written`)
-  const [sum] = await server.psql<{ n: string }>('select sum(n)::text as n from counter')
-  if (Number(sum!.n) !== there.size) problems.push(`counters say ${sum!.n}, there are ${there.size} rows`)
+  if (Number(found!.sum) !== there.size) problems.push(`counters say ${found!.sum}, there are ${there.size} rows`)
   return problems
 }

@@ -1,0 +1,54 @@
+// A store whose process dies at a chosen call: before the store does it, or right after.
+import type { ObjectStore } from '../../../src/repository/contract.ts'
+
+export interface Death {
+  /** Of the backup in hand; counted from its beginning. `any`: from now on. */
+  readonly phase: string
+  /** How many more calls that change the store, or barriers, are lived through. */
+  readonly calls: number
+  readonly after: boolean
+  /** Instead of calls: so long after the phase began. Threads copy then, with stores of their own. */
+  readonly afterMs?: number
+}
+
+const CHANGING: readonly (keyof ObjectStore)[] = ['put', 'create', 'remove', 'barrier', 'now']
+
+export class Fate {
+  private death: Death | undefined
+  private left: number | undefined
+
+  decide(death: Death): void {
+    this.death = death
+    this.left = death.phase === 'any' && death.afterMs === undefined ? death.calls : undefined
+  }
+
+  /** Told of every phase as it begins. */
+  phase(name: string): void {
+    if (this.death?.phase !== name) return
+    const { afterMs } = this.death
+    if (afterMs === undefined) this.left = this.death.calls
+    else setTimeout(() => process.kill(process.pid, 'SIGKILL'), afterMs)
+  }
+
+  /** The store, mortal. Worker threads have their own, which are not. */
+  wrap(store: ObjectStore): ObjectStore {
+    return new Proxy(store, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name)
+        if (typeof value !== 'function') return value
+        const call = (value as (...args: unknown[]) => unknown).bind(target)
+        return CHANGING.includes(name as keyof ObjectStore) ? this.mortal(call) : call
+      },
+    })
+  }
+
+  private mortal(call: (...args: unknown[]) => unknown): (...args: unknown[]) => Promise<unknown> {
+    return async (...args) => {
+      const fatal = this.left !== undefined && this.left-- <= 0
+      if (fatal && !this.death!.after) process.kill(process.pid, 'SIGKILL')
+      const result = await call(...args)
+      if (fatal) process.kill(process.pid, 'SIGKILL')
+      return result
+    }
+  }
+}
