@@ -102,7 +102,9 @@ class ForgettingStore implements ObjectStore {
       throw error
     }
     await this.settle(name)
-    if (options.durable) await this.forget([name])
+    if (!options.durable) return
+    await this.forget([name])
+    this.alive()
   }
 
   async create(name: string, options: { signal: AbortSignal }): Promise<ObjectWriter> {
@@ -160,6 +162,8 @@ class ForgettingStore implements ObjectStore {
       await rm(kept, { force: true })
       this.removed.delete(kept)
     }
+    // A cut meanwhile may have taken what was to be forgotten only now: nobody may be told that it is durable.
+    this.alive()
   }
 
   async now(options: { signal: AbortSignal }): Promise<number> {

@@ -26,6 +26,8 @@ export class FileStore implements ObjectStore {
   readonly descriptor: StoreDescriptor
   private readonly root: string
   private readonly dirtyFolders = new Set<string>()
+  /** Fsyncs that barriers have begun; never rejects, a failure stays in `failure`. */
+  private syncing: Promise<unknown> = Promise.resolve()
   private swept: Promise<void> | undefined
   /** Set by the first fsync of a folder that failed: names may be lost, and a second fsync would not tell. */
   private failure: Error | undefined
@@ -204,7 +206,10 @@ export class FileStore implements ObjectStore {
     options.signal.throwIfAborted()
     const folders = [...this.dirtyFolders]
     this.dirtyFolders.clear()
-    await this.syncFolders(folders)
+    // What another barrier has taken out of the list and is still working on is not durable yet either.
+    this.syncing = Promise.allSettled([this.syncing, this.syncFolders(folders)])
+    await this.syncing
+    if (this.failure) throw this.failure
   }
 
   private async syncFolders(folders: readonly string[]): Promise<void> {
