@@ -44,9 +44,12 @@ function sample(entries: readonly string[]): string {
   return entries.length > 3 ? `${shown} and ${entries.length - 3} more` : shown
 }
 
+/** What a crash while the marker is written leaves: of no meaning, and removed before the folder is used. */
+const markerTemporary = /^\.wharf-recovery\.json\.[0-9a-f]+\.tmp$/
+
 async function entriesOf(folder: string): Promise<readonly string[]> {
   try {
-    return (await readdir(folder)).sort()
+    return (await readdir(folder)).filter((name) => !markerTemporary.test(name)).sort()
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return []
     if (codeOf(error) === 'ENOTDIR') throw errors.targetNotEmpty({ directory: folder, found: 'it is a file' })
@@ -74,6 +77,7 @@ export async function makeTargets(layout: Layout, owner: Owner | undefined, root
     const about = await lstat(folder)
     if (about.isSymbolicLink()) throw errors.targetNotEmpty({ directory: folder, found: 'it is a symbolic link' })
     await chmod(folder, folder === layout.root ? rootMode : 0o700)
+    for (const name of await readdir(folder)) if (markerTemporary.test(name)) await rm(join(folder, name))
     if (owner) await chown(folder, owner.uid, owner.gid)
   }
 }

@@ -1,9 +1,7 @@
 // `--start`: replays a restored directory to its target behind closed doors, proves it, then opens it.
 import { chmod, mkdir, readFile, rm } from 'node:fs/promises'
 import { execFile } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import type { Clock } from '../../base/clock.ts'
@@ -96,9 +94,12 @@ function outputOf(program: string, args: readonly string[]): Promise<string> {
   )
 }
 
-/** Where the socket of a recovered server lies: not in its data directory, whose mode PostgreSQL insists on. */
+/**
+ * The socket lies in a folder within the data directory: its mode (0700) keeps everybody out but the server's user and root, nothing
+ * can be prepared there by others as in /tmp, and it goes with the directory.
+ */
 function socketFolderOf(dataDirectory: string): string {
-  return join(tmpdir(), `wharf-${createHash('sha256').update(dataDirectory).digest('hex').slice(0, 12)}`)
+  return join(dataDirectory, 'wharf-socket')
 }
 
 export async function startAndProve(parts: StartParts): Promise<StartProof> {
