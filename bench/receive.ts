@@ -51,7 +51,7 @@ class Ours {
     for (;;) {
       const usage = await this.usage()
       if (usage.durable !== undefined && parseLsn(usage.durable) >= lsn) return usage
-      await delay(100)
+      await delay(250)
     }
   }
 

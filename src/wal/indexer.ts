@@ -23,6 +23,8 @@ import type { RecordSink, WalRecord } from './record.ts'
 export const LOAD_PREFIX = 'wharf.load'
 /** Marks whose transaction has not ended yet that are remembered, so that a crashed loader cannot fill memory. */
 const MOST_OPEN_MARKS = 10_000
+/** A load mark carries no time: 1970 stands for none. */
+const UNKNOWN_TIME = -Number(POSTGRES_EPOCH_US)
 /** Heap blocks per page of the visibility map: two bits each in a page without its header. */
 const HEAP_BLOCKS_PER_VM_PAGE = (BLOCK_BYTES - 24) * 4
 
@@ -30,7 +32,7 @@ const HEAP_BLOCKS_PER_VM_PAGE = (BLOCK_BYTES - 24) * 4
 export class WalIndexer implements RecordSink {
   private readonly majorVersion: number
   private map: ChangeMapBuilder
-  private commits: CommitEntry[] = []
+  private commits = new EntryColumns()
   /** Load marks by the transaction (or subtransaction) that wrote them. */
   private readonly openMarks = new Map<number, string>()
 
@@ -41,9 +43,9 @@ export class WalIndexer implements RecordSink {
 
   /** Ends the stretch at `endLsn` and starts the next there. Records that end later belong to the next. */
   cut(endLsn: Lsn): { changeMap: ChangeMap; commits: readonly CommitEntry[] } {
-    const made = { changeMap: this.map.finish(endLsn), commits: this.commits }
+    const made = { changeMap: this.map.finish(endLsn), commits: this.commits.entries() }
     this.map = new ChangeMapBuilder(endLsn)
-    this.commits = []
+    this.commits = new EntryColumns()
     return made
   }
 
@@ -92,7 +94,7 @@ export class WalIndexer implements RecordSink {
     const { view, dataAt } = record
     if (record.kind === xlogInfo.restorePoint) {
       const name = cString(record.bytes, dataAt + 8, record.dataAt + record.mainLength)
-      this.push(record, base, { kind: 'restore-point', xid: 0, timeUs: timeAt(view, dataAt), name })
+      this.push(record, base, { kind: 'restore-point', xid: 0, time: timeAt(view, dataAt), name })
     } else if (record.kind === xlogInfo.parameterChange) {
       // xl_parameter_change: five ints, then wal_level.
       if (view.getInt32(dataAt + 20, true) === 0) this.map.doubt('wal_level was set to minimal')
@@ -106,16 +108,16 @@ export class WalIndexer implements RecordSink {
     const { view, dataAt } = record
     if (kind === xactInfo.prepare) {
       const xid = view.getUint32(dataAt + prepareOffsets.xid, true)
-      this.push(record, base, { kind: 'prepare', xid, timeUs: timeAt(view, dataAt + prepareOffsets.preparedAt) })
+      this.push(record, base, { kind: 'prepare', xid, time: timeAt(view, dataAt + prepareOffsets.preparedAt) })
       return
     }
     const commits = kind === xactInfo.commit || kind === xactInfo.commitPrepared
     if (!commits && kind !== xactInfo.abort && kind !== xactInfo.abortPrepared) return
     const end = this.transactionEnd(record)
-    const timeUs = timeAt(view, dataAt)
-    for (const sub of end.subtransactions) this.markOfSubtransaction(record, base, { sub, xid: end.xid, timeUs })
+    const time = timeAt(view, dataAt)
+    for (const sub of end.subtransactions) this.markOfSubtransaction(record, base, { sub, xid: end.xid, time })
     this.openMarks.delete(end.xid)
-    this.push(record, base, { kind: commits ? 'commit' : 'abort', xid: end.xid, timeUs })
+    this.push(record, base, { kind: commits ? 'commit' : 'abort', xid: end.xid, time })
   }
 
   /** Reads the optional parts of a commit or abort: cuts every dropped relation, finds subtransactions and a prepared transaction's id. */
@@ -204,29 +206,68 @@ export class WalIndexer implements RecordSink {
     const from = dataAt + 24 + prefixBytes
     const name = Buffer.from(bytes.subarray(from, from + view.getUint32(dataAt + 16, true))).toString('utf8')
     if (this.openMarks.size < MOST_OPEN_MARKS) this.openMarks.set(record.xid, name)
-    this.push(record, base, { kind: 'load', xid: record.topXid || record.xid, timeUs: 0n, name })
+    this.push(record, base, { kind: 'load', xid: record.topXid || record.xid, time: UNKNOWN_TIME, name })
   }
 
   /** A mark written within a subtransaction is named again, under the transaction's own id, where that ends. */
-  private markOfSubtransaction(
-    record: WalRecord,
-    base: Lsn,
-    found: { sub: number; xid: number; timeUs: bigint },
-  ): void {
+  private markOfSubtransaction(record: WalRecord, base: Lsn, found: { sub: number; xid: number; time: number }): void {
     const name = this.openMarks.get(found.sub)
     if (name === undefined) return
     this.openMarks.delete(found.sub)
-    this.push(record, base, { kind: 'load', xid: found.xid, timeUs: found.timeUs, name })
+    this.push(record, base, { kind: 'load', xid: found.xid, time: found.time, name })
   }
 
-  private push(record: WalRecord, base: Lsn, entry: Omit<CommitEntry, 'startLsn' | 'endLsn'>): void {
-    this.commits.push({ ...entry, startLsn: base + BigInt(record.start), endLsn: base + BigInt(record.end) })
+  private push(record: WalRecord, base: Lsn, entry: Entry): void {
+    this.commits.add(record, base, entry)
   }
 }
 
-/** TimestampTz → microseconds since 1970 UTC. */
-function timeAt(view: DataView, at: number): bigint {
-  return view.getBigInt64(at, true) + POSTGRES_EPOCH_US
+interface Entry {
+  readonly kind: CommitEntry['kind']
+  readonly xid: number
+  /** Microseconds since 2000 UTC: safe as a number until 2285. */
+  readonly time: number
+  readonly name?: string
+}
+
+/** Entries as columns of plain numbers: objects would live until the chunk is cut, and keep the garbage collector busy. */
+class EntryColumns {
+  private base: Lsn = 0n
+  private readonly kinds: CommitEntry['kind'][] = []
+  private readonly starts: number[] = []
+  private readonly ends: number[] = []
+  private readonly xids: number[] = []
+  private readonly times: number[] = []
+  private readonly names = new Map<number, string>()
+
+  add(record: WalRecord, base: Lsn, entry: Entry): void {
+    this.base = base
+    if (entry.name !== undefined) this.names.set(this.kinds.length, entry.name)
+    this.kinds.push(entry.kind)
+    this.starts.push(record.start)
+    this.ends.push(record.end)
+    this.xids.push(entry.xid)
+    this.times.push(entry.time)
+  }
+
+  entries(): readonly CommitEntry[] {
+    return this.kinds.map((kind, at) => {
+      const entry = {
+        kind,
+        xid: this.xids[at]!,
+        timeUs: BigInt(this.times[at]!) + POSTGRES_EPOCH_US,
+        startLsn: this.base + BigInt(this.starts[at]!),
+        endLsn: this.base + BigInt(this.ends[at]!),
+      }
+      const name = this.names.get(at)
+      return name === undefined ? entry : { ...entry, name }
+    })
+  }
+}
+
+/** TimestampTz: microseconds since 2000 UTC. */
+function timeAt(view: DataView, at: number): number {
+  return view.getInt32(at + 4, true) * 0x1_0000_0000 + view.getUint32(at, true)
 }
 
 function cString(bytes: Uint8Array, from: number, to: number): string {

@@ -95,7 +95,7 @@ export interface ReplicationSession extends AsyncDisposable {
 }
 
 export interface WalStreamSource {
-  /** Stretches of WAL in order without holes. Back-pressure holds the socket. */
+  /** Stretches of WAL in order without holes. Back-pressure holds the socket. `bytes` are valid until the next one is asked for. */
   messages(): AsyncIterable<{
     readonly startLsn: Lsn
     readonly bytes: Buffer

@@ -42,7 +42,7 @@ async function collect(
   let at = options.from
   for await (const piece of stream.messages()) {
     assert.equal(piece.startLsn, at)
-    parts.push(piece.bytes)
+    parts.push(Buffer.from(piece.bytes))
     at += BigInt(piece.bytes.length)
     assert.ok(piece.serverLsn >= at - BigInt(piece.bytes.length))
     stream.report({ writtenLsn: at, flushedLsn: at })

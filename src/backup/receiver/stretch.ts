@@ -6,7 +6,7 @@ import type { ChunkCutter } from './chunk-cutter.ts'
 import type { StoreQueue } from './store-queue.ts'
 
 /** How often ages and silence are looked at. */
-const TICK_MS = 50
+const TICK_MS = 100
 /** A stream that is refused is refused at once; one that lasts this long stands, even if the server has nothing to send. */
 const ALIVE_MS = 500
 

@@ -18,6 +18,7 @@ import { decodeMessage, encodeStatus } from './messages.ts'
 const queueLimitBytes = 8 * 1024 * 1024
 /** Without anything to report, the server still hears from us this often: wal_sender_timeout is a minute by default. */
 const statusIntervalMs = 10_000
+const slabBytes = 1024 * 1024
 /** A message of this size says that the server has more: then nothing is gained by waiting. */
 const fullMessageBytes = 8 * 1024
 
@@ -34,6 +35,14 @@ interface Piece {
   readonly startLsn: Lsn
   readonly bytes: Buffer
   readonly serverLsn: Lsn
+  readonly slab: Slab
+}
+
+/** Memory that pieces share; used again when the last of them was taken. */
+interface Slab {
+  readonly memory: Buffer
+  used: number
+  pieces: number
 }
 
 type RowFields = { readonly fields: readonly (string | null)[] }
@@ -82,6 +91,7 @@ export class PhysicalStream implements WalStreamSource {
         if (piece) {
           this.take(piece)
           yield piece
+          this.giveBack(piece)
           continue
         }
         if (this.options.signal.aborted) throw this.options.signal.reason
@@ -197,14 +207,36 @@ export class PhysicalStream implements WalStreamSource {
       return
     }
     this.expected += BigInt(wal.bytes.length)
-    // A copy: the parser uses its buffer again.
-    this.queue.push({ startLsn: wal.startLsn, bytes: Buffer.from(wal.bytes), serverLsn: wal.serverLsn })
+    this.queue.push({ startLsn: wal.startLsn, serverLsn: wal.serverLsn, ...this.copy(wal.bytes) })
     this.queuedBytes += wal.bytes.length
     if (!this.paused && this.queuedBytes > queueLimitBytes) {
       this.paused = true
       this.wire.stream.pause()
     } else if (wal.bytes.length < fullMessageBytes) this.gather()
     this.wake()
+  }
+
+  private slab: Slab = { memory: Buffer.alloc(0), used: 0, pieces: 0 }
+  private readonly spareSlabs: Slab[] = []
+  /** A copy, since the parser uses its buffer again. Memory of its own for each would cost the garbage collector more than the copying. */
+  private copy(bytes: Buffer): Pick<Piece, 'bytes' | 'slab'> {
+    if (this.slab.used + bytes.length > this.slab.memory.length) {
+      const spare = bytes.length <= slabBytes ? this.spareSlabs.pop() : undefined
+      this.slab = spare ?? { memory: Buffer.allocUnsafeSlow(Math.max(slabBytes, bytes.length)), used: 0, pieces: 0 }
+    }
+    const { slab } = this
+    const at = slab.used
+    slab.used += bytes.length
+    slab.pieces++
+    slab.memory.set(bytes, at)
+    return { bytes: slab.memory.subarray(at, slab.used), slab }
+  }
+
+  /** The caller has asked for the next piece: nobody needs this one any more. */
+  private giveBack({ slab }: Piece): void {
+    if (--slab.pieces > 0) return
+    slab.used = 0
+    if (slab !== this.slab && slab.memory.length === slabBytes) this.spareSlabs.push(slab)
   }
 
   private gathering = false
