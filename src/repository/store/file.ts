@@ -103,6 +103,8 @@ export class FileStore implements ObjectStore {
     try {
       await linkNew(temporary, path)
     } catch (error) {
+      // Whoever put it may not have come to its barrier: ours then covers it, for callers that are content with what is there.
+      if (codeOf(error) === 'EEXIST') for (const folder of foldersOf(this.root, name)) this.dirtyFolders.add(folder)
       if (codeOf(error) === 'EEXIST') throw errors.objectExists({ name, location: this.location }, { cause: error })
       throw storeFailure(this.location, `write ${name}`, error)
     }
