@@ -23,11 +23,13 @@ it(`${KILLS} receivers killed at random moments lose nothing`, { timeout: 60_000
   await using world = await openReceiverWorld({ major: 18 })
   const { server, repository, systemIdentifier } = world
   const stop = new AbortController()
+  t.after(() => stop.abort())
   const loading = load(server, stop.signal)
   let reported = 0n
   let progressed = 0
   for (let round = 0; round < KILLS; round++) {
     const receiver = new ReceiverProcess(world)
+    t.after(() => receiver.kill9())
     const before = reported
     // Until it has said something new, then a random time more.
     for (let waited = 0; receiver.durable <= before && waited < 15_000; waited += 20) await delay(20)

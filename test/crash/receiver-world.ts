@@ -156,6 +156,7 @@ export class ReceiverProcess {
   }
 
   async kill9(): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return
     this.child.kill('SIGKILL')
     await this.gone
   }
