@@ -24,7 +24,10 @@ export interface ObjectStore {
   list(prefix: string, options: { signal: AbortSignal }): AsyncIterable<ObjectInfo>
   /** Removing what is not there is no error. */
   remove(name: string, options: { signal: AbortSignal }): Promise<void>
-  /** Resolves once everything put through this instance before the call survives a power cut. */
+  /**
+   * Resolves once everything put through this instance before the call survives a power cut; also what others put under names that were
+   * refused here as taken.
+   */
   barrier(options: { signal: AbortSignal }): Promise<void>
   /** Now by the store's clock, epoch milliseconds. */
   now(options: { signal: AbortSignal }): Promise<number>

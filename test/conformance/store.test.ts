@@ -88,6 +88,16 @@ test('after a power cut exactly what was behind a barrier is there, and what was
   }
 })
 
+test('who is content with what another put makes it durable by an own barrier', async (t) => {
+  const options = { path: await folder(t), journal: await folder(t) }
+  const [one, other] = [await openStore(forgettingDescriptor(options)), await openStore(forgettingDescriptor(options))]
+  for (const name of ['a', 'b']) await one.put(name, [Buffer.from(name)], at)
+  await assert.rejects(other.put('a', [], at), (error) => isWharfError(error, 'repository.object-exists'))
+  await other.barrier(at)
+  await cutPower(options)
+  assert.deepEqual(await namesOf(await openStore(forgettingDescriptor(options)), ''), ['a'])
+})
+
 test('a removal that no barrier followed may come undone', async (t) => {
   const options = { path: await folder(t), journal: await folder(t) }
   const store = await openStore(forgettingDescriptor(options))

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { link, mkdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
-import { codeOf } from '../../src/base/errors.ts'
+import { codeOf, isWharfError } from '../../src/base/errors.ts'
 import { systemRandom, type Random } from '../../src/base/random.ts'
 import type { ObjectInfo, ObjectStore, ObjectWriter, StoreDescriptor } from '../../src/repository/contract.ts'
 import { openStore as openPlainStore } from '../../src/repository/stores.ts'
@@ -50,6 +50,8 @@ class ForgettingStore implements ObjectStore {
   private readonly instance = systemRandom.bytes(8).toString('hex')
   private readonly pending = new Set<string>()
   private readonly removed = new Set<string>()
+  /** Names of others that were refused here as taken: our next barrier covers them. */
+  private readonly adopted = new Set<string>()
 
   constructor(options: ForgettingOptions, inner: ObjectStore) {
     this.options = options
@@ -99,6 +101,7 @@ class ForgettingStore implements ObjectStore {
       await this.inner.put(name, chunks, options)
     } catch (error) {
       await this.forget([name])
+      if (isWharfError(error, 'repository.object-exists')) this.adopted.add(name)
       throw error
     }
     await this.settle(name)
@@ -155,9 +158,17 @@ class ForgettingStore implements ObjectStore {
     this.alive()
     const names = [...this.pending]
     const removed = [...this.removed]
+    const adopted = [...this.adopted]
+    this.adopted.clear()
     await this.inner.barrier(options)
     this.alive()
     await this.forget(names)
+    for (const name of adopted) {
+      const markers = readdirSync(join(this.options.journal, 'pending')).filter((file) =>
+        file.startsWith(`${encode(name)}@`),
+      )
+      for (const marker of markers) await rm(join(this.options.journal, 'pending', marker), { force: true })
+    }
     for (const kept of removed) {
       await rm(kept, { force: true })
       this.removed.delete(kept)
