@@ -33,6 +33,8 @@ export async function openPool(target: ConnectionTarget, options: PoolOptions): 
   })
   // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
   pool.on('error', () => {})
+  // So would one that breaks in the hands of a caller between two queries: the next query reports it.
+  pool.on('connect', (client) => client.on('error', () => {}))
   return pool
 }
 
