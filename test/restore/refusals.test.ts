@@ -37,7 +37,7 @@ before(async () => {
   contents = await contentsOf(server)
   await world.archiveAll()
 })
-after(() => world[Symbol.asyncDispose]())
+after(() => (world as World | undefined)?.[Symbol.asyncDispose]())
 
 async function refused(wishes: Wishes): Promise<WharfError> {
   const outcome = await recover(world, wishes).catch((error: unknown) => error)

@@ -25,7 +25,7 @@ before(async () => {
   await world.archiveAll()
   segments = (await readdir(world.archive)).filter((name) => /^[0-9A-F]{24}$/.test(name)).sort()
 })
-after(() => world[Symbol.asyncDispose]())
+after(() => (world as World | undefined)?.[Symbol.asyncDispose]())
 
 interface Asked {
   readonly code: number | null
