@@ -207,6 +207,11 @@ export const warehouseErrors = defineErrors('warehouse', {
       `the user "${at.user}" who runs PostgreSQL cannot enter ${at.folder}, which leads to ${at.path}`,
     hint: () => 'choose a home that other users can enter with --home or WHARF_HOME, for example /var/lib/wharf',
   },
+  foreignSocketFolder: {
+    exit: 'denied',
+    message: (at: { folder: string }) => `the folder for the server's socket belongs to somebody else: ${at.folder}`,
+    hint: () => 'look who made it and remove it, or choose a home with a shorter path: then the socket lies in it',
+  },
   initFailed: {
     exit: 'failed',
     message: (at: { dataDirectory: string; detail: string }) =>

@@ -1,15 +1,32 @@
 import assert from 'node:assert/strict'
+import { lstat, mkdtemp, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 
-import { socketFolder } from './socket.ts'
+import { makeSocketFolder, socketFolder } from './socket.ts'
 
-test('a short folder stays, a long one is replaced by one that is always the same', () => {
-  assert.equal(socketFolder('/var/lib/wharf/control/run', '/tmp'), '/var/lib/wharf/control/run')
-  const long = `/home/${'x'.repeat(90)}/run`
-  const short = socketFolder(long, '/tmp')
-  assert.match(short, /^\/tmp\/wharf-[0-9a-f]{10}$/)
-  assert.equal(socketFolder(long, '/tmp'), short)
-  assert.notEqual(socketFolder(`${long}2`, '/tmp'), short)
-  // macOS: a temporary folder can itself be too long.
-  assert.match(socketFolder(long, `/var/folders/${'y'.repeat(80)}/T`), /^\/tmp\/wharf-/)
+test('a path that is too long gives a short one, the same each time', () => {
+  assert.equal(socketFolder('/var/lib/wharf/run'), '/var/lib/wharf/run')
+  const long = `/${'x'.repeat(120)}`
+  assert.equal(socketFolder(long, '/tmp'), socketFolder(long, '/tmp'))
+  assert.ok(Buffer.byteLength(`${socketFolder(long, `/${'y'.repeat(90)}`)}/.s.PGSQL.65535.lock`) <= 103)
+})
+
+test('a link that lies where the folder should be is refused and left alone', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'wharf-socket-'))
+  try {
+    const link = join(folder, 'run')
+    await symlink(folder, link)
+    await assert.rejects(makeSocketFolder(link, undefined), {
+      code: 'warehouse.foreign-socket-folder',
+      message: `the folder for the server's socket belongs to somebody else: ${link}`,
+    })
+    assert.ok((await lstat(link)).isSymbolicLink())
+    await makeSocketFolder(join(folder, 'own'), undefined)
+    await makeSocketFolder(join(folder, 'own'), undefined)
+    assert.equal((await lstat(join(folder, 'own'))).mode & 0o777, 0o700)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 })

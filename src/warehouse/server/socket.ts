@@ -1,9 +1,10 @@
 // Where a server's socket lies. The path of a socket has at most 103 bytes on macOS (107 on Linux).
 import { createHash } from 'node:crypto'
-import { chmod, chown, mkdir } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import { warehouseErrors } from '../errors.ts'
 import type { ServerAccount } from './account.ts'
 
 const longestPath = 103
@@ -18,9 +19,15 @@ export function socketFolder(wanted: string, temporary: string = tmpdir()): stri
   return Buffer.byteLength(inTemporary) + fileNameLength <= longestPath ? inTemporary : join('/tmp', short)
 }
 
-/** Makes the folder for the socket: the server's account writes to it, others may only pass. */
+/**
+ * Makes the folder for the socket: the server's account writes to it, others may only pass. The short name under /tmp can be guessed: a folder or
+ * link that somebody else laid there first is refused with `warehouse.foreign-socket-folder`.
+ */
 export async function makeSocketFolder(folder: string, account: ServerAccount | undefined): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o711 })
+  const about = await lstat(folder)
+  const ours = [process.geteuid?.(), account?.uid]
+  if (!about.isDirectory() || !ours.includes(about.uid)) throw warehouseErrors.foreignSocketFolder({ folder })
   await chmod(folder, account ? 0o711 : 0o700)
   if (account) await chown(folder, account.uid, account.gid)
 }
