@@ -41,7 +41,8 @@ export async function openHistory(parts: {
   const read = async (one: PlacedChunk): Promise<readonly CommitEntry[]> => {
     const index = await wal.readIndex(one.info, signal)
     if (index.problem !== undefined) throw errors.undecoded({ object: one.info.object, problem: index.problem })
-    return index.commits.filter((entry) => entry.startLsn >= one.fromLsn && entry.startLsn < one.toLsn)
+    // A record stands in the index of the chunk in which it ends; it may begin in the one before.
+    return index.commits.filter((entry) => entry.endLsn > one.fromLsn && entry.endLsn <= one.toLsn)
   }
   return {
     timeline,

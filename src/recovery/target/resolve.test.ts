@@ -83,8 +83,8 @@ function indexOf(world: World): WalIndex {
       problem: undefined,
       commits: world.entries
         .filter(
-          ([timeline, one]) =>
-            timeline === info.timeline && one.startLsn >= info.startLsn && one.startLsn < info.endLsn,
+          // As the receiver makes it: a record is in the index of the chunk in which it ends.
+          ([timeline, one]) => timeline === info.timeline && one.endLsn > info.startLsn && one.endLsn <= info.endLsn,
         )
         .map(([, one]) => one),
     }),
@@ -197,6 +197,14 @@ test('clocks that go back: recovery stops before the first later commit in the o
     ],
   }
   assert.equal(stop(await resolve(jumping, { at: time(35) })), 'b before 3a00')
+})
+
+test('a commit whose record crosses from one chunk into the next counts', async () => {
+  const world = { ...simple, entries: [...simple.entries, [1, commit(0x4ff0, 55, { xid: 777 })] as const] }
+  const byTime = await resolve(world, { at: time(55), inclusive: false })
+  assert.deepEqual(byTime.stop, { kind: 'before', lsn: 0x4ff0n })
+  const byXid = await resolve(world, { xid: '777' })
+  assert.deepEqual(byXid.stop, { kind: 'after', lsn: 0x4ff0n, endLsn: 0x5010n })
 })
 
 test('a load counts by its committed attempt, not by one that was rolled back', async () => {
