@@ -7,6 +7,7 @@ import type { ReplicationSession, Warehouse } from '../../warehouse/contract.ts'
 import type { WalShape } from './chunk-cutter.ts'
 import { receiverErrors } from './errors.ts'
 import { earlier, resumePosition, type WalPosition } from './resume.ts'
+import { settleNewest } from './settle.ts'
 import type { StoreTarget } from './store-queue.ts'
 
 /** WAL that is lost: the server no longer has it and the repositories do not either. */
@@ -55,6 +56,7 @@ export async function open(session: ReplicationSession, parts: Parts): Promise<O
   const slotLsn = await slotPosition(session, parts.slot)
   const targets: StoreTarget[] = []
   for (const repository of parts.repositories) {
+    await settleNewest(repository, { systemIdentifier: identity.systemIdentifier, signal: parts.signal })
     const ranges = await repository.wal.ranges(identity.systemIdentifier, parts.signal)
     targets.push({ repository, from: resumePosition(ranges, spans, shape.segmentBytes) })
   }
@@ -80,8 +82,9 @@ async function history(
   for (const repository of parts.repositories) {
     for (const timeline of [...steps.map((step) => step.timeline), identity.timeline]) {
       if (timeline === 1) continue
-      if ((await repository.wal.history(identity.systemIdentifier, timeline, parts.signal)) !== undefined) continue
-      const own = timeline === identity.timeline ? content : await session.timelineHistory(timeline)
+      // One that is there is put again: whoever put it may have died before it was durable.
+      const there = await repository.wal.history(identity.systemIdentifier, timeline, parts.signal)
+      const own = there ?? (timeline === identity.timeline ? content : await session.timelineHistory(timeline))
       if (own !== undefined) await repository.wal.putHistory(identity.systemIdentifier, timeline, own, parts.signal)
     }
   }

@@ -59,13 +59,13 @@ async function cutOfInit(world: PowerWorld, random: Random, log: (line: string) 
   const folder = join(world.folder, 'init')
   const at = { path: join(folder, 'repository'), journal: join(folder, 'journal') }
   for (const one of [at.path, at.journal]) await mkdir(one, { recursive: true })
-  const death = { phase: 'any', calls: random.integer(8), after: random.integer(2) === 1 }
+  const death = { phase: 'any', calls: random.integer(8), when: WHENS[random.integer(WHENS.length)]! }
   const worker = world.work({ ...at, initOnly: true, death })
   await worker.end
   const lost = await world.cut(random.integer(256), at)
   const said = worker.own.initialised
   log(
-    `cut of init at call ${death.calls}${death.after ? ', done' : ''}: ${said ? 'was acknowledged' : 'was not'}, lost ${lost.length} objects`,
+    `cut of init ${death.when} call ${death.calls}: ${said ? 'was acknowledged' : 'was not'}, lost ${lost.length} objects`,
   )
   const problems: string[] = []
   if (said) await world.open(at.path)
@@ -79,34 +79,53 @@ async function cutOfInit(world: PowerWorld, random: Random, log: (line: string) 
 
 const PHASES = ['starting', 'waiting for wal', 'stopping', 'storing', 'storing', 'storing', 'any']
 
+const WHENS = ['before', 'between', 'after'] as const
+
 /** At a call of the store, or while threads copy. */
 function chooseDeath(random: Random): Death {
-  const by = { calls: random.integer(14), after: random.integer(2) === 1 }
+  const by = { calls: random.integer(14), when: WHENS[random.integer(WHENS.length)]! }
   if (random.integer(5) < 3) return { phase: PHASES[random.integer(PHASES.length)]!, ...by }
   return { phase: 'copying', ...by, afterMs: random.integer(600) }
 }
 
-async function cutAtWork(world: PowerWorld, random: Random, log: (line: string) => void): Promise<string[]> {
-  const worker = world.work()
+/** Crashes before the cut: what a killed process left, visible and not durable yet, is built upon by the next. */
+async function crashes(
+  world: PowerWorld,
+  random: Random,
+): Promise<{ worker: Worker; problems: string[]; count: number }> {
+  const count = random.integer(3)
+  let worker = world.work()
   const problems = await goesOn(world, worker)
+  for (let at = 0; at < count; at++) {
+    await dead(worker, { phase: 'any', calls: random.integer(10), when: 'between' })
+    worker = world.work()
+    problems.push(...(await goesOn(world, worker)))
+  }
+  return { worker, problems, count }
+}
+
+async function dead(worker: Worker, death: Death): Promise<void> {
+  worker.die(death)
+  await Promise.race([worker.end, delay(20_000)])
+  await worker.kill9()
+}
+
+async function cutAtWork(world: PowerWorld, random: Random, log: (line: string) => void): Promise<string[]> {
+  const { worker, problems, count } = await crashes(world, random)
   const death = chooseDeath(random)
   const alive = random.integer(4) === 0
   // The store goes first, under the hands of a process that still lives.
   if (alive) await delay(random.integer(3000))
-  else {
-    worker.die(death)
-    await Promise.race([worker.end, delay(20_000)])
-  }
+  else await dead(worker, death)
   const phase = worker.own.phase
-  if (!alive) await worker.kill9()
   const lost = await world.cut([0, random.integer(256)][random.integer(2)]!)
   if (alive) {
     await delay(50)
     await worker.kill9()
   }
-  const call = `${death.after ? 'after' : 'before'} call ${death.calls}`
+  const call = `${death.when} call ${death.calls}`
   const when = death.afterMs === undefined ? call : `${death.afterMs} ms after the start`
-  const how = alive ? 'while it lives' : `${when} of "${death.phase}"`
+  const how = `${alive ? 'while it lives' : `${when} of "${death.phase}"`}, ${count} crashes before`
   log(
     `cut ${how}, in "${phase}": lost ${lost.length} objects; ${world.acknowledged.complete.length} backups were complete`,
   )

@@ -1,4 +1,4 @@
-// A store whose process dies at a chosen call: before the store does it, or right after.
+// A store whose process dies at a chosen call: before the store does it, right after, or when an object is there and not durable yet.
 import type { ObjectStore } from '../../../src/repository/contract.ts'
 
 export interface Death {
@@ -6,7 +6,7 @@ export interface Death {
   readonly phase: string
   /** How many more calls that change the store, or barriers, are lived through. */
   readonly calls: number
-  readonly after: boolean
+  readonly when: 'before' | 'between' | 'after'
   /** Instead of calls: so long after the phase began. Threads copy then, with stores of their own. */
   readonly afterMs?: number
 }
@@ -45,10 +45,16 @@ export class Fate {
   private mortal(call: (...args: unknown[]) => unknown): (...args: unknown[]) => Promise<unknown> {
     return async (...args) => {
       const fatal = this.left !== undefined && this.left-- <= 0
-      if (fatal && !this.death!.after) process.kill(process.pid, 'SIGKILL')
-      const result = await call(...args)
+      const { when } = this.death ?? {}
+      if (fatal && when === 'before') process.kill(process.pid, 'SIGKILL')
+      const result = await call(...(fatal && when === 'between' ? args.map(withoutDurability) : args))
       if (fatal) process.kill(process.pid, 'SIGKILL')
       return result
     }
   }
+}
+
+function withoutDurability(argument: unknown): unknown {
+  const isOptions = typeof argument === 'object' && argument !== null && 'durable' in argument
+  return isOptions ? { ...argument, durable: false } : argument
 }
