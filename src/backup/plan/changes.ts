@@ -1,4 +1,5 @@
 // The change map from the parent's start to ours, out of the WAL chunks of the repository, along our history of timelines.
+import { isWharfError, messageOf } from '../../base/errors.ts'
 import type { WalArchive, WalChunkInfo } from '../../repository/contract.ts'
 import { ChangeMapBuilder } from '../../wal/change-map.ts'
 import type { ChangeMap } from '../../wal/contract.ts'
@@ -20,26 +21,40 @@ export type Changes =
   | { readonly map: ChangeMap; readonly doubt?: undefined }
   | { readonly map?: undefined; readonly doubt: string }
 
-/** Chunks may reach beyond both ends: the map then names more than needed, never less. */
+/**
+ * Chunks may reach beyond both ends: the map then names more than needed, never less. A chunk that is damaged, or whose WAL was not understood, gives
+ * a doubt instead: a backup must not depend on old WAL that it does not need for its own recovery.
+ */
 export async function collectChanges(wal: WalArchive, wanted: ChangesWanted, signal: AbortSignal): Promise<Changes> {
   const chosen = chooseChunks(await wal.list(wanted.systemIdentifier, signal), wanted)
   if ('doubt' in chosen) return chosen
   const builder = new ChangeMapBuilder(wanted.fromLsn)
   for (let at = 0; at < chosen.chunks.length; at += AT_ONCE) {
     const group = chosen.chunks.slice(at, at + AT_ONCE)
-    for (const [index, read] of (await Promise.all(group.map((info) => wal.readIndex(info, signal)))).entries()) {
+    for (const [index, read] of (await Promise.all(group.map((info) => readMap(wal, info, signal)))).entries()) {
       if (read.changeMap) builder.addMap(read.changeMap)
-      else
-        return {
-          doubt: `WAL at ${formatLsn(group[index]!.startLsn)} could not be decoded: ${read.problem ?? 'no reason given'}`,
-        }
+      else return { doubt: `WAL at ${formatLsn(group[index]!.startLsn)} could not be decoded: ${read.why}` }
     }
   }
   const map = builder.finish(wanted.untilLsn)
   return map.doubts.length > 0 ? { doubt: map.doubts.join('; ') } : { map }
 }
 
-/** Pure: the chunks that cover the way without a hole, in order. */
+async function readMap(
+  wal: WalArchive,
+  info: WalChunkInfo,
+  signal: AbortSignal,
+): Promise<{ changeMap: ChangeMap; why?: undefined } | { changeMap?: undefined; why: string }> {
+  try {
+    const { changeMap, problem } = await wal.readIndex(info, signal)
+    return changeMap ? { changeMap } : { why: problem ?? 'no reason given' }
+  } catch (error) {
+    if (!isWharfError(error) || error.exit !== 'damaged') throw error
+    return { why: messageOf(error) }
+  }
+}
+
+/** Pure: all chunks of the way, in order, which they cover without a hole. */
 export function chooseChunks(
   infos: readonly WalChunkInfo[],
   wanted: ChangesWanted,
@@ -78,10 +93,13 @@ function coverStretch(
   let covered = stretch.from
   for (const info of candidates) {
     if (info.startLsn > covered) break
-    // A chunk within what we have already tells nothing new: the same WAL, received twice.
-    if (info.endLsn <= covered) continue
-    chunks.push(info)
-    covered = info.endLsn
+    // Also one within what we have already: who received the same WAL twice may have begun within a record the second time, or on another timeline's
+    // copy of it, and then only the first one's map has that record. Maps together name too much at worst.
+    const before = chunks.at(-1)
+    const again =
+      before?.startLsn === info.startLsn && before.endLsn === info.endLsn && before.timeline === info.timeline
+    if (!again) chunks.push(info)
+    if (info.endLsn > covered) covered = info.endLsn
   }
   return covered >= stretch.until ? { chunks } : { missingFrom: covered }
 }

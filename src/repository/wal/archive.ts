@@ -139,15 +139,36 @@ export class StoredWal implements WalArchive {
   }
 
   read(info: WalChunkInfo, signal: AbortSignal): Promise<WalChunk> {
-    return readChunk(info, { ...this.parts, signal })
+    return this.orCopy(info, signal, (one) => readChunk(one, { ...this.parts, signal }))
   }
 
   async readIndex(
     info: WalChunkInfo,
     signal: AbortSignal,
   ): Promise<Pick<WalChunk, 'changeMap' | 'commits' | 'problem'>> {
-    const { changeMap, commits, problem } = await readChunkIndex(info, { ...this.parts, signal })
+    const index = await this.orCopy(info, signal, (one) => readChunkIndex(one, { ...this.parts, signal }))
+    const { changeMap, commits, problem } = index
     return { changeMap, commits, problem }
+  }
+
+  /** Where the object is damaged and the same range was put again, the copy serves. */
+  private async orCopy<T>(
+    info: WalChunkInfo,
+    signal: AbortSignal,
+    read: (one: WalChunkInfo) => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await read(info)
+    } catch (error) {
+      if (!isWharfError(error, 'repository.damaged-object')) throw error
+      for (let copy = 1; copy <= MOST_COPIES; copy++) {
+        const object = chunkName(info, copy)
+        if (object === info.object || !(await this.parts.store.stat(object, { signal }))) continue
+        const found = await read({ ...info, object }).catch(() => undefined)
+        if (found !== undefined) return found
+      }
+      throw error
+    }
   }
 
   async segment(
