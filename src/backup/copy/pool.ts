@@ -9,6 +9,8 @@ import { receiveError } from './sent-error.ts'
 
 /** Batches given to one thread at a time: it finds the next one waiting when it has done one. */
 const IN_HAND = 2
+/** Young heap of a copying thread: its objects are few, its buffers lie outside. The default is several times that. */
+const YOUNG_MB = 8
 /** How long a thread may take to remove what it has begun. */
 const ABANDON_MS = 5000
 
@@ -147,7 +149,7 @@ export class CopyPool implements AsyncDisposable {
   }
 
   private startThread(): Thread {
-    const worker = new Worker(entry, { workerData: this.start, stdout: false, stderr: false })
+    const worker = new Worker(entry, { workerData: this.start, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } })
     const thread: Thread = { worker, inHand: 0 }
     worker.on('message', (event: FromWorker) => {
       if (event.type === 'failed') this.fail(receiveError(event.error))

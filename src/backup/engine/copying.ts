@@ -9,11 +9,13 @@ import type { FilePlan, PlannedSegment } from '../plan/files.ts'
 import { withThinExtents } from '../plan/overlay.ts'
 import { Assembly } from './assembly.ts'
 import { reportBytes, type Report } from './progress.ts'
-import { itemBytes, makeBatches, plainItem, segmentParts, type SegmentWork } from './work.ts'
+import { makeBatches, plainItem, segmentParts, type SegmentWork } from './work.ts'
 
 /** Changed segments whose parent maps are held in memory at a time (about 120 kB each for a full gigabyte). */
 const WAVE_SEGMENTS = 256
 
+/** Whole segments that are in work at a time, largest first: what has to be remembered of each is given up wave by wave. */
+const WAVE_FILES = 16_384
 /** Below this one thread is done before another has loaded its code. */
 const WORTH_ALL_THREADS_BYTES = 32 * MIB
 
@@ -32,10 +34,12 @@ export async function copyFiles(plan: FilePlan, tools: CopyingTools): Promise<As
   const assembly = new Assembly()
   const whole = plan.segments
     .filter((segment) => segment.plan.kind === 'whole')
-    .map((planned) => ({ planned, blocks: undefined }))
+    .sort((one, other) => other.blockCount - one.blockCount)
   const changed = plan.segments.filter((segment) => segment.plan.kind === 'blocks')
-  const first = [...whole.flatMap((work) => expectSegment(assembly, work, undefined)), ...plan.plains.map(plainItem)]
-  const total = sum(first) + changed.reduce((bytes, { plan }) => bytes + changedBlocks(plan).length * BLOCK_BYTES, 0)
+  const total =
+    whole.reduce((bytes, { blockCount }) => bytes + blockCount * BLOCK_BYTES, 0) +
+    changed.reduce((bytes, { plan }) => bytes + changedBlocks(plan).length * BLOCK_BYTES, 0) +
+    plan.plains.reduce((bytes, { listed }) => bytes + listed.bytes, 0)
   if (total > WORTH_ALL_THREADS_BYTES) tools.pool.grow(tools.workers)
   const reporting = reportBytes({
     phase: 'copying',
@@ -45,9 +49,13 @@ export async function copyFiles(plan: FilePlan, tools: CopyingTools): Promise<As
     clock: tools.clock,
   })
   try {
-    await copyItems(first, assembly, tools)
-    for (let at = 0; at < changed.length; at += WAVE_SEGMENTS) {
-      await copyItems(await prepareWave(changed.slice(at, at + WAVE_SEGMENTS), assembly, tools), assembly, tools)
+    for (const wave of waves(whole, WAVE_FILES)) {
+      const items = wave.flatMap((planned) => expectSegment(assembly, { planned, blocks: undefined }, undefined))
+      await copyItems(items, assembly, tools)
+    }
+    await copyItems(plan.plains.map(plainItem), assembly, tools)
+    for (const wave of waves(changed, WAVE_SEGMENTS)) {
+      await copyItems(await prepareWave(wave, assembly, tools), assembly, tools)
     }
   } finally {
     await reporting.stop()
@@ -96,6 +104,6 @@ function changedBlocks(plan: PlannedSegment['plan']): Uint32Array {
   return plan.kind === 'blocks' ? plan.blocks : new Uint32Array(0)
 }
 
-function sum(items: readonly CopyItem[]): number {
-  return items.reduce((bytes, item) => bytes + itemBytes(item), 0)
+function* waves<T>(all: readonly T[], size: number): Generator<readonly T[]> {
+  for (let at = 0; at < all.length; at += size) yield all.slice(at, at + size)
 }

@@ -1,5 +1,5 @@
-// ClusterFiles on the node's own disk. The walk uses synchronous calls in short stretches: on a local disk one stat takes microseconds, and a
-// promise for each of a million files costs ten times that (measured: 300 000 files, 1.1 s against 14 s).
+// ClusterFiles on the node's own disk. The walk is synchronous in short stretches: on a local disk one call takes microseconds, and there is nothing to
+// gain from a promise for each of a million files.
 import { lstatSync, readdirSync, statSync, type Dirent, type Stats } from 'node:fs'
 import { open, readdir, readlink, realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -131,7 +131,6 @@ const ownFolder = /^(base|global|pg_[a-z]+)(\/|$)/
 class Walk {
   private readonly directory: string
   private readonly options: ListOptions
-  private looked = 0
 
   constructor(directory: string, options: ListOptions) {
     this.directory = directory
@@ -142,7 +141,11 @@ class Walk {
     for (const { path, since } of walFolders) {
       if (since <= this.options.majorVersion) yield { kind: 'folder', path, mode: this.modeOf(path) }
     }
-    yield* this.folder('')
+    let looked = 0
+    for (const entry of this.folder('')) {
+      if (++looked % STRETCH === 0) await this.breathe()
+      yield entry
+    }
   }
 
   private modeOf(path: string): number {
@@ -153,13 +156,12 @@ class Walk {
     }
   }
 
-  private async *folder(path: string): AsyncGenerator<ListedEntry> {
+  private *folder(path: string): Generator<ListedEntry> {
     const entries = this.entries(path)
     if (entries === undefined) return
     const database = databaseFolder(path)
     const unlogged = database ? unloggedNumbers(entries) : undefined
     for (const entry of entries) {
-      if (++this.looked % STRETCH === 0) await this.breathe()
       if (isSkippedName(entry.name)) continue
       if (database && isTemporaryRelation(entry.name)) continue
       const inner = path === '' ? entry.name : `${path}/${entry.name}`
@@ -185,7 +187,7 @@ class Walk {
     this.options.signal.throwIfAborted()
   }
 
-  private async *folderOrLink(path: string, entry: Dirent): AsyncGenerator<ListedEntry> {
+  private *folderOrLink(path: string, entry: Dirent): Generator<ListedEntry> {
     if (emptiedFolders.has(path)) {
       if (path !== 'pg_wal') yield { kind: 'folder', path, mode: this.modeOf(path) }
       return
@@ -204,7 +206,7 @@ class Walk {
   }
 
   /** Only our own version's folder; other versions share the place after pg_upgrade. */
-  private async *tablespace(path: string): AsyncGenerator<ListedEntry> {
+  private *tablespace(path: string): Generator<ListedEntry> {
     const own = `${path}/${this.options.versionFolder}`
     if (this.entries(own) === undefined) return
     yield { kind: 'folder', path: own, mode: this.modeOf(own) }
