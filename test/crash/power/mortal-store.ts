@@ -54,7 +54,8 @@ export class Fate {
   }
 }
 
-function withoutDurability(argument: unknown): unknown {
+/** Options of a call that must not wait until it is durable. */
+export function withoutDurability(argument: unknown): unknown {
   const isOptions = typeof argument === 'object' && argument !== null && 'durable' in argument
   return isOptions ? { ...argument, durable: false } : argument
 }

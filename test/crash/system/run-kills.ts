@@ -3,10 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import { messageOf } from '../../../src/base/errors.ts'
 import { seededRandom } from '../../../src/base/random.ts'
+import { parseLsn } from '../../../src/wal/lsn.ts'
 import type { Major } from '../../support/postgres.ts'
 import { recoverAndCompare, structureProblems } from './checks.ts'
 import { backupGoesOn, chooseKill, killAndCheck, type Kill } from './kill.ts'
-import { runWharf } from './processes.ts'
+import { runWharf, wharfJson } from './processes.ts'
 import { openSystem, until, type SystemWorld } from './world.ts'
 import { checkWriter } from './writer.ts'
 
@@ -71,9 +72,28 @@ async function startProblems({ backups, loads, watcher }: SystemWorld): Promise<
 
 async function fullCheck(world: SystemWorld): Promise<string[]> {
   const problems = await backupGoesOn(world)
+  problems.push(...(await statusProblems(world)))
   problems.push(...(await structureProblems(world, 'all')))
   problems.push(...(await recoverAndCompare(world)))
   return problems
+}
+
+interface WalStatusDocument {
+  readonly receivers: readonly {
+    readonly state: string
+    readonly durableLsn?: string
+    readonly holes: readonly unknown[]
+  }[]
+}
+
+/** What `wal status` says is held against it from now on. */
+async function statusProblems({ place, watcher }: SystemWorld): Promise<string[]> {
+  const { receivers } = await wharfJson<WalStatusDocument>(place, ['wal', 'status', 'retail'])
+  const [one] = receivers
+  if (receivers.length !== 1 || one?.state !== 'streaming' || one.holes.length > 0 || one.durableLsn === undefined)
+    return [`wal status: ${JSON.stringify(receivers)}`]
+  watcher.claimed(parseLsn(one.durableLsn))
+  return []
 }
 
 /** The same once more with everything at rest, and the warehouse itself. */

@@ -42,6 +42,11 @@ export class Watcher {
     if (lsn > this.first && lsn > this.durable) this.durable = lsn
   }
 
+  /** Somebody else said that everything up to here is durable. */
+  claimed(lsn: Lsn): void {
+    if (lsn > this.durable) this.durable = lsn
+  }
+
   /** Resolves to whether `lsn` became durable in time. */
   async reaches(lsn: Lsn, withinMs: number): Promise<boolean> {
     const until = performance.now() + withinMs

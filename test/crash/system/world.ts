@@ -162,7 +162,9 @@ function judge(name: string, ended: Ended, { errors, defects, log }: Parts): voi
   errors.set(key, (errors.get(key) ?? 0) + 1)
   const tail = `${ended.stdout}\n${ended.stderr}`.trim().slice(-1500)
   if (code === 'defect' || ended.stderr.includes('this is a defect')) defects.push(`${name}: ${tail}`)
-  if (name === 'up') log(`up ended by itself with ${ended.code}: ${tail}`)
+  if (name !== 'up') return
+  log(`up ended by itself with ${ended.code}: ${tail}`)
+  defects.push(`up ended by itself with ${ended.code}: ${tail}`)
 }
 
 /** Until `reached` says true; undefined where it never did. Milliseconds that it took. */
