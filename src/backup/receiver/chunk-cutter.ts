@@ -75,6 +75,8 @@ export class ChunkCutter {
   /** Whether a stream that does not know where records start is a problem: not before it knew once. */
   private mustKnow: boolean
   private brokenBy: string | undefined
+  /** The open chunk began although it was not known where records start, and should have been: what its first page holds was not read. */
+  private blind: boolean
   /** When the first byte of the open chunk came (monotonic); undefined while it is empty. */
   firstByteAt: number | undefined
 
@@ -84,6 +86,7 @@ export class ChunkCutter {
     this.stream = start.parser.stream
     this.indexer = start.parser.indexer
     this.mustKnow = start.parser.continues
+    this.blind = this.mustKnow && !this.stream.synced
     this.chunkStart = start.lsn
     this.reported = this.stream.problems.length
     this.room = this.roomAt(start.lsn)
@@ -134,6 +137,7 @@ export class ChunkCutter {
     this.parsed = 0
     this.chunkStart = endLsn
     this.room = this.roomAt(endLsn)
+    this.blind = this.mustKnow && !this.stream.synced
     this.firstByteAt = undefined
     return chunk
   }
@@ -169,6 +173,7 @@ export class ChunkCutter {
     const found = this.stream.problems[this.reported]
     this.reported = this.stream.problems.length
     if (found) return `at ${formatLsn(found.lsn)}: ${found.message}`
-    return this.mustKnow && !this.stream.synced ? 'the start of no record was found' : undefined
+    if (this.mustKnow && !this.stream.synced) return 'the start of no record was found'
+    return this.blind ? 'it begins within a record of which nothing is known' : undefined
   }
 }

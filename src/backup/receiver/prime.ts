@@ -1,67 +1,83 @@
 // Brings the parser to where receiving goes on: a record may have begun in chunks that are stored already.
+import { isWharfError } from '../../base/errors.ts'
+import { MIB } from '../../base/units.ts'
 import type { WalArchive, WalChunkInfo } from '../../repository/contract.ts'
+import type { Lsn } from '../../wal/lsn.ts'
 import { WalIndexer } from '../../wal/indexer.ts'
 import { RecordStream } from '../../wal/record-stream.ts'
 import { freshParser, type PrimedParser, type WalShape } from './chunk-cutter.ts'
 import type { WalPosition } from './resume.ts'
 
-/** Chunks that are read back at most: a record longer than that is not followed, and the next chunk says so. */
-const MOST_CHUNKS = 64
+/** What is read back at most: a record longer than that is not followed, and the next chunk says so. */
+const MOST_BYTES = 64n * BigInt(MIB)
+const MOST_CHUNKS = 1024
 
-/** Parser and indexer at `at`, fed from stored chunks that end there. */
+/** A stored chunk, and up to where it counts. */
+interface Link {
+  readonly info: WalChunkInfo
+  readonly untilLsn: Lsn
+}
+
+/** Parser and indexer at `at`, fed from stored chunks that lead there; undefined where none do. */
 export async function primeParser(
-  wal: WalArchive,
+  wal: Pick<WalArchive, 'list' | 'read'>,
   at: WalPosition,
   shape: WalShape,
   signal: AbortSignal,
-): Promise<PrimedParser> {
+): Promise<PrimedParser | undefined> {
   const chain = chainBefore(await wal.list(shape.systemIdentifier, signal, at.timeline), at)
-  if (chain.length === 0) return freshParser(shape, at.lsn)
-  for (let count = 1; count <= Math.min(chain.length, MOST_CHUNKS); count = grow(count, chain, shape)) {
-    const parser = await feed(wal, chain.slice(0, count).reverse(), { shape, signal })
-    if (parser) return parser
-    if (count === chain.length) break
+  if (chain.length === 0) return undefined
+  const isAll = at.lsn - chain.at(-1)!.info.startLsn <= MOST_BYTES && chain.length <= MOST_CHUNKS
+  for (const { count, atRecord } of tries(chain)) {
+    const parser = await feed(wal, chain.slice(0, count).reverse(), { shape, signal, atRecord })
+    // All that there is may hold no whole record: then it is the start of an archive, and whoever stored it stood where this parser stands.
+    if (parser && (parser.continues || (isAll && !atRecord && count === chain.length))) return parser
   }
   return { ...freshParser(shape, at.lsn), continues: true }
 }
 
 /** Chunks that lead to `at` without a hole, the last first. */
-function chainBefore(chunks: readonly WalChunkInfo[], at: WalPosition): WalChunkInfo[] {
-  const chain: WalChunkInfo[] = []
+function chainBefore(chunks: readonly WalChunkInfo[], at: WalPosition): Link[] {
+  const chain: Link[] = []
   let lsn = at.lsn
   for (;;) {
-    const before = chunks.find((one) => one.endLsn === lsn)
-    if (!before) return chain
-    chain.push(before)
-    lsn = before.startLsn
+    const info = chunks.findLast((one) => one.startLsn < lsn && one.endLsn >= lsn)
+    if (!info) return chain
+    chain.push({ info, untilLsn: lsn })
+    lsn = info.startLsn
+    if (at.lsn - lsn > MOST_BYTES || chain.length > MOST_CHUNKS) return chain
   }
 }
 
-/** One chunk mostly does; else back to the start of a segment, then segment by segment. */
-function grow(count: number, chain: readonly WalChunkInfo[], shape: WalShape): number {
-  for (let next = count; next < chain.length; next++) {
-    if (chain[next]!.startLsn % BigInt(shape.segmentBytes) === 0n) return next + 1
-  }
-  return chain.length
+/** Chunks are mostly cut where a record ends; if the last one is not, the record's checksum tells. Then a record's start is searched, further and further back. */
+function* tries(chain: readonly Link[]): Generator<{ count: number; atRecord: boolean }> {
+  yield { count: 1, atRecord: true }
+  for (let count = 1; count < chain.length; count *= 2) yield { count, atRecord: false }
+  yield { count: chain.length, atRecord: false }
 }
 
+/** Undefined after a fault. `continues` only if a record was found. */
 async function feed(
-  wal: WalArchive,
-  chunks: readonly WalChunkInfo[],
-  options: { shape: WalShape; signal: AbortSignal },
+  wal: Pick<WalArchive, 'read'>,
+  links: readonly Link[],
+  options: { shape: WalShape; signal: AbortSignal; atRecord: boolean },
 ): Promise<PrimedParser | undefined> {
-  const { shape, signal } = options
-  const startLsn = chunks[0]!.startLsn
+  const { shape, signal, atRecord } = options
+  const startLsn = links[0]!.info.startLsn
   const indexer = new WalIndexer(shape.majorVersion, startLsn)
-  // Chunks are mostly cut where a record ends. If this one is not, the record's checksum tells.
-  const atRecord = startLsn % BigInt(shape.segmentBytes) !== 0n
   const { majorVersion, segmentBytes, systemIdentifier } = shape
   const stream = new RecordStream({ startLsn, majorVersion, segmentBytes, systemIdentifier, atRecord }, indexer)
-  for (const info of chunks) {
-    const chunk = await wal.read(info, signal)
-    stream.push(chunk.bytes)
+  for (const { info, untilLsn } of links) {
+    try {
+      const { bytes } = await wal.read(info, signal)
+      stream.push(bytes.subarray(0, Number(untilLsn - info.startLsn)))
+    } catch (error) {
+      // What is damaged in the repository must not keep new WAL out of it.
+      if (isWharfError(error) && error.exit === 'damaged') return undefined
+      throw error
+    }
   }
-  if (!stream.synced || stream.recordCount === 0 || stream.problems.length > 0) return undefined
+  if (stream.problems.length > 0) return undefined
   indexer.cut(stream.endLsn)
-  return { stream, indexer, continues: true }
+  return { stream, indexer, continues: stream.synced && stream.recordCount > 0 }
 }

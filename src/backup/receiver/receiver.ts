@@ -6,6 +6,7 @@ import type { Log } from '../../base/log.ts'
 import type { Repository } from '../../repository/contract.ts'
 import { formatLsn, type Lsn } from '../../wal/lsn.ts'
 import { segmentStart } from '../../wal/segments.ts'
+import { timelineAt } from '../../wal/timelines.ts'
 import type { ReplicationSession, Warehouse, WalStreamSource } from '../../warehouse/contract.ts'
 import type { WalStatus } from '../contract.ts'
 import { ChunkCutter, freshParser, type PrimedParser, type SealedChunk } from './chunk-cutter.ts'
@@ -92,7 +93,11 @@ export class Receiver {
     await using session = await warehouse.connectReplication({ purpose: 'receive', signal })
     const opening = await open(session, { warehouse, repositories, slot, signal })
     try {
-      await this.receive(session, opening, { signal, start: opening.start, parser: await this.primed(opening, signal) })
+      await this.receive(session, opening, {
+        signal,
+        start: opening.start,
+        parser: await this.primed(opening, opening.start, signal),
+      })
     } catch (error) {
       if (isWharfError(error, 'warehouse.slot-lost')) await this.renewSlot(signal)
       if (!isWharfError(error, 'warehouse.wal-gone'))
@@ -101,13 +106,20 @@ export class Receiver {
     }
   }
 
-  private primed(opening: Opening, signal: AbortSignal): Promise<PrimedParser> {
-    // What the first repository with WAL up to here holds is as good as any: all hold the same bytes.
-    const source = opening.targets.find(
-      ({ from }) => from?.timeline === opening.start.timeline && from.lsn === opening.start.lsn,
-    )
-    if (!source) return Promise.resolve(freshParser(opening.shape, opening.start.lsn))
-    return primeParser(source.repository.wal, opening.start, opening.shape, signal)
+  /**
+   * Whichever repository has WAL that leads to `start` will do: all hold the same bytes. That none was asked to go on exactly here says nothing: with a
+   * second, empty repository the same WAL is received again from the start of a segment, where a record goes on that began in the one before.
+   */
+  private async primed(opening: Opening, start: WalPosition, signal: AbortSignal): Promise<PrimedParser> {
+    // The first segment of a timeline goes on from its parent's WAL.
+    const before = start.lsn > 0n ? timelineAt(opening.spans, start.lsn - 1n) : start.timeline
+    for (const { repository } of opening.targets) {
+      for (const timeline of new Set([start.timeline, before])) {
+        const parser = await primeParser(repository.wal, { ...start, timeline }, opening.shape, signal)
+        if (parser) return parser
+      }
+    }
+    return freshParser(opening.shape, start.lsn)
   }
 
   private async renewSlot(signal: AbortSignal): Promise<void> {
@@ -125,7 +137,7 @@ export class Receiver {
     const start = { timeline, lsn: segmentStart(restartLsn ?? flushLsn, opening.shape.segmentBytes) }
     const hole: WalHole = { timeline: opening.start.timeline, fromLsn: opening.start.lsn, toLsn: start.lsn }
     await this.tellHole(hole)
-    await this.receive(session, opening, { signal, start, parser: freshParser(opening.shape, start.lsn) })
+    await this.receive(session, opening, { signal, start, parser: await this.primed(opening, start, signal) })
   }
 
   private async tellHole(hole: WalHole): Promise<void> {
