@@ -50,10 +50,11 @@ export async function shapeOf(warehouse: Warehouse, systemIdentifier: bigint, si
 }
 
 export async function open(session: ReplicationSession, parts: Parts): Promise<Opening> {
+  // The slot comes first: it holds WAL from the server's newest redo point, which may be later than an end that was asked for before.
+  const slotLsn = await slotPosition(session, parts.slot)
   const identity = await session.identify()
   const shape = await shapeOf(parts.warehouse, identity.systemIdentifier, parts.signal)
   const spans = await history(session, identity, parts)
-  const slotLsn = await slotPosition(session, parts.slot)
   const targets: StoreTarget[] = []
   for (const repository of parts.repositories) {
     await settleNewest(repository, { systemIdentifier: identity.systemIdentifier, signal: parts.signal })
