@@ -15,6 +15,7 @@ import { versionOperation } from './operations/version.ts'
 export const room: Room = {
   name: 'app',
   summary: 'version, configuration, doctor, and running everything',
+  groups: { config: 'check and explain wharf.yaml', demo: 'destroy the demo warehouse, and bring it back' },
   operations: [up, doctor, configCheck, configExplain, configSchema, versionOperation, demoDisaster, demoRecover],
   offers: [
     ...machineChecks.map((check) => offer(doctorChecks, check)),

@@ -18,6 +18,10 @@ export const room: Room = {
   name: 'backup',
   summary: 'taking backups, receiving WAL, what can be recovered',
   config: [backupSection, walSection],
+  groups: {
+    backup: 'take backups of a warehouse, list and show them',
+    wal: 'receive the WAL of a warehouse, and show how far it is kept',
+  },
   operations: [run, list, show, walReceive, walStatus],
   migrations: [{ name: '0001-wal-position', file: new URL('migrations/0001-wal-position.sql', import.meta.url) }],
   services: [

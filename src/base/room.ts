@@ -127,6 +127,8 @@ export interface Room {
   readonly summary: string
   readonly config?: readonly ConfigSection[]
   readonly operations?: readonly AnyOperation[]
+  /** What help says beside a word that more words follow (`wal` of `wal status`). Each such word stands in one room. */
+  readonly groups?: Readonly<Record<string, string>>
   readonly migrations?: readonly Migration[]
   readonly services?: readonly ServiceProvider[]
   readonly offers?: readonly Offer[]

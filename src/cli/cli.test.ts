@@ -111,7 +111,10 @@ const others: readonly AnyOperation[] = [
     text: () => 'seen',
   }),
 ]
-const rooms: readonly Room[] = [{ name: 'shop', summary: 'a shop', operations: [buy, ...others] }, cli]
+const rooms: readonly Room[] = [
+  { name: 'shop', summary: 'a room', groups: { shop: 'a shop' }, operations: [buy, ...others] },
+  cli,
+]
 
 interface Outcome {
   readonly code: number
@@ -223,6 +226,8 @@ const usage: readonly (readonly [string, string, string])[] = [
   ['shop byu', 'unknown command "shop byu"', 'did you mean "shop buy"?'],
   ['--home /somewhere shp', 'unknown command "shp"', 'did you mean "shop"?'],
   ['shop lend', 'unknown command "shop lend"', 'wharf help shop lists the commands'],
+  ['--quiet', '"wharf" needs one more word: shop, look, completion', 'wharf help'],
+  ['--home /somewhere help shop byu', 'unknown command "shop byu"', 'did you mean "shop buy"?'],
   ['help shop byu', 'unknown command "shop byu"', 'did you mean "shop buy"?'],
   ['shop', '"shop" needs one more word: buy, close, defect, torn, check, burn', 'wharf help shop'],
   ['shop buy', 'required option "--who <WHO>" not specified', 'wharf help shop buy'],

@@ -137,15 +137,12 @@ function groupOf(parent: Command, word: string, options: TreeOptions): Command {
   })
 }
 
-/** What stands beside a word that more words follow: its room's summary (`load` is of the room `loads`), else these words. */
+/** What stands beside a word that more words follow. */
 export function groupSummary(path: readonly string[], rooms: readonly Room[]): string {
   const word = path.join(' ')
-  const room = rooms.find((one) => one.name === word || one.name === `${word}s`)
-  if (room) return room.summary
-  const verbs = operationsOf(rooms)
-    .filter((one) => one.name.startsWith(`${word} `))
-    .map((one) => one.name.split(' ')[path.length]!)
-  return [...new Set(verbs)].join(', ')
+  const said = rooms.map((room) => room.groups?.[word]).find((one) => one !== undefined)
+  if (said === undefined) throw new TypeError(`no room says in its groups what "${word}" is`)
+  return said
 }
 
 /** Words of a command after `wharf`. */

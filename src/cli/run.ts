@@ -66,13 +66,9 @@ async function parse(line: CommandLine): Promise<{ chosen: Chosen; globals: Glob
     streams.out.write(root.helpInformation())
     return undefined
   }
-  if (line.args[0] === 'help') {
-    streams.out.write(
-      findCommand(
-        root,
-        line.args.slice(1).filter((word) => !word.startsWith('-')),
-      ).helpInformation(),
-    )
+  const [first, ...others] = wordsOf(root, line.args)
+  if (first === 'help') {
+    streams.out.write(findCommand(root, others).helpInformation())
     return undefined
   }
   try {
@@ -80,11 +76,15 @@ async function parse(line: CommandLine): Promise<{ chosen: Chosen; globals: Glob
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return undefined
+    if (first === undefined && error.code === 'commander.help') throw missingFirst(root)
     throw usageError(error, root, line.args)
   }
-  if (chosen === undefined)
-    throw errors.missingCommand({ words: 'wharf', known: root.commands.map((one) => one.name()) })
+  if (chosen === undefined) throw missingFirst(root)
   return { chosen, globals: globalOptions(root, streams, line.environment.variables) }
+}
+
+function missingFirst(root: Command): WharfError {
+  return errors.missingCommand({ words: 'wharf', known: root.commands.map((one) => one.name()) })
 }
 
 function findCommand(root: Command, words: readonly string[]): Command {

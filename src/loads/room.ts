@@ -21,6 +21,7 @@ export const room: Room = {
   name: 'loads',
   summary: 'pipelines, task kinds, sources of files, the journal',
   config: [pipelinesSection],
+  groups: { load: 'run pipelines that load files into a warehouse, and show what was loaded' },
   operations: [loadRun, loadList, loadShow, loadLog, loadRetry, loadCancel, loadJournalShow, loadInstall],
   services: [provide(loadJournal, openJournal), provide(loadActivity, openActivity)],
   offers: [

@@ -7,6 +7,7 @@ import { buildEstimates } from './rates/estimates.ts'
 export const room: Room = {
   name: 'recovery',
   summary: 'plans, restores, proof, and how long it takes',
+  groups: { recover: 'bring a warehouse back: plan it, do it' },
   operations: [plan, run],
   services: [provide(recoveryEstimates, buildEstimates)],
 }

@@ -14,6 +14,7 @@ export const room: Room = {
   name: 'repository',
   summary: 'where backups and WAL are kept: packs, maps, manifests, WAL chunks, keys, leases, check',
   config: [repositoriesSection],
+  groups: { repository: 'where backups and WAL are kept: declare, create, show, check' },
   operations: [add, init, list, show, check, inspect, stats],
   services: [repositoriesProvider],
 }

@@ -11,6 +11,10 @@ export const room: Room = {
   name: 'server',
   summary: 'HTTP: one endpoint per operation, log-in, events, metrics, the console',
   config: [serverSection],
+  groups: {
+    admin: 'accounts of the console',
+    run: 'runs of every kind, loads and backups: list, show, log, cancel, retry',
+  },
   operations: [adminPassword, runList, runShow, runLog, runCancel, runRetry],
   migrations: [{ name: '0001-accounts', file: new URL('migrations/0001-accounts.sql', import.meta.url) }],
   services: [provide(consoleServer, (context) => buildConsoleServer(context))],

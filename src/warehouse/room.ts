@@ -16,6 +16,7 @@ export const room: Room = {
   name: 'warehouse',
   summary: 'talking to PostgreSQL: sessions, replication, facts, servers we start',
   config: [warehousesSection],
+  groups: { warehouse: 'the databases to look after: declare, show, check, grant rights' },
   operations: [warehouseAdd, warehouseList, warehouseShow, warehouseRemove, warehouseCheck, warehouseGrants],
   services: [provide(warehouses, openWarehouses)],
   offers: [offer(daemons, managedServers), offer(doctorChecks, doctorCheck)],
