@@ -46,13 +46,19 @@ test('operations name errors that exist', () => {
   )
 })
 
+const groups = operations.flatMap(({ name }) =>
+  name
+    .split(' ')
+    .slice(0, -1)
+    .map((_, index, words) => words.slice(0, index + 1).join(' ')),
+)
+
+test('each word that more words follow is told by one room, and no other is', () => {
+  const told = rooms.flatMap((room) => Object.keys(room.groups ?? {}))
+  assert.deepEqual(told.toSorted(), [...new Set(groups)].toSorted())
+})
+
 test('no operation is called like a group of others', () => {
-  const groups = operations.flatMap(({ name }) =>
-    name
-      .split(' ')
-      .slice(0, -1)
-      .map((_, index, words) => words.slice(0, index + 1).join(' ')),
-  )
   assert.deepEqual(
     operations.filter(({ name }) => groups.includes(name)).map(({ name }) => name),
     [],

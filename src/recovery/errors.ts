@@ -115,7 +115,7 @@ export const recoveryErrors = defineErrors('recovery', {
   unknownLoad: {
     exit: 'notFound',
     message: (load: string) => `no committed load "${load}" is in the WAL that the repository holds`,
-    hint: () => 'wharf load list shows the ids; a load that was rolled back needs no recovery',
+    hint: () => 'wharf load journal WAREHOUSE shows the ids; a load that was rolled back needs no recovery',
   },
   ambiguous: {
     exit: 'notFound',

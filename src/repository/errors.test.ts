@@ -49,7 +49,7 @@ const failures: [string, string, string, string, string][] = [
     'repository.unreachable',
     'unreachable',
     'cannot reach file:/backups/wharf: no such folder',
-    'check that the file system is mounted and the path is right',
+    'check that the file system is mounted and the path is right; if it was never made: wharf repository init',
   ],
   [
     'ESTALE',
@@ -79,6 +79,11 @@ test('errors of the file system say what failed, where, and what to try', () => 
 
 test('the other texts', () => {
   const texts: [Error, string, string][] = [
+    [
+      errors.encryptionMismatch({ ...at, encrypted: true }),
+      'the repository at file:/backups/wharf is encrypted, but no key is given',
+      'give the key file or passphrase that it was created with: in wharf.yaml, or by --key-file or --passphrase-file with --repository-path',
+    ],
     [
       errors.unknown({ name: 'mian', hint: 'did you mean "main"?' }),
       'no repository "mian" is declared in wharf.yaml',

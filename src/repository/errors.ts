@@ -8,11 +8,14 @@ interface Named extends At {
   readonly name: string
 }
 
+/** Reason of `unreachable` where the folder of a repository does not exist: it is away, or was never made. */
+export const NO_FOLDER = 'no such folder'
+
 const HOW_TO_DECLARE = 'wharf repository add main /backups/wharf declares one'
 
 export const errors = defineErrors('repository', {
   declared: {
-    exit: 'usage',
+    exit: 'failed',
     message: (at: { name: string; file: string }) => `${at.file} already declares a repository "${at.name}"`,
     hint: () => 'choose another name, or change its entry in the file',
   },
@@ -22,7 +25,7 @@ export const errors = defineErrors('repository', {
     hint: () => 'choose how the repository is opened: exactly one of them, or none for a key file',
   },
   unknown: {
-    exit: 'configuration',
+    exit: 'notFound',
     message: (at: { name: string; hint: string | undefined }) => `no repository "${at.name}" is declared in wharf.yaml`,
     hint: (at) => at.hint ?? HOW_TO_DECLARE,
   },
@@ -76,12 +79,12 @@ export const errors = defineErrors('repository', {
     exit: 'configuration',
     message: (at: At & { encrypted: boolean }) =>
       at.encrypted
-        ? `the repository at ${at.location} is encrypted, but wharf.yaml says encryption: none`
-        : `the repository at ${at.location} is not encrypted, but wharf.yaml gives a key`,
+        ? `the repository at ${at.location} is encrypted, but no key is given`
+        : `the repository at ${at.location} is not encrypted, but a key is given`,
     hint: (at) =>
       at.encrypted
-        ? 'give the passphrase or key_file that it was created with'
-        : 'if it was created that way, write encryption: none; otherwise somebody replaced it: do not use it',
+        ? 'give the key file or passphrase that it was created with: in wharf.yaml, or by --key-file or --passphrase-file with --repository-path'
+        : 'if it was created that way, write encryption: none and give no key; otherwise somebody replaced it: do not use it',
   },
   keyFileMissing: {
     exit: 'environment',
@@ -199,7 +202,10 @@ export const errors = defineErrors('repository', {
     exit: 'unreachable',
     passing: true,
     message: (at: At & { reason: string }) => `cannot reach ${at.location}: ${at.reason}`,
-    hint: () => 'check that the file system is mounted and the path is right',
+    hint: (at) =>
+      at.reason === NO_FOLDER
+        ? 'check that the file system is mounted and the path is right; if it was never made: wharf repository init'
+        : 'check that the file system is mounted and the path is right',
   },
   notAFolder: {
     exit: 'configuration',

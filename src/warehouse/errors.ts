@@ -87,7 +87,8 @@ export const warehouseErrors = defineErrors('warehouse', {
   wrongPassword: {
     exit: 'denied',
     message: (at: Target & { user: string }) => `${at.what} refused the password of user "${at.user}" at ${at.where}`,
-    hint: () => 'check the password and where it comes from: password, password_file or the URL in wharf.yaml',
+    hint: () =>
+      'check that the role exists (wharf warehouse grants prints it), its password, and where that comes from: password, password_file or the URL in wharf.yaml',
   },
   noPassword: {
     exit: 'denied',

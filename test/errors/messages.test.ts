@@ -133,7 +133,7 @@ describe('wrong password', () => {
       seen,
       'denied',
       `wharf: warehouse "retail" refused the password of user "postgres" at 127.0.0.1:${server.port}`,
-      'hint: check the password and where it comes from: password, password_file or the URL in wharf.yaml',
+      'hint: check that the role exists (wharf warehouse grants prints it), its password, and where that comes from: password, password_file or the URL in wharf.yaml',
     )
     const json = await here.run(['backup', 'run', 'retail', '--json'])
     assert.equal((JSON.parse(json.out) as { error: { code: string } }).error.code, 'warehouse.wrong-password')

@@ -31,7 +31,7 @@ void test('each way of not getting in has its own error', async () => {
   assert.deepEqual(await failure(warehouseFor({ url: server.urlFor({ password: 'wrong' }) })), {
     code: 'warehouse.wrong-password',
     message: `warehouse "retail" refused the password of user "postgres" at ${at}`,
-    hint: 'check the password and where it comes from: password, password_file or the URL in wharf.yaml',
+    hint: 'check that the role exists (wharf warehouse grants prints it), its password, and where that comes from: password, password_file or the URL in wharf.yaml',
   })
   assert.deepEqual(await failure(warehouseFor({ host: '127.0.0.1', port: server.port, user: 'postgres' })), {
     code: 'warehouse.no-password',

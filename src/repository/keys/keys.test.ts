@@ -43,7 +43,7 @@ test('a wrong passphrase, a wrong key file, the wrong kind of key: each refused 
   await refused(
     reopen(path, { unlock: { by: 'none' } }),
     'repository.encryption-mismatch',
-    `the repository at ${at} is encrypted, but wharf.yaml says encryption: none`,
+    `the repository at ${at} is encrypted, but no key is given`,
     'give the passphrase or key_file that it was created with',
   )
   const other = await scratchRepository(t, { unlock: { by: 'key-file', path: right } })
@@ -57,7 +57,7 @@ test('a wrong passphrase, a wrong key file, the wrong kind of key: each refused 
   await refused(
     reopen(open.path),
     'repository.encryption-mismatch',
-    `the repository at file:${open.path} is not encrypted, but wharf.yaml gives a key`,
+    `the repository at file:${open.path} is not encrypted, but a key is given`,
     'if it was created that way, write encryption: none; otherwise somebody replaced it: do not use it',
   )
 })

@@ -1,6 +1,6 @@
 // System errors of a file store → errors that say what to try.
 import { codeOf, isWharfError, messageOf } from '../../base/errors.ts'
-import { errors } from '../errors.ts'
+import { errors, NO_FOLDER } from '../errors.ts'
 
 /** `what` completes "could not …": `write packs/ab/…`. */
 export function storeFailure(location: string, what: string, error: unknown): Error {
@@ -19,7 +19,7 @@ export function storeFailure(location: string, what: string, error: unknown): Er
     case 'ENOTDIR':
       return errors.notAFolder({ location }, cause)
     case 'ENOENT':
-      return errors.unreachable({ location, reason: 'no such folder' }, cause)
+      return errors.unreachable({ location, reason: NO_FOLDER }, cause)
     case 'ESTALE':
     case 'ETIMEDOUT':
     case 'EHOSTDOWN':
