@@ -76,7 +76,7 @@ function nothingDeclared(at: string): Status {
     'warning',
     'nothing-declared',
     'no warehouse is declared',
-    '"wharf warehouse add URL" declares one',
+    '"wharf warehouse add NAME URL" declares one',
   )
   return { at, verdict: 'none', sentence: 'No warehouse is declared yet.', warehouses: [], problems: [missing] }
 }

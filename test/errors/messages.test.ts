@@ -90,6 +90,13 @@ describe('wrong URL', () => {
       'wharf: no warehouse is called "retial"',
       'hint: did you mean "retail"?',
     )
+    expectError(
+      await here.run(['backup', 'list', '--warehouse', 'retial']),
+      'notFound',
+      'wharf: no warehouse is called "retial"',
+      'hint: did you mean "retail"?',
+    )
+    assert.equal((await here.run(['backup', 'list', '--warehouse', 'retail'])).out, 'no backups\n')
   })
 })
 
@@ -190,6 +197,17 @@ test('wrong version', async () => {
 })
 
 describe('wrong directory', () => {
+  test('a repository that was never made', async () => {
+    using here = new Place()
+    here.configure(yaml(server.url))
+    expectError(
+      await here.run(['backup', 'run', 'retail']),
+      'unreachable',
+      'wharf: cannot reach file:<folder>/repository: no such folder',
+      'hint: check that the file system is mounted and the path is right; if it was never made: wharf repository init',
+    )
+  })
+
   test('a repository that is a file', async () => {
     using here = new Place()
     here.configure(yaml(server.url, 'file'))

@@ -7,6 +7,7 @@ import type { Context } from '../../base/room.ts'
 import { formatDuration, formatSize } from '../../base/units.ts'
 import { repositories, type BackupSummary, type Repository } from '../../repository/contract.ts'
 import { formatLsn } from '../../wal/lsn.ts'
+import { warehouses } from '../../warehouse/contract.ts'
 import { kindSchema } from '../config.ts'
 
 const complete = z.strictObject({
@@ -56,7 +57,7 @@ export const list = defineOperation({
   output: z.strictObject({ backups: z.array(line) }),
   role: 'viewer',
   danger: 'none',
-  errors: ['repository.unknown', 'repository.wrong-key'],
+  errors: ['repository.unknown', 'repository.wrong-key', 'warehouse.unknown', 'warehouse.none-declared'],
   needs: 'repository',
   where: 'here',
   run: async (input, context, signal) => {
@@ -65,6 +66,8 @@ export const list = defineOperation({
     const backups: Line[] = []
     for (const name of names)
       backups.push(...(await linesOf(await all.open(name, signal), { ...input, context, signal })))
+    // A name that nobody declared and no repository knows is a slip, and "no backups" would frighten.
+    if (backups.length === 0 && input.warehouse !== undefined) (await context.use(warehouses)).get(input.warehouse)
     return { backups: backups.toSorted(byStart) }
   },
   text: ({ backups }) => (backups.length === 0 ? 'no backups' : backups.map(lineText).join('\n')),

@@ -44,7 +44,7 @@ test('a wrong passphrase, a wrong key file, the wrong kind of key: each refused 
     reopen(path, { unlock: { by: 'none' } }),
     'repository.encryption-mismatch',
     `the repository at ${at} is encrypted, but no key is given`,
-    'give the passphrase or key_file that it was created with',
+    'give the key file or passphrase that it was created with: in wharf.yaml, or by --key-file or --passphrase-file with --repository-path',
   )
   const other = await scratchRepository(t, { unlock: { by: 'key-file', path: right } })
   await refused(
@@ -58,7 +58,7 @@ test('a wrong passphrase, a wrong key file, the wrong kind of key: each refused 
     reopen(open.path),
     'repository.encryption-mismatch',
     `the repository at file:${open.path} is not encrypted, but a key is given`,
-    'if it was created that way, write encryption: none; otherwise somebody replaced it: do not use it',
+    'if it was created that way, write encryption: none and give no key; otherwise somebody replaced it: do not use it',
   )
 })
 
