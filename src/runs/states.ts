@@ -121,4 +121,3 @@ export function transition<State extends string, Event extends string>(
 }
 
 export const runEnds: readonly RunState[] = ['succeeded', 'failed', 'cancelled']
-export const taskEnds: readonly TaskState[] = ['succeeded', 'failed', 'skipped', 'cancelled']

@@ -3,7 +3,6 @@ import { z } from 'zod'
 
 import { duration, secret } from '../base/config-types.ts'
 import type { ConfigSection } from '../base/room.ts'
-import { HOUR_MS } from '../base/units.ts'
 
 /** Where to listen: host as written, port 0 for any free one. */
 export interface ListenAddress {
@@ -67,6 +66,3 @@ const schema = z
 export type ServerSettings = z.output<typeof schema>
 
 export const serverSection: ConfigSection<ServerSettings> = { key: 'server', schema }
-
-/** Settings for tests and for programs without a configuration file. */
-export const defaultSettings: ServerSettings = { listen: { host: '127.0.0.1', port: 7780 }, session: 12 * HOUR_MS }

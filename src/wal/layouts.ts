@@ -91,7 +91,6 @@ export const smgrInfo = { create: 0x10, truncate: 0x20 } as const
 /** xl_smgr_truncate.flags. */
 export const truncateFlags = { heap: 1, vm: 2, fsm: 4 } as const
 export const dbaseInfo = { createFileCopy: 0x00, createWalLog: 0x10, drop: 0x20 } as const
-export const tblspcInfo = { create: 0x00, drop: 0x10 } as const
 
 /** Ids of the parts of a record's header. Up to maxBlock they are block references. */
 export const partId = { maxBlock: 32, topXid: 252, origin: 253, dataLong: 254, dataShort: 255 } as const

@@ -81,14 +81,6 @@ export async function serverRuns(dataDirectory: string): Promise<boolean> {
   return (await inspectPostmaster(dataDirectory)).state === 'running'
 }
 
-/** The user (uid and gid) to whom files of a data directory must belong; undefined for our own. */
-export async function ownerOfServer(
-  dataDirectory: string,
-  environment: Environment,
-): Promise<{ name: string; uid: number; gid: number } | undefined> {
-  return await accountFor(dataDirectory, environment)
-}
-
 /** Binaries for a version: `folder` if given (a bin folder), else the embedded ones, else those of the system. */
 export async function findBinaries(options: {
   majorVersion: number

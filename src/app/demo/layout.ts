@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import type { Context } from '../../base/room.ts'
 
 export const demoWarehouse = 'retail'
-export const demoPipeline = 'retail_day'
 
 export interface DemoLayout {
   readonly folder: string

@@ -1,4 +1,5 @@
 // What the main thread and the copying threads say to each other. Everything here is structured-cloneable.
+import type { SentError } from '../../base/sent-error.ts'
 import type { CorruptBlock, ExtentRef, PackRef, PackWriterSeed } from '../../repository/contract.ts'
 import type { FreshExtent } from '../plan/overlay.ts'
 
@@ -73,12 +74,3 @@ export type FromWorker =
   | { readonly type: 'finished'; readonly packs: readonly PackRef[] }
   | { readonly type: 'abandoned' }
   | { readonly type: 'failed'; readonly error: SentError }
-
-/** An error on its way between threads: structured clone would drop code and hint. */
-export interface SentError {
-  readonly wharf:
-    | { readonly code: string; readonly exit: string; readonly passing: boolean; readonly hint: string | undefined }
-    | undefined
-  readonly message: string
-  readonly stack: string | undefined
-}

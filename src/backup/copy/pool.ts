@@ -2,10 +2,10 @@
 import { Worker } from 'node:worker_threads'
 
 import type { Clock } from '../../base/clock.ts'
+import { receiveError } from '../../base/sent-error.ts'
 import type { PackRef } from '../../repository/contract.ts'
 import { backupErrors } from '../errors.ts'
 import type { CopyItem, CopyResult, FromWorker, ToWorker, WorkerStart } from './messages.ts'
-import { receiveError } from './sent-error.ts'
 
 /** Batches given to one thread at a time: it finds the next one waiting when it has done one. */
 const IN_HAND = 2

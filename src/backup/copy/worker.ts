@@ -3,12 +3,12 @@ import { parentPort, workerData } from 'node:worker_threads'
 
 import { systemClock } from '../../base/clock.ts'
 import { MIB } from '../../base/units.ts'
+import { sendError } from '../../base/sent-error.ts'
 import type { PackWriter } from '../../repository/contract.ts'
 import { openPackWriter } from '../../repository/workers.ts'
 import { copyGiven, copyPlain } from './copy-plain.ts'
 import { copySegment, type CopyTools } from './copy-segment.ts'
 import type { CopyItem, CopyResult, FromWorker, ToWorker, WorkerStart } from './messages.ts'
-import { sendError } from './sent-error.ts'
 
 class Stopped extends Error {}
 

@@ -1,4 +1,5 @@
 // What the main thread and the restoring threads say to each other. Everything here is structured-cloneable.
+import type { SentError } from '../../base/sent-error.ts'
 import type { ExtentRef, PackWriterSeed } from '../../repository/contract.ts'
 
 export interface WorkerStart {
@@ -64,11 +65,3 @@ export type FromWorker =
   | { readonly type: 'ready' }
   | { readonly type: 'done'; readonly id: number; readonly findings: readonly string[] }
   | { readonly type: 'failed'; readonly error: SentError }
-
-export interface SentError {
-  readonly wharf:
-    | { readonly code: string; readonly exit: string; readonly passing: boolean; readonly hint: string | undefined }
-    | undefined
-  readonly message: string
-  readonly stack: string | undefined
-}

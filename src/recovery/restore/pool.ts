@@ -1,9 +1,9 @@
 // The restoring threads of one recovery, seen from the main thread.
+import { receiveError } from '../../base/sent-error.ts'
 import { Worker } from 'node:worker_threads'
 
 import { recoveryErrors as errors } from '../errors.ts'
 import type { FromWorker, Task, ToWorker, WorkerStart } from './messages.ts'
-import { receiveError } from './sent-error.ts'
 
 /** Tasks given to one thread at a time: it finds the next one waiting when it has done one. */
 const IN_HAND = 2

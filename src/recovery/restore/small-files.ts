@@ -1,5 +1,5 @@
 // The files that recovery itself writes into a data directory: label, map, signal, configuration.
-import { chown, open, readFile, rename } from 'node:fs/promises'
+import { open, readFile, rename } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
 import { codeOf } from '../../base/errors.ts'
@@ -106,8 +106,4 @@ async function textOf(path: string): Promise<string | undefined> {
     if (codeOf(error) === 'ENOENT') return undefined
     throw error
   })
-}
-
-export async function giveTo(path: string, owner: Owner | undefined): Promise<void> {
-  if (owner) await chown(path, owner.uid, owner.gid)
 }

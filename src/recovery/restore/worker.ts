@@ -1,11 +1,11 @@
 // A restoring thread: fetches and verifies extents, writes them, looks at finished files. Started by pool.ts.
+import { sendError } from '../../base/sent-error.ts'
 import { parentPort, workerData } from 'node:worker_threads'
 
 import { BLOCK_BYTES } from '../../wal/contract.ts'
 import type { ExtentReader } from '../../repository/contract.ts'
 import { openExtentReader } from '../../repository/workers.ts'
 import type { FromWorker, SettleTask, Task, ToWorker, VerifyTask, WorkerStart, WriteTask } from './messages.ts'
-import { sendError } from './sent-error.ts'
 import { settleFile, verifyFile } from './settle.ts'
 import { OpenFiles, writeExtent } from './write-extents.ts'
 

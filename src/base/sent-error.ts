@@ -1,6 +1,14 @@
 // Errors across threads: what an operator reads survives, the stack of a defect too.
-import { isWharfError, messageOf, WharfError, type ExitName } from '../../base/errors.ts'
-import type { SentError } from './messages.ts'
+import { isWharfError, messageOf, WharfError, type ExitName } from './errors.ts'
+
+/** An error on its way between threads: structured clone would drop code and hint. */
+export interface SentError {
+  readonly wharf:
+    | { readonly code: string; readonly exit: string; readonly passing: boolean; readonly hint: string | undefined }
+    | undefined
+  readonly message: string
+  readonly stack: string | undefined
+}
 
 export function sendError(error: unknown): SentError {
   return {
