@@ -40,11 +40,12 @@ export async function ownFacts(
 
 async function readHistory(control: ControlData, files: ClusterFiles, options: TakeOptions): Promise<string> {
   if (control.timeline === 1) return ''
-  const kept = await options.repository.wal.history(control.systemIdentifier, control.timeline, options.signal)
-  if (kept !== undefined) return kept
+  // This server's own first: the repository may hold another that branched off elsewhere under the same number.
   const onDisk = await files.read(`pg_wal/${historyName(control.timeline)}`, { offset: 0, length: 1_048_576 })
-  if (onDisk === undefined) throw backupErrors.noHistory({ timeline: control.timeline })
-  return onDisk.toString('utf8')
+  if (onDisk !== undefined) return onDisk.toString('utf8')
+  const kept = await options.repository.wal.history(control.systemIdentifier, control.timeline, options.signal)
+  if (kept === undefined) throw backupErrors.noHistory({ timeline: control.timeline })
+  return kept
 }
 
 /** What this backup builds on, and of which kind it turns out to be: an increment without a parent is a full backup. */

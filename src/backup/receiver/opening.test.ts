@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { scratchRepository } from '../../../test/support/scratch-repository.ts'
 import { isWharfError } from '../../base/errors.ts'
 import type { Repository } from '../../repository/contract.ts'
 import type { ReplicationSession, Warehouse } from '../../warehouse/contract.ts'
@@ -56,4 +57,20 @@ test('a server that has less than the repository is refused', async () => {
     )
     return true
   })
+})
+
+test('a timeline that branched off elsewhere than the one of this number in the repository is refused', async (t) => {
+  const { repository } = await scratchRepository(t)
+  const served = (history: string) =>
+    ({
+      identify: () => Promise.resolve({ systemIdentifier: 7n, timeline: 2, flushLsn: 0x4000000n }),
+      timelineHistory: () => Promise.resolve(history),
+      ensureSlot: () => Promise.resolve({ restartLsn: 0x3000028n }),
+    }) as unknown as ReplicationSession
+  const parts = { warehouse, repositories: [repository], slot: 'wharf_sales', signal }
+  await open(served('1\t0/3000000\tno recovery target specified\n'), parts)
+  await open(served('1\t0/3000000\tno recovery target specified\n'), parts)
+  await assert.rejects(open(served('1\t0/2800000\tno recovery target specified\n'), parts), (error) =>
+    isWharfError(error, 'repository.wal-conflict'),
+  )
 })

@@ -83,9 +83,10 @@ async function history(
   for (const repository of parts.repositories) {
     for (const timeline of [...steps.map((step) => step.timeline), identity.timeline]) {
       if (timeline === 1) continue
-      // One that is there is put again: whoever put it may have died before it was durable.
-      const there = await repository.wal.history(identity.systemIdentifier, timeline, parts.signal)
-      const own = there ?? (timeline === identity.timeline ? content : await session.timelineHistory(timeline))
+      // One that is there is put again: whoever put it may have died before it was durable. The server's own goes first: a timeline of the same number
+      // that branched off elsewhere (a second recovery of the same backup) must not go on in the other's WAL.
+      const served = timeline === identity.timeline ? content : await session.timelineHistory(timeline)
+      const own = served ?? (await repository.wal.history(identity.systemIdentifier, timeline, parts.signal))
       if (own !== undefined) await repository.wal.putHistory(identity.systemIdentifier, timeline, own, parts.signal)
     }
   }
