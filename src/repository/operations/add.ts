@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 
 import { z } from 'zod'
 
@@ -36,7 +36,7 @@ export const add = defineOperation({
     const { encryption, keyFile } = encryptionOf(input, join(context.home, 'keys', `${input.name}.key`))
     const document = await readConfigFile(file)
     if (document.hasIn(['repositories', input.name])) throw errors.declared({ name: input.name, file })
-    addEntry(document, ['repositories', input.name], { path: input.folder, encryption })
+    addEntry(document, ['repositories', input.name], { path: resolve(input.folder), encryption })
     await writeConfigFile(file, document)
     return { name: input.name, file, keyFile }
   },
@@ -48,8 +48,9 @@ function encryptionOf(input: Input, usualKeyFile: string): { encryption: unknown
   if (given.filter((one) => one !== undefined).length > 1) throw errors.oneKey({})
   if (!input.encryption) return { encryption: 'none', keyFile: undefined }
   if (input.passphraseFile !== undefined) {
-    return { encryption: { passphrase: `\${file:${input.passphraseFile}}` }, keyFile: undefined }
+    return { encryption: { passphrase: `\${file:${resolve(input.passphraseFile)}}` }, keyFile: undefined }
   }
-  const keyFile = input.keyFile ?? usualKeyFile
+  // What is typed counts from the folder one stands in, as everywhere on a command line; the file is read from its own.
+  const keyFile = input.keyFile === undefined ? usualKeyFile : resolve(input.keyFile)
   return { encryption: { key_file: keyFile }, keyFile }
 }

@@ -1,3 +1,5 @@
+import { resolve } from 'node:path'
+
 import type { Document } from 'yaml'
 import { z } from 'zod'
 
@@ -73,7 +75,7 @@ function entryOf(input: Input): Record<string, unknown> {
   return {
     url: input.url,
     ...(input.passwordEnv === undefined ? {} : { password: `\${env:${input.passwordEnv}}` }),
-    ...(input.passwordFile === undefined ? {} : { password_file: input.passwordFile }),
+    ...(input.passwordFile === undefined ? {} : { password_file: resolve(input.passwordFile) }),
     ...repositories,
   }
 }
