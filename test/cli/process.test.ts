@@ -39,12 +39,20 @@ test('the configuration is found by option, variable and folder', () => {
   writeFileSync(join(folder, 'empty.yaml'), '')
   const file = join(folder, 'empty.yaml')
   assert.equal(run('config', 'check', '--config', file).out, `${file}: sound\n`)
-  const byVariable = spawnSync(process.execPath, [wharf, 'config', 'check'], { cwd: folder, env: { ...environment, WHARF_CONFIG: file }, encoding: 'utf8' })
+  const byVariable = spawnSync(process.execPath, [wharf, 'config', 'check'], {
+    cwd: folder,
+    env: { ...environment, WHARF_CONFIG: file },
+    encoding: 'utf8',
+  })
   assert.equal(byVariable.stdout, `${file}: sound\n`)
 })
 
 test('a reader that leaves is no error', async () => {
-  const child = spawn('bash', ['-c', 'set -o pipefail; "$0" "$1" config schema | head -c 1; exit "${PIPESTATUS[0]}"', process.execPath, wharf], { cwd: folder, env: environment })
+  const child = spawn(
+    'bash',
+    ['-c', 'set -o pipefail; "$0" "$1" config schema | head -c 1; exit "${PIPESTATUS[0]}"', process.execPath, wharf],
+    { cwd: folder, env: environment },
+  )
   let err = ''
   child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()))
   child.stdout.resume()

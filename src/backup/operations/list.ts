@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 import { declaredName } from '../../base/config-types.ts'
-import { messageOf } from '../../base/errors.ts'
+import { isWharfError, messageOf } from '../../base/errors.ts'
 import { defineOperation } from '../../base/operation.ts'
 import type { Context } from '../../base/room.ts'
 import { formatDuration, formatSize } from '../../base/units.ts'
@@ -43,18 +43,27 @@ const damaged = z.strictObject({
   repository: z.string(),
   problem: z.string(),
 })
+/** A repository that could not be asked: what it holds is not known. */
+const away = z.strictObject({
+  repository: z.string(),
+  code: z.string(),
+  problem: z.string(),
+  hint: z.string().optional(),
+})
+type Away = z.output<typeof away>
 const line = z.discriminatedUnion('state', [complete, incomplete, damaged])
 type Line = z.output<typeof line>
 
 export const list = defineOperation({
   name: 'backup list',
   summary: 'show the backups of a warehouse, or of all',
-  description: 'Reads the repositories themselves; works without a control database. Oldest first.',
+  description:
+    'Reads the repositories themselves; works without a control database. Oldest first. A repository that cannot be asked is named, and the exit code is that of findings.',
   input: z.strictObject({
     warehouse: declaredName().optional().describe('only this warehouse'),
     repository: declaredName().optional().describe('only this repository'),
   }),
-  output: z.strictObject({ backups: z.array(line) }),
+  output: z.strictObject({ backups: z.array(line), away: z.array(away) }),
   role: 'viewer',
   danger: 'none',
   errors: ['repository.unknown', 'repository.wrong-key', 'warehouse.unknown', 'warehouse.none-declared'],
@@ -64,13 +73,29 @@ export const list = defineOperation({
     const all = await context.use(repositories)
     const names = input.repository === undefined ? all.list().map((one) => one.name) : [input.repository]
     const backups: Line[] = []
-    for (const name of names)
-      backups.push(...(await linesOf(await all.open(name, signal), { ...input, context, signal })))
+    const away: Away[] = []
+    for (const name of names) {
+      try {
+        backups.push(...(await linesOf(await all.open(name, signal), { ...input, context, signal })))
+      } catch (error) {
+        // Asked for by name, or a defect: that is the answer. One of several must not hide the others.
+        if (input.repository !== undefined || names.length === 1 || !isWharfError(error)) throw error
+        signal.throwIfAborted()
+        away.push({ repository: name, code: error.code, problem: error.message, hint: error.hint })
+      }
+    }
     // A name that nobody declared and no repository knows is a slip, and "no backups" would frighten.
-    if (backups.length === 0 && input.warehouse !== undefined) (await context.use(warehouses)).get(input.warehouse)
-    return { backups: backups.toSorted(byStart) }
+    if (backups.length === 0 && away.length === 0 && input.warehouse !== undefined)
+      (await context.use(warehouses)).get(input.warehouse)
+    return { backups: backups.toSorted(byStart), away }
   },
-  text: ({ backups }) => (backups.length === 0 ? 'no backups' : backups.map(lineText).join('\n')),
+  exit: ({ away }) => (away.length === 0 ? 'ok' : 'findings'),
+  text: ({ backups, away }) =>
+    [
+      ...(backups.length === 0 ? ['no backups'] : backups.map(lineText)),
+      ...away.map((one) => `repository ${one.repository} could not be asked: ${one.problem}`),
+      ...away.flatMap((one) => (one.hint === undefined ? [] : [`  hint: ${one.hint}`])),
+    ].join('\n'),
 })
 
 async function linesOf(
