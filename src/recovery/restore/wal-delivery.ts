@@ -169,9 +169,11 @@ async function stage(folder: string, parts: DeliveryParts): Promise<void> {
         why: 'the repository does not have it any more',
       })
   }
-  // Newer histories too: the server looks for the newest timeline to make its own one newer still.
-  for (const timeline of knownTimelines(resolved.history.ranges)) {
+  // Newer histories too, also of timelines that have no WAL yet: the server counts up to the first one that is missing and makes it its own.
+  const last = Math.max(manifest.timeline, ...knownTimelines(resolved.history.ranges))
+  for (let timeline = 2; ; timeline++) {
     const content = await repository.wal.history(manifest.systemIdentifier, timeline, signal)
     if (content !== undefined) await writeOwned(join(folder, historyName(timeline)), content, owner)
+    else if (timeline > last) return
   }
 }
