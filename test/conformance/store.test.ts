@@ -150,7 +150,10 @@ test('a place that is missing, is a file, or lies behind one: errors with hints'
     await assert.rejects(call(), (error) => {
       assert.ok(isWharfError(error, 'repository.unreachable'), String(error))
       assert.equal(error.message, `cannot reach file:${path}/none: no such folder`)
-      assert.equal(error.hint, 'check that the file system is mounted and the path is right')
+      assert.equal(
+        error.hint,
+        'check that the file system is mounted and the path is right; if it was never made: wharf repository init',
+      )
       return error.passing && error.exit === 'unreachable'
     })
   }
