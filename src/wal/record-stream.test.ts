@@ -3,7 +3,7 @@ import { test } from 'node:test'
 
 import fc from 'fast-check'
 
-import { layWal, recordBytes, SEGMENT, START, type Wanted } from './testing/lay-wal.ts'
+import { layWal, recordBytes, SEGMENT, START, type Wanted } from './lay-wal.ts'
 import { LONG_HEADER_BYTES, pageFlags, rmgr, SHORT_HEADER_BYTES, WAL_PAGE_BYTES, xlogInfo } from './layouts.ts'
 import { RecordStream } from './record-stream.ts'
 

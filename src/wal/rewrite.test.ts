@@ -3,7 +3,7 @@ import { test } from 'node:test'
 
 import fc from 'fast-check'
 
-import { layWal, SEGMENT, START, type Wanted } from './testing/lay-wal.ts'
+import { layWal, SEGMENT, START, type Wanted } from './lay-wal.ts'
 import { LONG_HEADER_BYTES, RECORD_HEADER_BYTES, rmgr, SHORT_HEADER_BYTES, WAL_PAGE_BYTES } from './layouts.ts'
 import type { WalRecord } from './record.ts'
 import { RecordStream } from './record-stream.ts'

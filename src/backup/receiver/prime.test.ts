@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { defineErrors } from '../../base/errors.ts'
 import type { WalArchive, WalChunkInfo } from '../../repository/contract.ts'
 import { rmgr, xlogInfo } from '../../wal/layouts.ts'
-import { layWal, SEGMENT, START, type Wanted } from '../../wal/testing/lay-wal.ts'
+import { layWal, SEGMENT, START, type Wanted } from '../../wal/lay-wal.ts'
 import { ChunkCutter, freshParser, type SealedChunk, type WalShape } from './chunk-cutter.ts'
 import { primeParser } from './prime.ts'
 

@@ -1,5 +1,5 @@
-// WAL for unit tests.
-import { recordCrc } from '../crc32c.ts'
+// WAL for unit tests, also of other rooms: the product itself never writes any.
+import { recordCrc } from './crc32c.ts'
 import {
   LONG_HEADER_BYTES,
   pageFlags,
@@ -7,7 +7,7 @@ import {
   RECORD_HEADER_BYTES,
   SHORT_HEADER_BYTES,
   WAL_PAGE_BYTES,
-} from '../layouts.ts'
+} from './layouts.ts'
 
 // WAL written here by the rules of the format, so that records can be put across any border.
 export const SEGMENT = 1024 * 1024
