@@ -35,7 +35,8 @@ export async function consolePages(app: FastifyInstance, folder: string): Promis
     const isPage =
       request.method === 'GET' &&
       !/^\/(api|assets)\//.test(request.url) &&
-      (request.headers.accept ?? '').includes('text/html')
+      // The first page is also for curl and health checks, which take anything; other paths only for what asks for a page.
+      (request.url === '/' || (request.headers.accept ?? '').includes('text/html'))
     if (!isPage)
       return sendError(reply, errors.noSuchPath({ method: request.method, path: request.url.split('?')[0] ?? '' }))
     if (!existsSync(index)) return sendError(reply, errors.consoleMissing(undefined))
