@@ -41,6 +41,9 @@ describe('console log-in', { skip: skipUnless('chromium', 'postgres18') }, () =>
     const life = new AbortController()
     const { password } = (await real.ensureAdmin())!
     const { url } = await real.start(life.signal)
+    const plain = await fetch(`${url}/`, { headers: { accept: '*/*' } })
+    assert.equal(plain.status, 200)
+    assert.match(await plain.text(), /<title>/)
     const window = await browser.newContext()
     const complaints = listen(window)
     try {
