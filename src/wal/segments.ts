@@ -1,6 +1,7 @@
 // Names of WAL files, computed from LSNs here: pg_walfile_name() changed its mind at segment borders in PostgreSQL 17.
 import { MIB } from '../base/units.ts'
 import { errors } from './errors.ts'
+import { LONG_HEADER_BYTES, SHORT_HEADER_BYTES, WAL_PAGE_BYTES } from './layouts.ts'
 import type { Lsn } from './lsn.ts'
 
 /** What a name in pg_wal or in a restore_command stands for. LSNs are those of the segment's first byte. */
@@ -24,6 +25,16 @@ function checked(segmentBytes: number): bigint {
 /** First LSN of the segment that holds the byte at `lsn`. */
 export function segmentStart(lsn: Lsn, segmentBytes: number): Lsn {
   return lsn - (lsn % checked(segmentBytes))
+}
+
+/**
+ * The first LSN with the same records before it. The server's insert position right after a page has ended already lies behind the next page's
+ * header (`0/E000028` after a switch of segments), where no WAL exists yet: that is the end of the page before.
+ */
+export function withoutPageHeader(lsn: Lsn, segmentBytes: number): Lsn {
+  const inPage = lsn % BigInt(WAL_PAGE_BYTES)
+  const header = segmentStart(lsn, segmentBytes) === lsn - inPage ? LONG_HEADER_BYTES : SHORT_HEADER_BYTES
+  return inPage <= BigInt(header) ? lsn - inPage : lsn
 }
 
 /** First LSN at or after `lsn` where a segment starts. */

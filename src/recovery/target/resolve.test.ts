@@ -39,6 +39,7 @@ function backup(
     startLsn: BigInt(start),
     stopLsn: BigInt(stop),
     finishedMs,
+    walSegmentBytes: 16 * 1024 * 1024,
   }
   return { ...fields, ...extra } as BackupSummary
 }
@@ -226,6 +227,9 @@ test('a load counts by its committed attempt, not by one that was rolled back', 
 
 test('the end of WAL as an LSN is its end, whether or not a record starts there', async () => {
   assert.equal(stop(await resolve(simple, { lsn: '0/7F00' })), 'b end 8000')
+  // Behind the header of a page of which nothing is written: where pg_current_wal_insert_lsn() stands at a border.
+  assert.equal(stop(await resolve(simple, { lsn: '0/8018' })), 'b end 8000')
+  await assert.rejects(resolve(simple, { lsn: '0/8019' }), { code: 'recovery.beyond-end' })
   await assert.rejects(resolve(simple, { lsn: '0/7F00', inclusive: true }), { code: 'recovery.beyond-end' })
 })
 

@@ -2,6 +2,7 @@
 import type { BackupSummary } from '../../repository/contract.ts'
 import type { CommitEntry } from '../../wal/contract.ts'
 import { formatLsn, type Lsn } from '../../wal/lsn.ts'
+import { withoutPageHeader } from '../../wal/segments.ts'
 import { recoveryErrors as errors } from '../errors.ts'
 import { timelineAt } from '../../wal/timelines.ts'
 import { liesOn, reachFrom, type Reach } from './history.ts'
@@ -160,7 +161,7 @@ class Resolver {
     const target = `LSN ${formatLsn(lsn)}`
     const backup = this.backupBefore(lsn, target)
     const reach = this.reachOf(backup)
-    if (lsn > reach.endLsn) throw this.notReached(backup, target)
+    if (withoutPageHeader(lsn, backup.walSegmentBytes) > reach.endLsn) throw this.notReached(backup, target)
     if (await this.parts.recordFrom(this.history, lsn, reach)) {
       return this.done(backup, inclusive ? { kind: 'after', lsn, endLsn: lsn } : { kind: 'before', lsn }, undefined)
     }
