@@ -57,7 +57,6 @@ async function oneHistory(random: Random, number: number, options: AcceptOptions
   })
   await world.archiveAll()
   for (const moment of chosen(random, moments, 3)) {
-    options.signal.throwIfAborted()
     await using recovered = await recover(world, {
       ...moment.wishes,
       verify: random.integer(2) === 0 ? 'full' : 'checksums',
