@@ -23,7 +23,7 @@ export async function run(options: AcceptOptions): Promise<AcceptResult> {
   let [passed, failed] = [0, 0]
   for (let number = options.resumeFrom; number < options.count && !options.signal.aborted; number++) {
     const started = systemClock.monotonic()
-    const failure = await oneHistory(seededRandom(options.seed * 100_003 + number), number, options).then(
+    const failure = await oneHistory(seededRandom(options.seed * 100_003 + number), number).then(
       () => undefined,
       (error: unknown) => messageOf(error),
     )
@@ -37,7 +37,7 @@ export async function run(options: AcceptOptions): Promise<AcceptResult> {
 
 const pick = <T>(random: Random, list: readonly T[]): T => list[random.integer(list.length)]!
 
-async function oneHistory(random: Random, number: number, options: AcceptOptions): Promise<void> {
+async function oneHistory(random: Random, number: number): Promise<void> {
   const major = majors[number % majors.length]!
   const checksums = random.integer(4) > 0
   await using world = await openWorld({
