@@ -1,7 +1,7 @@
 // `backup:` of wharf.yaml: for each warehouse how and when it is backed up.
 import { z } from 'zod'
 
-import { cron, declaredName, timezone, whole } from '../base/config-types.ts'
+import { cron, declaredName, duration, timezone, whole } from '../base/config-types.ts'
 import { suggestion } from '../base/nearest.ts'
 import type { ConfigFinding, ConfigSection } from '../base/room.ts'
 
@@ -22,6 +22,17 @@ const schedule = z.union([
   z.strictObject({ after: declaredName().describe('the pipeline whose success starts the backup'), ...common }),
 ])
 
+const unlogged = z
+  .strictObject({
+    wait: duration().prefault('2h').describe('how long a backup waits for loads that are not logged before it gives up'),
+    copy: z
+      .array(z.string().min(1))
+      .default([])
+      .describe('unlogged tables of which a copy is kept after each load that is not logged: schema.table or database.schema.table, with *'),
+    keep: whole(1, 100).default(2).describe('how many complete copies are kept'),
+  })
+  .prefault({})
+
 const policy = z.strictObject({
   schedules: z.record(declaredName(), schedule).default({}).describe('name of the schedule: when, and which kind'),
   workers: whole(1, 64).optional().describe('threads that copy; default: one per core, at most 4'),
@@ -30,6 +41,7 @@ const policy = z.strictObject({
     .default('fast')
     .describe('whether the server writes its checkpoint at once, or spreads it over checkpoint_completion_target'),
   repository: declaredName().optional().describe('back up into this one alone; default: the first of the warehouse'),
+  unlogged,
 })
 
 const schema = z.record(declaredName(), policy).prefault({})

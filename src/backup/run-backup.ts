@@ -67,6 +67,7 @@ async function take(request: BackupRequest & { repository: string }, tools: Take
     kind: request.kind,
     workers: request.workers ?? policy.workers ?? Math.min(MOST_WORKERS, availableParallelism()),
     fastCheckpoint: policy.checkpoint === 'fast',
+    unloggedWaitMs: policy.unlogged.wait,
     madeBy: madeBy(),
     clock: context.clock,
     log: context.log,

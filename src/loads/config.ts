@@ -95,7 +95,7 @@ const task = z
     logged: z
       .boolean()
       .default(true)
-      .describe('false: the task writes tables without WAL (unlogged); recorded in the journal'),
+      .describe('false: the task writes tables without WAL (unlogged): it never overlaps a backup, and the journal says so'),
     sql: sql.optional(),
     copy: copy.optional(),
     command: command.optional(),

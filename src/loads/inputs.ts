@@ -37,5 +37,8 @@ export const commandInput = z.strictObject({
   argv: z.array(z.string()).min(1),
   env: z.record(z.string(), z.string()),
   folder: z.string(),
+  /** Where it works, and whether what it writes there is logged: false keeps it apart from backups. */
+  warehouse: z.string().optional(),
+  logged: z.boolean().default(true),
 })
 export type CommandInput = z.output<typeof commandInput>

@@ -57,7 +57,7 @@ function definition(name: string, config: TaskConfig, made: Made): TaskDefinitio
 function kindAndInput(config: TaskConfig, made: Made): { kind: string; input: unknown } {
   if (config.sql !== undefined) return { kind: 'sql', input: sqlInputOf(config, config.sql, made) }
   if (config.copy !== undefined) return { kind: 'copy', input: copyInputOf(config, config.copy, made) }
-  if (config.command !== undefined) return { kind: 'command', input: commandInputOf(config.command, made) }
+  if (config.command !== undefined) return { kind: 'command', input: commandInputOf(config, config.command, made) }
   return { kind: config.run!.kind, input: config.run!.input }
 }
 
@@ -95,9 +95,10 @@ function copyInputOf(config: TaskConfig, copy: CopyConfig, made: Made): CopyInpu
   }
 }
 
-function commandInputOf(command: NonNullable<TaskConfig['command']>, made: Made): CommandInput {
-  if (Array.isArray(command)) return { argv: command, env: {}, folder: made.folder }
-  return { argv: command.argv, env: command.env, folder: resolve(made.folder, command.folder) }
+function commandInputOf(config: TaskConfig, command: NonNullable<TaskConfig['command']>, made: Made): CommandInput {
+  const where = { warehouse: made.pipeline.warehouse, logged: config.logged }
+  if (Array.isArray(command)) return { argv: command, env: {}, folder: made.folder, ...where }
+  return { argv: command.argv, env: command.env, folder: resolve(made.folder, command.folder), ...where }
 }
 
 /** The schedules of all pipelines, for the scheduler of the runs room. */

@@ -253,4 +253,18 @@ export const warehouseErrors = defineErrors('warehouse', {
       `${at.path} belongs to PostgreSQL ${at.found}, and the binaries at hand are of version ${at.wanted}`,
     hint: (at) => `use binaries of PostgreSQL ${at.found}`,
   },
+  interlockBusy: {
+    exit: 'busy',
+    passing: true,
+    message: (at: { warehouse: string; what: string; holders: readonly string[]; seconds: number }) =>
+      `${at.what} of warehouse ${at.warehouse} was still running after ${at.seconds} s: ${at.holders.join(', ')}`,
+    hint: () => 'backups and loads that are not logged never overlap: try again when it has ended',
+  },
+  interlockLost: {
+    exit: 'unreachable',
+    passing: true,
+    message: (at: { warehouse: string; why: string }) =>
+      `the session that keeps backups and unlogged loads of warehouse ${at.warehouse} apart ended: ${at.why}`,
+    hint: () => 'what ran under it was stopped; look at the log of the server and run it again',
+  },
 })

@@ -12,7 +12,8 @@ import type {
 import type { ControlData } from '../../wal/contract.ts'
 import { parseBackupLabel } from '../../wal/labels.ts'
 import { formatLsn, type Lsn } from '../../wal/lsn.ts'
-import type { ServerFacts, Warehouse } from '../../warehouse/contract.ts'
+import type { ServerFacts, Session, Warehouse } from '../../warehouse/contract.ts'
+import { enterBackup } from '../../warehouse/interlock.ts'
 import { CopyPool } from '../copy/pool.ts'
 import { backupErrors } from '../errors.ts'
 import { chooseChunks } from '../plan/changes.ts'
@@ -46,6 +47,8 @@ export interface TakeOptions {
   readonly workers: number
   /** Whether the server takes its first checkpoint at once. */
   readonly fastCheckpoint: boolean
+  /** How long to wait for loads that are not logged; default: without end. */
+  readonly unloggedWaitMs?: number | undefined
   readonly madeBy: string
   readonly clock: Clock
   readonly log: Log
@@ -89,6 +92,7 @@ export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
       fast: options.fastCheckpoint,
       clock: options.clock,
       signal: options.signal,
+      enter: (session) => keepUnloggedLoadsOut(session, options),
     }),
   )
   const signal = AbortSignal.any([options.signal, held.lost])
@@ -101,6 +105,18 @@ export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
     // The lost session is the cause; what failed because of it is not.
     throw held.lost.aborted ? held.lost.reason : error
   }
+}
+
+/** P6: no backup overlaps a load that is not logged. */
+async function keepUnloggedLoadsOut(session: Session, options: TakeOptions): Promise<void> {
+  const { warehouse, clock, signal, report, unloggedWaitMs } = options
+  await enterBackup(session, {
+    warehouse: warehouse.declaration.name,
+    clock,
+    signal,
+    waitMs: unloggedWaitMs,
+    onWait: (holders) => report({ phase: 'waiting for unlogged loads', note: holders.join(', ') }),
+  })
 }
 
 interface Parts {

@@ -24,6 +24,8 @@ export interface HoldOptions {
   readonly fast: boolean
   readonly clock: Clock
   readonly signal: AbortSignal
+  /** Called on the session before the backup starts: keeps out loads that are not logged until the session ends. */
+  readonly enter?: (session: Session) => Promise<void>
 }
 
 /** Disposing ends the session, and with it a backup that was not stopped: the server then knows of none. */
@@ -31,6 +33,7 @@ export async function holdBackup(options: HoldOptions): Promise<HeldBackup> {
   const { warehouse, signal } = options
   const session = await warehouse.connect({ purpose: 'backup', signal, statementTimeoutMs: 0 })
   try {
+    await options.enter?.(session)
     const startLsn = await start(session, options)
     return new Holder(session, startLsn, options)
   } catch (error) {

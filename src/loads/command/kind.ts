@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream'
 
 import { codeOf, messageOf } from '../../base/errors.ts'
 import type { TaskExecution, TaskKind } from '../../runs/contract.ts'
+import { apart } from '../apart.ts'
 import { errors } from '../errors.ts'
 import { commandInput, type CommandInput } from '../inputs.ts'
 
@@ -22,7 +23,11 @@ const startProblems: Readonly<Record<string, string>> = {
   EACCES: 'permission denied, or no folder of PATH that may be searched has it',
 }
 
-export const commandKind: TaskKind<CommandInput> = { name: 'command', input: commandInput, execute: runCommand }
+export const commandKind: TaskKind<CommandInput> = {
+  name: 'command',
+  input: commandInput,
+  execute: (task, signal) => apart(task, signal, (within) => runCommand(task, within)),
+}
 
 async function runCommand(task: TaskExecution<CommandInput>, signal: AbortSignal): Promise<{ exitCode: number }> {
   const { argv, folder } = task.input
