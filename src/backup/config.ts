@@ -24,11 +24,15 @@ const schedule = z.union([
 
 const unlogged = z
   .strictObject({
-    wait: duration().prefault('2h').describe('how long a backup waits for loads that are not logged before it gives up'),
+    wait: duration()
+      .prefault('2h')
+      .describe('how long a backup waits for loads that are not logged before it gives up'),
     copy: z
       .array(z.string().min(1))
       .default([])
-      .describe('unlogged tables of which a copy is kept after each load that is not logged: schema.table or database.schema.table, with *'),
+      .describe(
+        'unlogged tables of which a copy is kept after each load that is not logged: schema.table or database.schema.table, with *',
+      ),
     keep: whole(1, 100).default(2).describe('how many complete copies are kept'),
   })
   .prefault({})

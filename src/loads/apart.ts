@@ -27,7 +27,11 @@ export async function keepApart(task: Apart, session: Session, signal: AbortSign
 }
 
 /** For work that has no session of ours: one is held beside it, and the work is stopped when that is lost. */
-export async function apart<T>(task: Apart, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function apart<T>(
+  task: Apart,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const { warehouse: name, logged } = task.input
   if (logged || name === undefined) return await work(signal)
   const warehouse = (await task.context.use(warehouses)).get(name)

@@ -95,7 +95,9 @@ const task = z
     logged: z
       .boolean()
       .default(true)
-      .describe('false: the task writes tables without WAL (unlogged): it never overlaps a backup, and the journal says so'),
+      .describe(
+        'false: the task writes tables without WAL (unlogged): it never overlaps a backup, and the journal says so',
+      ),
     sql: sql.optional(),
     copy: copy.optional(),
     command: command.optional(),

@@ -136,9 +136,7 @@ class Holder implements HeldInterlock {
 
   private lose(cause: unknown): void {
     if (this.ended.signal.aborted) return
-    this.loss.abort(
-      warehouseErrors.interlockLost({ warehouse: this.warehouse, why: messageOf(cause) }, { cause }),
-    )
+    this.loss.abort(warehouseErrors.interlockLost({ warehouse: this.warehouse, why: messageOf(cause) }, { cause }))
   }
 
   private async beat(clock: Clock): Promise<void> {

@@ -73,7 +73,9 @@ void test('who waits too long, or loses the session, is told so', async () => {
   await using server = await startServer({ major: 15 })
   const warehouse = warehouseFor({ url: server.url })
   await using load = await enterAs(warehouse, enterUnloggedLoad, { label: 'load nightly' })
-  const refused = await enterAs(warehouse, enterBackup, { label: 'backup', waitMs: 1000 }).catch((error: unknown) => error)
+  const refused = await enterAs(warehouse, enterBackup, { label: 'backup', waitMs: 1000 }).catch(
+    (error: unknown) => error,
+  )
   assert.ok(isWharfError(refused))
   assert.deepEqual(
     [refused.code, refused.message, refused.hint, refused.passing],
@@ -91,7 +93,9 @@ void test('who waits too long, or loses the session, is told so', async () => {
   const lost = new Promise<unknown>((resolve) => {
     load.lost.addEventListener('abort', () => resolve(load.lost.reason), { once: true })
   })
-  await server.psql(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'wharf load nightly'`)
+  await server.psql(
+    `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'wharf load nightly'`,
+  )
   const reason = await lost
   assert.ok(isWharfError(reason))
   assert.equal(reason.code, 'warehouse.interlock-lost')
