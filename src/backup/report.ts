@@ -22,6 +22,7 @@ export const backupReport = z.strictObject({
   repository: z.string(),
   kind: kindSchema,
   parent: z.string().optional(),
+  independent: z.boolean(),
   startedAt: z.string(),
   finishedAt: z.string(),
   durationMs: z.number(),
@@ -35,6 +36,10 @@ export const backupReport = z.strictObject({
   newBytes: z.number(),
   storedBytes: z.number(),
   sharedBytes: z.number(),
+  staticBytes: z.number(),
+  auditedBytes: z.number(),
+  skippedScratchBytes: z.number(),
+  changeMapBytes: z.number(),
   files: z.number(),
   relations: z.number(),
   unlogged: z.array(named),
@@ -60,6 +65,7 @@ export function reportOf(manifest: Manifest, more: { repository: string; notes: 
     repository: more.repository,
     kind: manifest.kind,
     ...(manifest.parent === undefined ? {} : { parent: manifest.parent }),
+    independent: manifest.independent,
     startedAt: new Date(manifest.startedMs).toISOString(),
     finishedAt: new Date(manifest.finishedMs).toISOString(),
     timeline: manifest.timeline,
@@ -114,6 +120,10 @@ export function reportText(report: BackupReport): string {
     `  read       ${formatSize(report.readBytes)}`,
     `  new        ${formatSize(report.newBytes)}, stored as ${formatSize(report.storedBytes)}`,
     `  shared     ${formatSize(report.sharedBytes)}${report.parent === undefined ? '' : ` with ${report.parent} and older`}`,
+    ...(report.staticBytes > 0 ? [`  static     ${formatSize(report.staticBytes)} of that not even opened`] : []),
+    ...(report.auditedBytes > 0
+      ? [`  audited    ${formatSize(report.auditedBytes)} of what had not changed, as stored`]
+      : []),
     `  wal        ${report.startLsn} to ${report.stopLsn} on timeline ${report.timeline}`,
   ]
   for (const one of report.unlogged)

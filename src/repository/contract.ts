@@ -147,6 +147,12 @@ export type ManifestFile = {
       readonly kind: 'segment'
       readonly map: MapRef
       /** Backup whose data the map last took in. */ readonly storedBy: string
+      /** Start of the backup that last read the blocks that WAL names, or proved that it names none: replay for this file begins here at the latest. */
+      readonly imageLsn: Lsn
+      /** When all blocks that are stored had last been seen on disk, by the backups' clock: read whole, or audited. 0 where nobody knows. */
+      readonly auditedMs: number
+      /** Where the audit of this segment goes on; 0 where none has begun. */
+      readonly auditBlock: number
     }
   | { readonly kind: 'plain'; readonly extents: readonly ExtentRef[]; readonly sha256: string }
 )
@@ -157,6 +163,22 @@ export interface CorruptBlock {
   /** Number within the segment file. */
   readonly block: number
   readonly reason: 'checksum' | 'header' | 'unreadable'
+}
+
+/** A file of a relation of tier `scratch`: left out, restored as nothing but its length. */
+export interface ScratchFile {
+  readonly path: string
+  /** Permission bits. */
+  readonly mode: number
+  readonly bytes: number
+}
+
+/** A relation of which an audit found more changed than the change maps had named: read whole from then on. */
+export interface DistrustedRelation {
+  readonly file: RelationFile
+  /** Backup whose audit found it. */
+  readonly since: string
+  readonly reason: string
 }
 
 export interface ManifestTablespace {
@@ -190,12 +212,16 @@ export interface Manifest {
   readonly node: string
   readonly kind: BackupKind
   readonly parent: string | undefined
+  /** Shares nothing with any other backup. */
+  readonly independent: boolean
   readonly systemIdentifier: bigint
   readonly timeline: number
   /** History file content of `timeline`, empty for timeline 1. */
   readonly history: string
   readonly startLsn: Lsn
   readonly stopLsn: Lsn
+  /** Where replay must begin: startLsn, or the oldest imageLsn where a tier defers its reading. */
+  readonly replayFromLsn: Lsn
   /** Redo position of the start checkpoint equals startLsn; location of the checkpoint record itself. */
   readonly checkpointLsn: Lsn
   readonly startedMs: number
@@ -215,6 +241,9 @@ export interface Manifest {
   readonly relations: readonly MappedRelation[]
   /** Files of unlogged relations that were left out (main, fsm, vm forks), with their size at backup time. */
   readonly unlogged: readonly { readonly path: string; readonly bytes: number }[]
+  /** Files of relations of tier `scratch` that were left out, with all their forks, indexes and TOAST. */
+  readonly scratch: readonly ScratchFile[]
+  readonly distrusted: readonly DistrustedRelation[]
   readonly corrupt: readonly CorruptBlock[]
   /** Settings that a restore needs or wants to know: from pg_settings, secrets left out. */
   readonly settings: Readonly<Record<string, string>>
@@ -236,6 +265,14 @@ export interface BackupStatistics {
   readonly storedBytes: number
   /** Plain bytes shared with older backups without reading them. */
   readonly sharedBytes: number
+  /** Of those, bytes of files that were not even opened, since no WAL has touched them since their image. */
+  readonly staticBytes: number
+  /** Bytes of unchanged files that were read only to compare them with what is stored: not among readBytes. */
+  readonly auditedBytes: number
+  /** Bytes of relations of tier `scratch` that were left out: not among clusterBytes. */
+  readonly skippedScratchBytes: number
+  /** Size of the change map from the parent's start to this backup's, as it is stored; 0 where none was needed. */
+  readonly changeMapBytes: number
   readonly durationMs: number
 }
 
@@ -245,6 +282,8 @@ export type BackupSummary = Omit<
   | 'files'
   | 'relations'
   | 'unlogged'
+  | 'scratch'
+  | 'distrusted'
   | 'folders'
   | 'history'
   | 'backupLabel'

@@ -79,6 +79,9 @@ for (const unlock of [passphrase, { by: 'none' } satisfies Unlock] as const) {
       bytes: 7 * 8192,
       map: refs[at]!,
       storedBy: backup.id,
+      imageLsn: 0x1_0000_0028n,
+      auditedMs: 1_790_000_000_000,
+      auditBlock: 0,
     }))
     const sha256 = createHash('sha256').update(small).digest('hex')
     files.push({

@@ -149,6 +149,9 @@ export async function takeBackup(
     bytes: bytes.length,
     map: kept.get(path)!,
     storedBy: backup.id,
+    imageLsn: 0x1_0000_0028n,
+    auditedMs: 0,
+    auditBlock: 0,
   }))
   const all = new Set([...packs.map((pack) => pack.id), ...(from.parent?.packs ?? [])])
   const files = [...segments, ...plain].sort((one, other) => (one.path < other.path ? -1 : 1))
@@ -216,11 +219,26 @@ function manifestOf(
         file: { tablespace: 1663, database: 5, relfilenode: 16_400 },
       },
     ],
+    independent: true,
+    replayFromLsn: 0x3000028n,
+    scratch: [{ path: 'base/5/16998', mode: 0o600, bytes: 8192 }],
+    distrusted: [],
     unlogged: [{ path: 'base/5/16999', bytes: 8192 }],
     corrupt: [{ file: 'base/5/16400', block: 3, reason: 'checksum' }],
     settings: { port: '5432' },
     outsideFiles: [{ path: '/etc/postgresql/pg_hba.conf', content: 'local all all trust\n' }],
-    statistics: { clusterBytes: 1, readBytes: 2, newBytes: 3, storedBytes: 4, sharedBytes: 5, durationMs: 6 },
+    statistics: {
+      clusterBytes: 1,
+      readBytes: 2,
+      newBytes: 3,
+      storedBytes: 4,
+      sharedBytes: 5,
+      staticBytes: 0,
+      auditedBytes: 0,
+      skippedScratchBytes: 0,
+      changeMapBytes: 0,
+      durationMs: 6,
+    },
     madeBy: 'test',
     ...from,
   }

@@ -1,6 +1,7 @@
 // From what was copied to the manifest: every file with its map or extents, old and new.
 import type { Manifest, ManifestFile, MapRef, PackRef, Repository, SegmentMap } from '../../repository/contract.ts'
 import { BLOCK_BYTES } from '../../wal/contract.ts'
+import type { Lsn } from '../../wal/lsn.ts'
 import type { FilePlan, PlannedPlain, PlannedSegment } from '../plan/files.ts'
 import type { Assembly } from './assembly.ts'
 
@@ -15,6 +16,8 @@ export interface FilesOf {
   readonly maps: readonly SegmentMap[]
   readonly refs: readonly MapRef[]
   readonly backupId: string
+  readonly startLsn: Lsn
+  readonly startedMs: number
   /** The control file as listed: it is not in the plan. */
   readonly control: PlannedPlain['listed']
 }
@@ -25,7 +28,7 @@ export function manifestFiles(of: FilesOf): ManifestFile[] {
   const files: ManifestFile[] = []
   for (const segment of of.plan.segments) {
     if (of.assembly.vanished.has(segment.listed.path)) continue
-    files.push(segmentFile(segment, refs.get(segment.listed.path), of.backupId))
+    files.push(segmentFile(segment, refs.get(segment.listed.path), of))
   }
   for (const plain of [...of.plan.plains, { listed: of.control, parent: undefined }]) {
     if (!of.assembly.vanished.has(plain.listed.path)) files.push(plainFile(plain, of.assembly))
@@ -36,21 +39,22 @@ export function manifestFiles(of: FilesOf): ManifestFile[] {
 function segmentFile(
   segment: PlannedSegment,
   made: { map: SegmentMap; ref: MapRef } | undefined,
-  backupId: string,
+  of: FilesOf,
 ): ManifestFile {
   const { path, mode, modifiedMs } = segment.listed
-  if (made)
-    return {
-      kind: 'segment',
-      path,
-      mode,
-      modifiedMs,
-      bytes: made.map.blockCount * BLOCK_BYTES,
-      map: made.ref,
-      storedBy: backupId,
-    }
+  const isWhole = segment.plan.kind === 'whole'
+  const common = {
+    kind: 'segment',
+    path,
+    mode,
+    modifiedMs,
+    imageLsn: of.startLsn,
+    auditedMs: isWhole ? of.startedMs : segment.parent!.auditedMs,
+    auditBlock: isWhole ? 0 : segment.parent!.auditBlock,
+  } as const
+  if (made) return { ...common, bytes: made.map.blockCount * BLOCK_BYTES, map: made.ref, storedBy: of.backupId }
   const { map, storedBy, bytes } = segment.parent!
-  return { kind: 'segment', path, mode, modifiedMs, bytes, map, storedBy }
+  return { ...common, bytes, map, storedBy }
 }
 
 function plainFile({ listed, parent }: PlannedPlain, assembly: Assembly): ManifestFile {
@@ -65,6 +69,13 @@ function plainFile({ listed, parent }: PlannedPlain, assembly: Assembly): Manife
     sha256: copied.sha256,
     extents: copied.extents ?? parent!.extents,
   }
+}
+
+/** Bytes of files that were not opened. */
+export function staticBytes(plan: FilePlan): number {
+  return plan.segments
+    .filter((segment) => segment.plan.kind === 'share')
+    .reduce((bytes, { parent }) => bytes + parent!.bytes, 0)
 }
 
 /** Shared maps above this size in all are not read for the sake of the list of packs: the parent's packs are kept in it then. */

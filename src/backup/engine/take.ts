@@ -28,7 +28,7 @@ import type { Assembly } from './assembly.ts'
 import { beginWriting } from './begin-writing.ts'
 import { checkServer, findBase, ownFacts } from './begin.ts'
 import { copyFiles, storeControlFile, type CopyingTools } from './copying.ts'
-import { manifestFiles, newMaps, packsOf } from './manifest.ts'
+import { manifestFiles, newMaps, packsOf, staticBytes } from './manifest.ts'
 import type { Report } from './progress.ts'
 
 /** WAL on its way into the repository for as long as the backup lasts. */
@@ -234,7 +234,9 @@ class Taking {
       bytes: 8192,
     } as const
     const backupId = parts.writer.id
-    const files = manifestFiles({ plan: of.plan, assembly, maps, refs, backupId, control: listed })
+    const { startedMs } = this
+    const { startLsn } = of.own
+    const files = manifestFiles({ plan: of.plan, assembly, maps, refs, backupId, startLsn, startedMs, control: listed })
     const label = parseBackupLabel(stopped.backupLabel)
     if (label.startTimeline !== of.own.timeline) throw this.timelineChanged(of.own.timeline, label.startTimeline)
     const finishedMs = options.clock.now()
@@ -243,6 +245,7 @@ class Taking {
       ...of.catalog,
       startLsn: label.startLsn,
       stopLsn: stopped.stopLsn,
+      replayFromLsn: label.startLsn,
       checkpointLsn: label.checkpointLsn,
       finishedMs,
       backupLabel: stopped.backupLabel,
@@ -250,6 +253,8 @@ class Taking {
       folders: of.plan.folders,
       files,
       unlogged: of.plan.unlogged,
+      scratch: [],
+      distrusted: [],
       corrupt: assembly.corrupt,
       packs: await packsOf(
         files,
@@ -273,6 +278,7 @@ class Taking {
       node: name,
       kind,
       parent: base?.parent.id,
+      independent: kind === 'full',
       systemIdentifier: control.systemIdentifier,
       timeline: own.timeline,
       history: own.history,
@@ -308,6 +314,10 @@ class Taking {
       newBytes: assembly.newSegmentBytes + assembly.newPlainBytes,
       storedBytes: of.stopped.packs.reduce((bytes, pack) => bytes + pack.bytes, 0),
       sharedBytes: Math.max(0, segments - assembly.newSegmentBytes),
+      staticBytes: staticBytes(of.plan),
+      auditedBytes: 0,
+      skippedScratchBytes: 0,
+      changeMapBytes: 0,
       durationMs: finishedMs - this.startedMs,
     }
   }

@@ -25,6 +25,10 @@ const complete = z.strictObject({
   stopLsn: z.string(),
   clusterBytes: z.number(),
   newBytes: z.number(),
+  sharedBytes: z.number(),
+  staticBytes: z.number(),
+  auditedBytes: z.number(),
+  skippedScratchBytes: z.number(),
   storedBytes: z.number(),
   corruptBlocks: z.number(),
   unloggedBytes: z.number(),
@@ -124,7 +128,16 @@ async function linesOf(
 }
 
 function completeLine(one: BackupSummary, repository: string): Line {
-  const { clusterBytes, newBytes, storedBytes, durationMs } = one.statistics
+  const {
+    clusterBytes,
+    newBytes,
+    storedBytes,
+    sharedBytes,
+    staticBytes,
+    auditedBytes,
+    skippedScratchBytes,
+    durationMs,
+  } = one.statistics
   return {
     state: 'complete',
     id: one.id,
@@ -140,6 +153,10 @@ function completeLine(one: BackupSummary, repository: string): Line {
     stopLsn: formatLsn(one.stopLsn),
     clusterBytes,
     newBytes,
+    sharedBytes,
+    staticBytes,
+    auditedBytes,
+    skippedScratchBytes,
     storedBytes,
     corruptBlocks: one.corruptBlocks,
     unloggedBytes: one.unloggedBytes,
@@ -156,6 +173,6 @@ function lineText(one: Line): string {
   const start = `${one.id}  ${one.warehouse}  ${one.repository}  ${one.state.padEnd(10)}`
   if (one.state !== 'complete') return start.trimEnd()
   const corrupt = one.corruptBlocks > 0 ? `  ${one.corruptBlocks} CORRUPT BLOCKS` : ''
-  const sizes = `${formatSize(one.clusterBytes)} (${formatSize(one.storedBytes)} stored)`
+  const sizes = `${formatSize(one.clusterBytes)} (${formatSize(one.storedBytes)} stored, ${formatSize(one.staticBytes)} static)`
   return `${start}  ${one.kind.padEnd(12)}  ${sizes}  ${formatDuration(one.durationMs)}${corrupt}`
 }

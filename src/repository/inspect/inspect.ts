@@ -64,12 +64,14 @@ const readers: Record<'pack' | 'maps' | 'manifest' | 'wal' | 'history' | 'lease'
   },
   manifest: async (name, options) => {
     const { manifest, head } = await readManifest(name, options)
-    const { startLsn, stopLsn, checkpointLsn, ...rest } = manifest
+    const { startLsn, stopLsn, checkpointLsn, replayFromLsn, files, ...rest } = manifest
     return {
       ...rest,
       startLsn: formatLsn(startLsn),
       stopLsn: formatLsn(stopLsn),
       checkpointLsn: formatLsn(checkpointLsn),
+      replayFromLsn: formatLsn(replayFromLsn),
+      files: files.map((file) => (file.kind === 'segment' ? { ...file, imageLsn: formatLsn(file.imageLsn) } : file)),
       leaseUntilMs: head.leaseUntilMs,
     }
   },

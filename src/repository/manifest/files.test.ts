@@ -28,6 +28,9 @@ const anyFile: fc.Arbitrary<ManifestFile> = fc.oneof(
     kind: fc.constant('segment' as const),
     map: record({ object: fc.string(), offset: fc.maxSafeNat(), bytes: fc.nat(), sha256: hex(32) }),
     storedBy: fc.string(),
+    imageLsn: fc.bigInt(0n, 0xffff_ffff_ffff_ffffn),
+    auditedMs: fc.maxSafeNat(),
+    auditBlock: fc.nat(131_072),
   }),
   record({
     ...common,
@@ -37,10 +40,12 @@ const anyFile: fc.Arbitrary<ManifestFile> = fc.oneof(
   }),
 )
 
+const options = { what: 'files', startLsn: 0x3000028n }
+
 test('any list of files comes back as it went in', () => {
   fc.assert(
     fc.property(fc.array(anyFile, { maxLength: 30 }), (files) =>
-      assert.deepEqual(decodeFiles(encodeFiles(files), 'files'), files),
+      assert.deepEqual(decodeFiles(encodeFiles(files), options), files),
     ),
   )
 })
@@ -49,7 +54,7 @@ test('what is no list of files is refused, whatever the bytes', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
       try {
-        decodeFiles(Buffer.from(bytes), 'files')
+        decodeFiles(Buffer.from(bytes), options)
       } catch (error) {
         assert.ok(error instanceof RangeError || isWharfError(error, 'bytes.past-end'), String(error))
       }

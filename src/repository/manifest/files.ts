@@ -1,8 +1,19 @@
 // The file list of a manifest as bytes (doc/design/repository-format.md section 5): 1,000,000 files take about 100 MB plain.
 import { ByteReader, ByteWriter } from '../../base/bytes.ts'
+import type { Lsn } from '../../wal/lsn.ts'
 import type { ExtentRef, ManifestFile } from '../contract.ts'
 
 export const FILES_PER_SECTION = 8192
+
+/** Kinds of files. 1 is a segment as it was written before images and audits were dated; only read. */
+const [OLD_SEGMENT, PLAIN, SEGMENT] = [1, 2, 3]
+
+export interface DecodeOptions {
+  /** For errors. */
+  readonly what: string
+  /** Start of the backup: the age of every image of an old segment. */
+  readonly startLsn: Lsn
+}
 
 class Texts {
   readonly list: string[] = []
@@ -25,7 +36,7 @@ export function encodeFiles(files: readonly ManifestFile[]): Buffer {
     const modifiedMs = Math.max(0, Math.floor(file.modifiedMs))
     body
       .text(file.path)
-      .u8(file.kind === 'segment' ? 1 : 2)
+      .u8(file.kind === 'segment' ? SEGMENT : PLAIN)
       .varint(file.mode)
       .varint(modifiedMs)
       .varint(file.bytes)
@@ -37,6 +48,9 @@ export function encodeFiles(files: readonly ManifestFile[]): Buffer {
         .varint(bytes)
         .bytes(Buffer.from(sha256, 'hex'))
         .varint(texts.index(file.storedBy))
+        .u64(file.imageLsn)
+        .varint(file.auditedMs)
+        .varint(file.auditBlock)
       continue
     }
     body.bytes(Buffer.from(file.sha256, 'hex')).varint(file.extents.length)
@@ -51,7 +65,8 @@ export function encodeFiles(files: readonly ManifestFile[]): Buffer {
 }
 
 /** Rejects by RangeError or `bytes.past-end`. */
-export function decodeFiles(bytes: Buffer, what: string): ManifestFile[] {
+export function decodeFiles(bytes: Buffer, options: DecodeOptions): ManifestFile[] {
+  const { what } = options
   const reader = new ByteReader(bytes, what)
   const texts: string[] = []
   for (let left = reader.varint(); left > 0; left--) texts.push(reader.text())
@@ -62,25 +77,27 @@ export function decodeFiles(bytes: Buffer, what: string): ManifestFile[] {
     return found
   }
   const files: ManifestFile[] = []
-  for (let left = reader.varint(); left > 0; left--) files.push(decodeFile(reader, text))
+  for (let left = reader.varint(); left > 0; left--) files.push(decodeFile(reader, text, options))
   if (reader.remaining > 0) throw new RangeError(`${what} is longer than it should be`)
   return files
 }
 
-function decodeFile(reader: ByteReader, text: () => string): ManifestFile {
+function decodeFile(reader: ByteReader, text: () => string, { startLsn }: DecodeOptions): ManifestFile {
   const path = reader.text()
   const kind = reader.u8()
   const common = { path, mode: reader.varint(), modifiedMs: reader.varint(), bytes: reader.varint() }
-  if (kind === 1) {
+  if (kind === OLD_SEGMENT || kind === SEGMENT) {
     const map = {
       object: text(),
       offset: reader.varint(),
       bytes: reader.varint(),
       sha256: reader.bytes(32).toString('hex'),
     }
-    return { ...common, kind: 'segment', map, storedBy: text() }
+    const segment = { ...common, kind: 'segment', map, storedBy: text() } as const
+    if (kind === OLD_SEGMENT) return { ...segment, imageLsn: startLsn, auditedMs: 0, auditBlock: 0 }
+    return { ...segment, imageLsn: reader.u64(), auditedMs: reader.varint(), auditBlock: reader.varint() }
   }
-  if (kind !== 2) throw new RangeError(`${reader.what} has a file of kind ${kind}`)
+  if (kind !== PLAIN) throw new RangeError(`${reader.what} has a file of kind ${kind}`)
   const sha256 = reader.bytes(32).toString('hex')
   const extents: ExtentRef[] = []
   for (let left = reader.varint(); left > 0; left--) {

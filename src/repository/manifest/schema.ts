@@ -24,6 +24,7 @@ const counts = z.strictObject({
   corrupt: count,
   packs: count,
   outsideFiles: count,
+  scratch: count.default(0),
 })
 export type ManifestCounts = z.infer<typeof counts>
 
@@ -33,6 +34,7 @@ export const headSchema = z.strictObject({
   node: z.string(),
   kind: z.enum(['full', 'differential', 'incremental']),
   parent: z.string().optional(),
+  independent: z.boolean().default(false),
   systemIdentifier: z
     .string()
     .regex(/^\d{1,20}$/)
@@ -40,6 +42,8 @@ export const headSchema = z.strictObject({
   timeline: count,
   startLsn: lsn,
   stopLsn: lsn,
+  /** Left out by those who knew no tiers: it is startLsn then. */
+  replayFromLsn: lsn.optional(),
   checkpointLsn: lsn,
   startedMs: z.number(),
   finishedMs: z.number(),
@@ -55,6 +59,10 @@ export const headSchema = z.strictObject({
     newBytes: z.number(),
     storedBytes: z.number(),
     sharedBytes: z.number(),
+    staticBytes: z.number().default(0),
+    auditedBytes: z.number().default(0),
+    skippedScratchBytes: z.number().default(0),
+    changeMapBytes: z.number().default(0),
     durationMs: z.number(),
   }),
   madeBy: z.string(),
@@ -70,6 +78,7 @@ export const detailsSchema = z.strictObject({
   backupLabel: z.string(),
   tablespaceMap: z.string(),
   settings: z.record(z.string(), z.string()),
+  distrusted: z.array(z.strictObject({ file: relationFile, since: z.string(), reason: z.string() })).default([]),
 })
 
 export const relationsSchema = z.array(
@@ -88,6 +97,7 @@ export const relationsSchema = z.array(
 )
 export const foldersSchema = z.array(z.strictObject({ path: z.string(), mode: count }))
 export const unloggedSchema = z.array(z.strictObject({ path: z.string(), bytes: z.number() }))
+export const scratchSchema = z.array(z.strictObject({ path: z.string(), mode: count, bytes: z.number() }))
 export const corruptSchema = z.array(
   z.strictObject({ file: z.string(), block: count, reason: z.enum(['checksum', 'header', 'unreadable']) }),
 )
@@ -108,14 +118,17 @@ export function headValue(manifest: Manifest, leaseUntilMs: number): object {
     outsideFiles,
     packs,
     corrupt,
+    scratch,
+    distrusted,
     ...facts
   } = manifest
-  void [history, backupLabel, tablespaceMap, settings]
+  void [history, backupLabel, tablespaceMap, settings, distrusted]
   return {
     ...facts,
     systemIdentifier: facts.systemIdentifier.toString(),
     startLsn: formatLsn(facts.startLsn),
     stopLsn: formatLsn(facts.stopLsn),
+    replayFromLsn: formatLsn(facts.replayFromLsn),
     checkpointLsn: formatLsn(facts.checkpointLsn),
     corruptBlocks: corrupt.length,
     unloggedBytes: unlogged.reduce((sum, one) => sum + one.bytes, 0),
@@ -127,6 +140,7 @@ export function headValue(manifest: Manifest, leaseUntilMs: number): object {
       corrupt: corrupt.length,
       packs: packs.length,
       outsideFiles: outsideFiles.length,
+      scratch: scratch.length,
     },
     leaseUntilMs,
   }
@@ -139,6 +153,7 @@ export function summaryOf(head: ManifestHead): BackupSummary {
   return {
     ...facts,
     parent: facts.parent,
+    replayFromLsn: facts.replayFromLsn ?? facts.startLsn,
     tablespaces: facts.tablespaces.map((one) => ({ oid: one.oid, name: one.name, location: one.location })),
   }
 }

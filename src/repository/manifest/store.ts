@@ -17,6 +17,7 @@ import {
   outsideFilesSchema,
   packsSchema,
   relationsSchema,
+  scratchSchema,
   summaryOf,
   unloggedSchema,
   type ManifestCounts,
@@ -43,6 +44,7 @@ const lists = {
   corrupt: corruptSchema,
   outsideFiles: outsideFilesSchema,
   packs: packsSchema,
+  scratch: scratchSchema,
 } as const
 type ListName = keyof typeof lists
 
@@ -53,12 +55,12 @@ function* slices<T>(items: readonly T[], size: number): Generator<readonly T[]> 
 function* sectionsOf(manifest: Manifest, leaseUntilMs: number): Generator<{ type: SectionType; plain: Buffer }> {
   const json = (type: SectionType, value: unknown) => ({ type, plain: Buffer.from(JSON.stringify(value)) })
   yield json('manifestHead', headValue(manifest, leaseUntilMs))
-  const { history, backupLabel, tablespaceMap, settings } = manifest
-  yield json('manifestDetails', { history, backupLabel, tablespaceMap, settings })
+  const { history, backupLabel, tablespaceMap, settings, distrusted } = manifest
+  yield json('manifestDetails', { history, backupLabel, tablespaceMap, settings, distrusted })
   for (const slice of slices(manifest.folders, ITEMS_PER_SECTION)) yield json('folders', slice)
   const files = [...manifest.files].sort((one, other) => (one.path < other.path ? -1 : one.path > other.path ? 1 : 0))
   for (const slice of slices(files, FILES_PER_SECTION)) yield { type: 'files', plain: encodeFiles(slice) }
-  for (const name of ['relations', 'unlogged', 'corrupt', 'outsideFiles', 'packs'] as const) {
+  for (const name of ['relations', 'unlogged', 'scratch', 'corrupt', 'outsideFiles', 'packs'] as const) {
     // Contents of configuration files can be long: each in a section of its own.
     for (const slice of slices<unknown>(manifest[name], name === 'outsideFiles' ? 1 : ITEMS_PER_SECTION))
       yield json(name, slice)
@@ -145,13 +147,26 @@ export async function readManifest(
 async function readAll(name: string, options: ReadOptions): Promise<{ manifest: Manifest; head: ManifestHead }> {
   let head: ManifestHead | undefined
   let details: z.infer<typeof detailsSchema> | undefined
-  const found = { files: [], relations: [], folders: [], unlogged: [], corrupt: [], packs: [], outsideFiles: [] } as {
+  const found = {
+    files: [],
+    relations: [],
+    folders: [],
+    unlogged: [],
+    scratch: [],
+    corrupt: [],
+    packs: [],
+    outsideFiles: [],
+  } as {
     -readonly [Key in keyof ManifestCounts]: unknown[]
   }
   for await (const section of readSections(name, 'manifest', options)) {
     if (section.type === 'manifestHead' && !head) head = parse(headSchema, section, name)
     else if (section.type === 'manifestDetails' && !details) details = parse(detailsSchema, section, name)
-    else if (section.type === 'files') push(found.files, decodeFiles(section.plain, `section ${section.number}`))
+    else if (section.type === 'files')
+      push(
+        found.files,
+        decodeFiles(section.plain, { what: `section ${section.number}`, startLsn: head?.startLsn ?? 0n }),
+      )
     else if (section.type in lists)
       push(found[section.type as ListName], parse<unknown[]>(lists[section.type as ListName], section, name))
     else throw damagedManifest(name, `section ${section.number} (${section.type}) has no place in a manifest`)

@@ -31,6 +31,7 @@ export const sectionTypes = {
   history: 16,
   lease: 17,
   confirmation: 18,
+  scratch: 19,
   directory: 255,
 } as const
 export type SectionType = keyof typeof sectionTypes
