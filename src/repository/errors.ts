@@ -193,6 +193,12 @@ export const errors = defineErrors('repository', {
     hint: () =>
       'bring the object back from a copy of the repository; wharf repository check tells what else is missing',
   },
+  objectLocked: {
+    exit: 'denied',
+    message: (at: Named & { until: string | undefined }) =>
+      `${at.name} in ${at.location} is locked${at.until === undefined ? '' : ` until ${at.until}`} and cannot be removed`,
+    hint: () => 'object lock does what it is for: the object can be removed when its retention is over',
+  },
   badObjectName: {
     exit: 'failed',
     message: (at: { name: string }) => `not a name of an object: "${at.name}"`,

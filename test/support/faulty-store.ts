@@ -1,9 +1,29 @@
 // A store that fails on purpose: errors, delays, short reads, torn and lost writes, chosen call by call.
 import { setTimeout as delay } from 'node:timers/promises'
 
-import type { ObjectInfo, ObjectStore, ObjectWriter, StoreDescriptor } from '../../src/repository/contract.ts'
+import type {
+  ObjectInfo,
+  ObjectStore,
+  ObjectVersion,
+  ObjectWriter,
+  PutOptions,
+  StoreAbilities,
+  StoreDescriptor,
+} from '../../src/repository/contract.ts'
 
-export type StoreCall = 'put' | 'create' | 'write' | 'finish' | 'get' | 'stat' | 'list' | 'remove' | 'barrier' | 'now'
+export type StoreCall =
+  | 'put'
+  | 'create'
+  | 'write'
+  | 'finish'
+  | 'get'
+  | 'stat'
+  | 'list'
+  | 'versions'
+  | 'remove'
+  | 'retain'
+  | 'barrier'
+  | 'now'
 
 export type Fault =
   | { readonly kind: 'error'; readonly error: Error }
@@ -21,6 +41,7 @@ export type FaultPlan = (call: StoreCall, name: string, count: number) => Fault 
 export class FaultyStore implements ObjectStore {
   readonly location: string
   readonly descriptor: StoreDescriptor
+  readonly abilities: StoreAbilities
   private readonly inner: ObjectStore
   private readonly plan: FaultPlan
   private readonly counts = new Map<StoreCall, number>()
@@ -29,6 +50,7 @@ export class FaultyStore implements ObjectStore {
     this.inner = inner
     this.plan = plan
     this.location = inner.location
+    this.abilities = inner.abilities
     this.descriptor = inner.descriptor
   }
 
@@ -41,18 +63,14 @@ export class FaultyStore implements ObjectStore {
     return fault
   }
 
-  async put(
-    name: string,
-    chunks: readonly Uint8Array[],
-    options: { signal: AbortSignal; durable?: boolean },
-  ): Promise<void> {
+  async put(name: string, chunks: readonly Uint8Array[], options: PutOptions): Promise<void> {
     const fault = await this.fault('put', name)
     if (fault?.kind === 'lost') return
     const kept = fault?.kind === 'short' ? [Buffer.concat(chunks).subarray(0, fault.bytes)] : chunks
     await this.inner.put(name, kept, options)
   }
 
-  async create(name: string, options: { signal: AbortSignal }): Promise<ObjectWriter> {
+  async create(name: string, options: Omit<PutOptions, 'durable'>): Promise<ObjectWriter> {
     options.signal.throwIfAborted()
     await this.fault('create', name)
     const chunks: Uint8Array[] = []
@@ -73,7 +91,10 @@ export class FaultyStore implements ObjectStore {
     }
   }
 
-  async get(name: string, options: { signal: AbortSignal; offset?: number; length?: number }): Promise<Buffer> {
+  async get(
+    name: string,
+    options: { signal: AbortSignal; offset?: number; length?: number; version?: string | undefined },
+  ): Promise<Buffer> {
     const fault = await this.fault('get', name)
     const bytes = await this.inner.get(name, options)
     if (fault?.kind === 'short') return bytes.subarray(0, fault.bytes)
@@ -81,7 +102,10 @@ export class FaultyStore implements ObjectStore {
     return bytes
   }
 
-  async stat(name: string, options: { signal: AbortSignal }): Promise<ObjectInfo | undefined> {
+  async stat(
+    name: string,
+    options: { signal: AbortSignal; version?: string | undefined },
+  ): Promise<ObjectInfo | undefined> {
     await this.fault('stat', name)
     return this.inner.stat(name, options)
   }
@@ -91,7 +115,20 @@ export class FaultyStore implements ObjectStore {
     yield* this.inner.list(prefix, options)
   }
 
-  async remove(name: string, options: { signal: AbortSignal }): Promise<void> {
+  async *versions(prefix: string, options: { signal: AbortSignal }): AsyncGenerator<ObjectVersion> {
+    await this.fault('versions', prefix)
+    yield* this.inner.versions(prefix, options)
+  }
+
+  async retain(
+    name: string,
+    options: { signal: AbortSignal; version?: string | undefined; untilMs: number },
+  ): Promise<void> {
+    await this.fault('retain', name)
+    await this.inner.retain(name, options)
+  }
+
+  async remove(name: string, options: { signal: AbortSignal; version?: string | undefined }): Promise<void> {
     await this.fault('remove', name)
     await this.inner.remove(name, options)
   }

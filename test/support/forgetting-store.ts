@@ -6,7 +6,15 @@ import { dirname, join } from 'node:path'
 
 import { codeOf, isWharfError } from '../../src/base/errors.ts'
 import { systemRandom, type Random } from '../../src/base/random.ts'
-import type { ObjectInfo, ObjectStore, ObjectWriter, StoreDescriptor } from '../../src/repository/contract.ts'
+import type {
+  ObjectInfo,
+  ObjectStore,
+  ObjectVersion,
+  ObjectWriter,
+  PutOptions,
+  StoreAbilities,
+  StoreDescriptor,
+} from '../../src/repository/contract.ts'
 import { openStore as openPlainStore } from '../../src/repository/stores.ts'
 
 export interface ForgettingOptions {
@@ -44,6 +52,7 @@ function epochOf(journal: string): string {
 class ForgettingStore implements ObjectStore {
   readonly location: string
   readonly descriptor: StoreDescriptor
+  readonly abilities: StoreAbilities
   private readonly inner: ObjectStore
   private readonly options: ForgettingOptions
   private readonly epoch: string
@@ -57,6 +66,7 @@ class ForgettingStore implements ObjectStore {
     this.options = options
     this.inner = inner
     this.location = inner.location
+    this.abilities = inner.abilities
     this.descriptor = forgettingDescriptor(options)
     this.epoch = epochOf(options.journal)
   }
@@ -91,11 +101,7 @@ class ForgettingStore implements ObjectStore {
     throw new PowerCut()
   }
 
-  async put(
-    name: string,
-    chunks: readonly Uint8Array[],
-    options: { signal: AbortSignal; durable?: boolean },
-  ): Promise<void> {
+  async put(name: string, chunks: readonly Uint8Array[], options: PutOptions): Promise<void> {
     await this.note(name)
     try {
       await this.inner.put(name, chunks, options)
@@ -110,7 +116,7 @@ class ForgettingStore implements ObjectStore {
     this.alive()
   }
 
-  async create(name: string, options: { signal: AbortSignal }): Promise<ObjectWriter> {
+  async create(name: string, options: Omit<PutOptions, 'durable'>): Promise<ObjectWriter> {
     this.alive()
     const writer = await this.inner.create(name, options)
     return {
@@ -127,12 +133,18 @@ class ForgettingStore implements ObjectStore {
     }
   }
 
-  async get(name: string, options: { signal: AbortSignal; offset?: number; length?: number }): Promise<Buffer> {
+  async get(
+    name: string,
+    options: { signal: AbortSignal; offset?: number; length?: number; version?: string | undefined },
+  ): Promise<Buffer> {
     this.alive()
     return this.inner.get(name, options)
   }
 
-  async stat(name: string, options: { signal: AbortSignal }): Promise<ObjectInfo | undefined> {
+  async stat(
+    name: string,
+    options: { signal: AbortSignal; version?: string | undefined },
+  ): Promise<ObjectInfo | undefined> {
     this.alive()
     return this.inner.stat(name, options)
   }
@@ -142,8 +154,21 @@ class ForgettingStore implements ObjectStore {
     yield* this.inner.list(prefix, options)
   }
 
+  async *versions(prefix: string, options: { signal: AbortSignal }): AsyncGenerator<ObjectVersion> {
+    this.alive()
+    yield* this.inner.versions(prefix, options)
+  }
+
+  async retain(
+    name: string,
+    options: { signal: AbortSignal; version?: string | undefined; untilMs: number },
+  ): Promise<void> {
+    this.alive()
+    await this.inner.retain(name, options)
+  }
+
   /** A removal that is not behind a barrier may come undone: the object is kept aside. */
-  async remove(name: string, options: { signal: AbortSignal }): Promise<void> {
+  async remove(name: string, options: { signal: AbortSignal; version?: string | undefined }): Promise<void> {
     this.alive()
     const kept = join(this.options.journal, 'removed', encode(name))
     if (!this.pending.has(name)) {

@@ -14,6 +14,9 @@ function shifted(store: ObjectStore, shift: { ms: number }): ObjectStore {
   return {
     location: store.location,
     descriptor: store.descriptor,
+    abilities: store.abilities,
+    versions: (prefix, options) => store.versions(prefix, options),
+    retain: (name, options) => store.retain(name, options),
     put: (name, chunks, options) => store.put(name, chunks, options),
     create: (name, options) => store.create(name, options),
     get: (name, options) => store.get(name, options),

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { codeOf, messageOf } from '../../base/errors.ts'
 import { systemRandom } from '../../base/random.ts'
 import { DAY_MS } from '../../base/units.ts'
-import type { ObjectInfo, ObjectStore, ObjectWriter, StoreDescriptor } from '../contract.ts'
+import type { ObjectInfo, ObjectStore, ObjectVersion, ObjectWriter, PutOptions, StoreDescriptor } from '../contract.ts'
 import { errors } from '../errors.ts'
 import { storeFailure } from './failures.ts'
 import { compareNames, requireObjectName } from './names.ts'
@@ -24,6 +24,7 @@ const LIST_WIDTH = 64
 export class FileStore implements ObjectStore {
   readonly location: string
   readonly descriptor: StoreDescriptor
+  readonly abilities = { versions: false, objectLock: false }
   private readonly root: string
   private readonly dirtyFolders = new Set<string>()
   /** Fsyncs that barriers have begun; never rejects, a failure stays in `failure`. */
@@ -39,11 +40,7 @@ export class FileStore implements ObjectStore {
     this.descriptor = { kind: 'file', path }
   }
 
-  async put(
-    name: string,
-    chunks: readonly Uint8Array[],
-    options: { signal: AbortSignal; durable?: boolean },
-  ): Promise<void> {
+  async put(name: string, chunks: readonly Uint8Array[], options: PutOptions): Promise<void> {
     const writer = await this.create(name, options)
     try {
       for (const chunk of chunks) await writer.write(chunk)
@@ -192,6 +189,16 @@ export class FileStore implements ObjectStore {
       }
       throw storeFailure(this.location, `list ${folder === '' ? 'objects' : folder}`, error)
     }
+  }
+
+  async *versions(prefix: string, options: { signal: AbortSignal }): AsyncGenerator<ObjectVersion> {
+    for await (const one of this.list(prefix, options))
+      yield { ...one, version: undefined, isLatest: true, isDeleteMarker: false }
+  }
+
+  async retain(name: string, options: { signal: AbortSignal }): Promise<void> {
+    options.signal.throwIfAborted()
+    requireObjectName(name)
   }
 
   async remove(name: string, options: { signal: AbortSignal }): Promise<void> {
