@@ -4,7 +4,8 @@ import { randomBytes } from 'node:crypto'
 import type { TestContext } from 'node:test'
 
 import { isWharfError } from '../../src/base/errors.ts'
-import type { ObjectInfo, ObjectStore, ObjectVersion } from '../../src/repository/contract.ts'
+import type { ObjectInfo, ObjectStore } from '../../src/repository/contract.ts'
+import { versionsSuite } from './versions-suite.ts'
 
 const signal = new AbortController().signal
 const at = { signal }
@@ -15,17 +16,12 @@ export async function namesOf(store: ObjectStore, prefix: string): Promise<strin
   return names
 }
 
-async function versionsOf(store: ObjectStore, prefix: string): Promise<ObjectVersion[]> {
-  const found: ObjectVersion[] = []
-  for await (const one of store.versions(prefix, at)) found.push(one)
-  return found
-}
-
 /** `open` gives an empty store each time; instances of one test share a place through `again`. */
 export async function storeSuite(
   t: TestContext,
   open: () => Promise<{ store: ObjectStore; again: () => Promise<ObjectStore> }>,
 ): Promise<void> {
+  await versionsSuite(t, open)
   await t.test('what was put is read back whole and in ranges, also by another instance', async () => {
     const { store, again } = await open()
     const parts = [randomBytes(10), Buffer.alloc(0), randomBytes(70_000), randomBytes(1)]
@@ -168,59 +164,6 @@ export async function storeSuite(
     assert.equal(await store.stat('x/y', at), undefined)
     await store.put('x/y', [Buffer.from('2')], at)
     assert.equal((await store.get('x/y', at)).toString(), '2')
-  })
-
-  await t.test(
-    'versions: each object is there with what it holds, and is read and removed by its version',
-    async () => {
-      const { store } = await open()
-      const names = ['v/a', 'v/b', 'v/c']
-      for (const name of names) await store.put(name, [Buffer.from(name)], at)
-      await store.put('w', [], at)
-      const found = await versionsOf(store, 'v/')
-      assert.deepEqual(
-        found.map(({ name, bytes, isLatest, isDeleteMarker }) => ({ name, bytes, isLatest, isDeleteMarker })),
-        names.map((name) => ({ name, bytes: 3, isLatest: true, isDeleteMarker: false })),
-      )
-      for (const { name, version } of found) {
-        assert.equal(version !== undefined, store.abilities.versions)
-        assert.equal((await store.get(name, { signal, version })).toString(), name)
-        assert.equal((await store.stat(name, { signal, version }))?.version, version)
-      }
-      for await (const one of store.list('v/', at))
-        assert.equal(one.version, found.find(({ name }) => name === one.name)!.version)
-      await store.remove('v/b', { signal, version: found[1]!.version })
-      await store.remove('v/c', at)
-      assert.deepEqual(
-        (await versionsOf(store, 'v/')).map(({ name }) => name),
-        ['v/a'],
-        'a removal leaves no marker behind',
-      )
-    },
-  )
-
-  await t.test('retention is lengthened, or there is none and asking for it is no error', async () => {
-    const { store } = await open()
-    const untilMs = (await store.now(at)) + 3_600_000
-    await store.put('leases/w/1', [Buffer.from('free')], at)
-    await store.put('kept', [Buffer.from('kept')], { signal, retainUntilMs: untilMs })
-    const writer = await store.create('streamed', { signal, retainUntilMs: untilMs })
-    await writer.write(Buffer.from('kept'))
-    await writer.finish()
-    await store.put('later', [Buffer.from('kept')], { signal, retainUntilMs: untilMs - 3_500_000 })
-    await store.retain('later', { signal, untilMs })
-    await store.retain('later', { signal, untilMs: untilMs - 3_400_000 })
-    for (const name of ['kept', 'streamed', 'later']) {
-      if (store.abilities.objectLock) {
-        await assert.rejects(store.remove(name, at), (error) => isWharfError(error, 'repository.object-locked'))
-        assert.equal((await store.get(name, at)).toString(), 'kept')
-      } else {
-        await store.remove(name, at)
-        assert.equal(await store.stat(name, at), undefined)
-      }
-    }
-    await store.remove('leases/w/1', at)
-    assert.equal(await store.stat('leases/w/1', at), undefined)
   })
 
   await t.test("times are by the store's clock and in order", async () => {
