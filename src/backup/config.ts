@@ -86,7 +86,9 @@ function namesOf(section: unknown): readonly string[] {
 /** Names of the repositories of one warehouse, as far as the section has the shape that we expect. */
 function repositoriesOf(warehouses: unknown, name: string): readonly string[] {
   const one = (warehouses as Readonly<Record<string, { repositories?: unknown }>> | undefined)?.[name]
-  return Array.isArray(one?.repositories)
-    ? one.repositories.filter((item): item is string => typeof item === 'string')
-    : []
+  if (!Array.isArray(one?.repositories)) return []
+  return one.repositories.flatMap((item: unknown) => {
+    const named = typeof item === 'object' && item !== null ? (item as { name?: unknown }).name : item
+    return typeof named === 'string' ? [named] : []
+  })
 }

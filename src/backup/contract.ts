@@ -6,6 +6,8 @@ import type { BackupSummary, WalRange } from '../repository/contract.ts'
 export interface WalStatus {
   readonly warehouse: string
   readonly repository: string
+  /** False for one that WAL need not be in to count as durable. Missing: true. */
+  readonly required?: boolean
   readonly state: 'streaming' | 'connecting' | 'stopped' | 'failing'
   readonly timeline: number | undefined
   /** End of WAL that is durable in the repository; undefined before the first chunk. */

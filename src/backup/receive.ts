@@ -1,6 +1,7 @@
 // Receiving WAL, for the rest of the room: while a backup runs, as a daemon, and how it stands.
 import { isWharfError, messageOf } from '../base/errors.ts'
 import { type Context, type Daemon } from '../base/room.ts'
+import type { Repository } from '../repository/contract.ts'
 import { parseLsn, type Lsn } from '../wal/lsn.ts'
 import { warehouses, type Session } from '../warehouse/contract.ts'
 import { receivers, type ReceiverRegistry, type SharedReceiver } from './receiver/registry.ts'
@@ -8,12 +9,14 @@ import { defaultWalPolicy, slotName, walSection } from './wal-config.ts'
 
 /** How often the slot is asked about where another process receives. */
 const POLL_MS = 250
+/** After so many questions to the slot the repository itself is asked. */
+const ASK_REPOSITORY_EVERY = 8
 /** How long nobody may stream before we receive ourselves. */
 const ORPHANED_MS = 3000
 
 /** WAL of a warehouse is being received, here or elsewhere, until this is disposed of. */
 export interface ReceivingWal extends AsyncDisposable {
-  /** Resolves once all WAL before `lsn` is durable in every repository of the warehouse. Hurries what is in hand. */
+  /** Resolves once all WAL before `lsn` is durable in every required repository, or in the one that was named. Hurries what is in hand. */
   waitDurable(lsn: Lsn, signal: AbortSignal): Promise<void>
   /** The same; the timeline is for the caller's own checks. */
   waitUntilDurable(at: { timeline: number; lsn: Lsn }, signal: AbortSignal): Promise<void>
@@ -23,9 +26,14 @@ export interface ReceivingWal extends AsyncDisposable {
  * Makes sure that WAL is received while the caller needs it: by the receiver of this process, by that of another one, or by one that is
  * started for the purpose.
  */
-export async function ensureReceiving(context: Context, warehouse: string, signal: AbortSignal): Promise<ReceivingWal> {
+export async function ensureReceiving(
+  context: Context,
+  warehouse: string,
+  signal: AbortSignal,
+  repository?: Repository,
+): Promise<ReceivingWal> {
   const registry = await context.use(receivers)
-  const needed = new Needed(context, warehouse, registry)
+  const needed = new Needed({ context, warehouse, registry, repository })
   await needed.begin(signal)
   return needed
 }
@@ -35,12 +43,21 @@ class Needed implements ReceivingWal {
   private readonly warehouse: string
   private readonly registry: ReceiverRegistry
   private readonly slot: string
+  /** Undefined: all that are required count. */
+  private readonly repository: Repository | undefined
   private own: SharedReceiver | undefined
 
-  constructor(context: Context, warehouse: string, registry: ReceiverRegistry) {
+  constructor(parts: {
+    context: Context
+    warehouse: string
+    registry: ReceiverRegistry
+    repository: Repository | undefined
+  }) {
+    const { context, warehouse } = parts
     this.context = context
     this.warehouse = warehouse
-    this.registry = registry
+    this.registry = parts.registry
+    this.repository = parts.repository
     this.slot = slotName(warehouse, context.section(walSection)[warehouse] ?? defaultWalPolicy)
   }
 
@@ -54,7 +71,7 @@ class Needed implements ReceivingWal {
 
   async waitDurable(lsn: Lsn, signal: AbortSignal): Promise<void> {
     if (!this.own && (await this.watch(lsn, signal))) return
-    await this.own?.receiver.waitDurable(lsn, signal)
+    await this.own?.receiver.waitDurable(lsn, signal, this.repository?.name)
   }
 
   /** Another process receives: true once it has stored everything, false when it was gone and we took over. */
@@ -62,9 +79,12 @@ class Needed implements ReceivingWal {
     const { clock } = this.context
     let activeAt = clock.monotonic()
     await using session = await this.session(signal)
-    for (;;) {
+    for (let turn = 0; ; turn++) {
       const { active, durable } = await this.ask(session)
       if (durable !== undefined && durable >= lsn) return true
+      // The slot waits for every required repository; the one that was named may be further than another that is away.
+      if (turn % ASK_REPOSITORY_EVERY === ASK_REPOSITORY_EVERY - 1 && (await this.holds(lsn, session, signal)))
+        return true
       if (active) activeAt = clock.monotonic()
       else if (clock.monotonic() - activeAt > ORPHANED_MS) {
         await this.receiveHere(signal)
@@ -72,6 +92,15 @@ class Needed implements ReceivingWal {
       }
       await clock.sleep(POLL_MS, signal)
     }
+  }
+
+  private async holds(lsn: Lsn, session: Session, signal: AbortSignal): Promise<boolean> {
+    if (!this.repository) return false
+    const [row] = await session.query<{ system: string; timeline: number }>(
+      `SELECT s.system_identifier::text AS system, c.timeline_id AS timeline FROM pg_control_system() s, pg_control_checkpoint() c`,
+    )
+    const ranges = await this.repository.wal.ranges(BigInt(row!.system), signal)
+    return ranges.some((range) => range.timeline === row!.timeline && range.startLsn < lsn && range.endLsn >= lsn)
   }
 
   private async receiveHere(signal: AbortSignal): Promise<void> {

@@ -7,6 +7,17 @@ import { suggestion } from '../base/nearest.ts'
 import type { ConfigFinding, ConfigSection } from '../base/room.ts'
 import { parseConnectionUrl, tlsModes } from './connection.ts'
 
+const protectedBy = z.union([
+  z.string(),
+  z.strictObject({
+    name: z.string(),
+    required: z
+      .boolean()
+      .prefault(true)
+      .describe('No: it may lag or fail; WAL counts as durable without it, and it is caught up from the others.'),
+  }),
+])
+
 const entry = z.strictObject({
   url: z.string().optional().describe('postgresql://user@host:5432/database?sslmode=verify-full, or the parts below.'),
   host: z.string().min(1).optional().describe('Name, address, or folder of a Unix socket.'),
@@ -24,7 +35,12 @@ const entry = z.strictObject({
   sslcert: z.string().optional().describe('PEM file of our certificate.'),
   sslkey: z.string().optional().describe('PEM file of the key of our certificate.'),
   connect_timeout: duration().optional().describe('Default 10s.'),
-  repositories: z.array(z.string()).prefault([]).describe('Repositories that protect it, by name.'),
+  repositories: z
+    .array(protectedBy)
+    .prefault([])
+    .describe(
+      'Repositories that protect it, by name; each holds everything. { name: offsite, required: false } may lag.',
+    ),
   managed: z.boolean().prefault(false).describe('True: wharf runs this server itself, under its home.'),
   settings: z
     .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
@@ -41,6 +57,14 @@ export const warehousesSection: ConfigSection<WarehousesSettings> = {
   key: 'warehouses',
   schema,
   check: (value, all) => Object.entries(value).flatMap(([name, one]) => check(name, one, all)),
+}
+
+/** As written, with `required` filled in. */
+export function repositoriesOf({ repositories }: Pick<WarehouseEntry, 'repositories'>): readonly {
+  readonly name: string
+  readonly required: boolean
+}[] {
+  return repositories.map((one) => (typeof one === 'string' ? { name: one, required: true } : one))
 }
 
 const parts = [
@@ -98,7 +122,23 @@ function check(name: string, one: WarehouseEntry, all: Readonly<Record<string, u
     findings.push(at('password_file', 'both password and password_file are given'))
   if (!one.managed && one.settings) findings.push(at('settings', '"settings" is for managed warehouses only'))
   const known = Object.keys(all['repositories'] ?? {})
-  for (const [index, repository] of one.repositories.entries()) {
+  const protecting = repositoriesOf(one)
+  if (protecting.length > 0 && protecting.every((each) => !each.required)) {
+    findings.push(
+      at(
+        'repositories',
+        `no repository of warehouse "${name}" is required`,
+        'leave required: false out of at least one',
+      ),
+    )
+  }
+  for (const [index, { name: repository }] of protecting.entries()) {
+    if (protecting.findIndex((each) => each.name === repository) < index) {
+      findings.push({
+        path: ['warehouses', name, 'repositories', index],
+        message: `repository "${repository}" is named twice`,
+      })
+    }
     if (all['repositories'] === undefined || known.includes(repository)) continue
     const hint = suggestion(repository, known) ?? 'declare it under repositories'
     findings.push({

@@ -9,8 +9,10 @@ export interface WarehouseDeclaration {
   readonly name: string
   /** Without a password. */
   readonly url: string
-  /** Repositories by name. */
+  /** Repositories by name, as they were written. */
   readonly repositories: readonly string[]
+  /** Those of them that may lag or fail without holding up the others. */
+  readonly optionalRepositories: readonly string[]
   /** True for a server that wharf starts itself (the demo, or `managed: true`). */
   readonly managed: boolean
 }

@@ -4,7 +4,7 @@ import { join, resolve, dirname } from 'node:path'
 
 import { Secret } from '../base/secret.ts'
 import type { Context } from '../base/room.ts'
-import type { WarehouseEntry } from './config.ts'
+import { repositoriesOf, type WarehouseEntry } from './config.ts'
 import { parseConnectionUrl, showTarget, type ConnectionTarget } from './connection.ts'
 import type { WarehouseDeclaration } from './contract.ts'
 
@@ -107,5 +107,12 @@ export function declarationOf(
   context: Pick<Context, 'home' | 'configFile'>,
 ): WarehouseDeclaration {
   const url = showTarget(targetOf(name, entry, context))
-  return { name, url, repositories: entry.repositories, managed: entry.managed }
+  const all = repositoriesOf(entry)
+  return {
+    name,
+    url,
+    repositories: all.map((one) => one.name),
+    optionalRepositories: all.filter((one) => !one.required).map((one) => one.name),
+    managed: entry.managed,
+  }
 }

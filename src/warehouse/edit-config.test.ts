@@ -22,7 +22,7 @@ async function inFile(
     const file = join(folder, 'wharf.yaml')
     if (text !== undefined) await writeFile(file, text, { mode: 0o640 })
     const known: Warehouses = {
-      list: () => [{ name: 'retail', url: '', repositories: [], managed: false }],
+      list: () => [{ name: 'retail', url: '', repositories: [], optionalRepositories: [], managed: false }],
       get: () => assert.fail(),
     }
     await work(

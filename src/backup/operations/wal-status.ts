@@ -13,6 +13,7 @@ const stretch = z.strictObject({ timeline: z.number(), fromLsn: z.string(), toLs
 const line = z.strictObject({
   warehouse: z.string(),
   repository: z.string(),
+  required: z.boolean().describe('whether WAL must be in it to count as durable'),
   state: z.enum(['streaming', 'connecting', 'stopped', 'failing']),
   timeline: z.number().optional(),
   durableLsn: z.string().optional().describe('end of the WAL that is durable in the repository'),
@@ -52,7 +53,7 @@ export const walStatus = defineOperation({
 
 async function linesOf(context: Context, name: string, signal: AbortSignal): Promise<Line[]> {
   const warehouse = (await context.use(warehouses)).get(name)
-  const opened = await openAll(context, warehouse, signal)
+  const { opened } = await openAll(context, warehouse, signal)
   const lines: Line[] = []
   const system = await systemOf(warehouse, opened, signal)
   for (const status of await walStatusOf(context, name, signal)) {
@@ -62,6 +63,7 @@ async function linesOf(context: Context, name: string, signal: AbortSignal): Pro
     lines.push({
       warehouse: name,
       repository: status.repository,
+      required: status.required ?? true,
       state: status.state,
       ...(timeline === undefined ? {} : { timeline }),
       ...(durableLsn === undefined ? {} : { durableLsn }),
@@ -101,7 +103,8 @@ function lineText(one: Line): string {
   const lag = one.lagBytes === undefined ? '' : `, ${formatSize(one.lagBytes)} behind`
   const age = one.lagMs === undefined || one.lagMs === 0 ? '' : ` (${formatDuration(one.lagMs)})`
   const position = one.durableLsn === undefined ? 'nothing stored yet' : `durable up to ${one.durableLsn}`
-  const lines = [`${one.warehouse} → ${one.repository}  ${one.state.padEnd(10)}  ${position}${lag}${age}`]
+  const optional = one.required ? '' : ' (not required)'
+  const lines = [`${one.warehouse} → ${one.repository}${optional}  ${one.state.padEnd(10)}  ${position}${lag}${age}`]
   for (const range of one.ranges) lines.push(`    timeline ${range.timeline}: ${range.fromLsn} to ${range.toLsn}`)
   for (const hole of one.holes) {
     lines.push(

@@ -12,6 +12,7 @@ import type { TimelineStep } from '../../wal/contract.ts'
 import { parseHistory } from '../../wal/timelines.ts'
 import { warehouses, type Warehouses } from '../../warehouse/contract.ts'
 import type { Protection, RecoverableRange, WalStatus } from '../contract.ts'
+import { openReachable } from '../reachable.ts'
 import { recoverableRanges } from './window.ts'
 
 export interface ProtectionParts {
@@ -82,7 +83,7 @@ class RepositoryProtection implements Protection {
 
   private async open(warehouse: string, signal: AbortSignal): Promise<readonly Repository[]> {
     const { declaration } = this.parts.warehouses.get(warehouse)
-    return await Promise.all(declaration.repositories.map((name) => this.parts.repositories.open(name, signal)))
+    return (await openReachable(this.parts.repositories, declaration.repositories, signal)).opened
   }
 }
 

@@ -5,6 +5,7 @@ import { scratchRepository } from '../../../test/support/scratch-repository.ts'
 import { isWharfError } from '../../base/errors.ts'
 import type { Repository } from '../../repository/contract.ts'
 import type { ReplicationSession, Warehouse } from '../../warehouse/contract.ts'
+import { openedMember } from './members.ts'
 import { open } from './opening.ts'
 
 const signal = new AbortController().signal
@@ -37,15 +38,15 @@ function repositoryUpTo(endLsn: bigint | undefined): Repository {
 }
 
 test('a server that switches segments while we connect is not taken for one that lost WAL', async () => {
-  const repositories = [repositoryUpTo(undefined)]
-  const opening = await open(switchingServer(), { warehouse, repositories, slot: 'wharf_sales', signal })
+  const members = [openedMember(repositoryUpTo(undefined))]
+  const opening = await open(switchingServer(), { warehouse, members, slot: 'wharf_sales', signal })
   assert.deepEqual(opening.start, { timeline: 1, lsn: 0x2000000n })
   assert.equal(opening.slotLsn, 0x2000028n)
 })
 
 test('a server that has less than the repository is refused', async () => {
-  const repositories = [repositoryUpTo(0x5000000n)]
-  await assert.rejects(open(switchingServer(), { warehouse, repositories, slot: 'wharf_sales', signal }), (error) => {
+  const members = [openedMember(repositoryUpTo(0x5000000n))]
+  await assert.rejects(open(switchingServer(), { warehouse, members, slot: 'wharf_sales', signal }), (error) => {
     assert.ok(isWharfError(error, 'backup.repository-ahead'))
     assert.equal(
       error.message,
@@ -67,7 +68,7 @@ test('a timeline that branched off elsewhere than the one of this number in the 
       timelineHistory: () => Promise.resolve(history),
       ensureSlot: () => Promise.resolve({ restartLsn: 0x3000028n }),
     }) as unknown as ReplicationSession
-  const parts = { warehouse, repositories: [repository], slot: 'wharf_sales', signal }
+  const parts = { warehouse, members: [openedMember(repository)], slot: 'wharf_sales', signal }
   await open(served('1\t0/3000000\tno recovery target specified\n'), parts)
   await open(served('1\t0/3000000\tno recovery target specified\n'), parts)
   await assert.rejects(open(served('1\t0/2800000\tno recovery target specified\n'), parts), (error) =>

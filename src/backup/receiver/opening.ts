@@ -6,6 +6,7 @@ import { parseHistory, spansOf, type TimelineSpan } from '../../wal/timelines.ts
 import type { ReplicationSession, Warehouse } from '../../warehouse/contract.ts'
 import type { WalShape } from './chunk-cutter.ts'
 import { receiverErrors } from './errors.ts'
+import { isStoreTrouble, type Member } from './members.ts'
 import { earlier, resumePosition, type WalPosition } from './resume.ts'
 import { settleNewest } from './settle.ts'
 import type { StoreTarget } from './store-queue.ts'
@@ -22,13 +23,16 @@ export interface Opening {
   readonly spans: readonly TimelineSpan[]
   readonly start: WalPosition
   readonly targets: readonly StoreTarget[]
+  /** Required repositories whose store cannot be used now, while that of another one can. */
+  readonly away: readonly { readonly member: Member; readonly error: unknown }[]
   /** Where the server can go on from, if it no longer has `start`. Undefined where it does not say. */
   readonly slotLsn: Lsn | undefined
 }
 
 interface Parts {
   readonly warehouse: Warehouse
-  readonly repositories: readonly Repository[]
+  /** The required ones. */
+  readonly members: readonly Member[]
   readonly slot: string
   readonly signal: AbortSignal
 }
@@ -54,13 +58,23 @@ export async function open(session: ReplicationSession, parts: Parts): Promise<O
   const slotLsn = await slotPosition(session, parts.slot)
   const identity = await session.identify()
   const shape = await shapeOf(parts.warehouse, identity.systemIdentifier, parts.signal)
-  const spans = await history(session, identity, parts)
+  const content = (await session.timelineHistory(identity.timeline)) ?? ''
+  const spans = spansOf(identity.timeline, parseHistory(identity.timeline, content))
   const targets: StoreTarget[] = []
-  for (const repository of parts.repositories) {
-    await settleNewest(repository, { systemIdentifier: identity.systemIdentifier, signal: parts.signal })
-    const ranges = await repository.wal.ranges(identity.systemIdentifier, parts.signal)
-    targets.push({ repository, from: resumePosition(ranges, spans, shape.segmentBytes) })
+  const away: { member: Member; error: unknown }[] = []
+  for (const member of parts.members) {
+    try {
+      const repository = await member.open(parts.signal)
+      await putHistories(repository, { session, identity, content, signal: parts.signal })
+      await settleNewest(repository, { systemIdentifier: identity.systemIdentifier, signal: parts.signal })
+      const ranges = await repository.wal.ranges(identity.systemIdentifier, parts.signal)
+      targets.push({ repository, from: resumePosition(ranges, spans, shape.segmentBytes) })
+    } catch (error) {
+      if (parts.signal.aborted || !isStoreTrouble(error)) throw error
+      away.push({ member, error })
+    }
   }
+  if (targets.length === 0 && away.length > 0) throw away[0]!.error
   const start = startOf(targets, { timeline: identity.timeline, lsn: slotLsn ?? identity.flushLsn }, shape.segmentBytes)
   if (start.timeline === identity.timeline && start.lsn > identity.flushLsn) {
     throw receiverErrors.repositoryAhead({
@@ -69,28 +83,30 @@ export async function open(session: ReplicationSession, parts: Parts): Promise<O
       server: formatLsn(identity.flushLsn),
     })
   }
-  return { shape, spans, start, targets, slotLsn }
+  return { shape, spans, start, targets, away, slotLsn }
 }
 
 /** History files are stored before the first WAL of their timeline. */
-async function history(
-  session: ReplicationSession,
-  identity: { systemIdentifier: bigint; timeline: number },
-  parts: Parts,
-): Promise<readonly TimelineSpan[]> {
-  const content = (await session.timelineHistory(identity.timeline)) ?? ''
+async function putHistories(
+  repository: Repository,
+  of: {
+    session: ReplicationSession
+    identity: { systemIdentifier: bigint; timeline: number }
+    /** That of the server's timeline. */
+    content: string
+    signal: AbortSignal
+  },
+): Promise<void> {
+  const { session, identity, content, signal } = of
   const steps = parseHistory(identity.timeline, content)
-  for (const repository of parts.repositories) {
-    for (const timeline of [...steps.map((step) => step.timeline), identity.timeline]) {
-      if (timeline === 1) continue
-      // One that is there is put again: whoever put it may have died before it was durable. The server's own goes first: a timeline of the same number
-      // that branched off elsewhere (a second recovery of the same backup) must not go on in the other's WAL.
-      const served = timeline === identity.timeline ? content : await session.timelineHistory(timeline)
-      const own = served ?? (await repository.wal.history(identity.systemIdentifier, timeline, parts.signal))
-      if (own !== undefined) await repository.wal.putHistory(identity.systemIdentifier, timeline, own, parts.signal)
-    }
+  for (const timeline of [...steps.map((step) => step.timeline), identity.timeline]) {
+    if (timeline === 1) continue
+    // One that is there is put again: whoever put it may have died before it was durable. The server's own goes first: a timeline of the same number
+    // that branched off elsewhere (a second recovery of the same backup) must not go on in the other's WAL.
+    const served = timeline === identity.timeline ? content : await session.timelineHistory(timeline)
+    const own = served ?? (await repository.wal.history(identity.systemIdentifier, timeline, signal))
+    if (own !== undefined) await repository.wal.putHistory(identity.systemIdentifier, timeline, own, signal)
   }
-  return spansOf(identity.timeline, steps)
 }
 
 /** Where the slot holds WAL from. A slot that was invalidated holds none: it is made anew. */

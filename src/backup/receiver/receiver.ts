@@ -9,13 +9,15 @@ import { segmentStart } from '../../wal/segments.ts'
 import { timelineAt } from '../../wal/timelines.ts'
 import type { ReplicationSession, Warehouse, WalStreamSource } from '../../warehouse/contract.ts'
 import type { WalStatus } from '../contract.ts'
-import { ChunkCutter, freshParser, type PrimedParser, type SealedChunk } from './chunk-cutter.ts'
+import { ChunkCutter, freshParser, type PrimedParser } from './chunk-cutter.ts'
 import { receiverErrors } from './errors.ts'
+import { Laggard } from './laggard.ts'
+import { openedMember, type Member } from './members.ts'
 import { open, type Opening, type WalHole } from './opening.ts'
 import { primeParser } from './prime.ts'
 import type { WalPosition } from './resume.ts'
 import { ReceiverState } from './state.ts'
-import { StoreQueue } from './store-queue.ts'
+import { StoreQueue, type ChunkFacts } from './store-queue.ts'
 import { Stretch } from './stretch.ts'
 
 const FIRST_DELAY_MS = 200
@@ -27,7 +29,10 @@ const GATHER_MS = 10
 
 export interface ReceiverOptions {
   readonly warehouse: Warehouse
-  readonly repositories: readonly Repository[]
+  /** Those that are open already, all required. */
+  readonly repositories?: readonly Repository[]
+  /** Those that are opened when they can be. */
+  readonly members?: readonly Member[]
   readonly slot: string
   readonly sealAfterMs: number
   readonly aliveAfterMs: number
@@ -42,19 +47,26 @@ export interface ReceiverOptions {
 export class Receiver {
   private readonly options: ReceiverOptions
   private readonly state: ReceiverState
+  private readonly members: readonly Member[]
+  private readonly laggards = new Map<string, Laggard>()
+  private stores: StoreQueue | undefined
 
   constructor(options: ReceiverOptions) {
     this.options = options
-    this.state = new ReceiverState(options)
+    this.members = [...(options.repositories ?? []).map(openedMember), ...(options.members ?? [])]
+    this.state = new ReceiverState({ ...options, members: this.members })
   }
 
   status(): readonly WalStatus[] {
     return this.state.status()
   }
 
-  /** Resolves once everything before `lsn` is durable in every repository. Rejects when receiving has failed for a minute. */
-  waitDurable(lsn: Lsn, signal: AbortSignal): Promise<void> {
-    return this.state.waitDurable(lsn, signal)
+  /**
+   * Resolves once everything before `lsn` is durable in every required repository, or in the one that is named. Rejects when receiving has failed for
+   * a minute.
+   */
+  waitDurable(lsn: Lsn, signal: AbortSignal, repository?: string): Promise<void> {
+    return this.state.waitDurable(lsn, signal, repository)
   }
 
   /** Returns when `signal` aborts, after storing what was received. */
@@ -83,15 +95,19 @@ export class Receiver {
         await clock.sleep(delayMs, signal).catch(() => {})
       }
     }
+    await Promise.all([...this.laggards.values()].map((one) => one.end()))
+    this.laggards.clear()
     this.state.stopped()
   }
 
   /** One connection. Returns when the server ended a timeline: then the next goes on. */
   private async connect(signal: AbortSignal): Promise<void> {
-    const { warehouse, repositories, slot } = this.options
+    const { warehouse, slot } = this.options
     this.state.connecting()
     await using session = await warehouse.connectReplication({ purpose: 'receive', signal })
-    const opening = await open(session, { warehouse, repositories, slot, signal })
+    const members = this.members.filter((one) => one.required)
+    const opening = await open(session, { warehouse, members, slot, signal })
+    await this.follow(opening)
     try {
       await this.receive(session, opening, {
         signal,
@@ -120,6 +136,50 @@ export class Receiver {
       }
     }
     return freshParser(opening.shape, start.lsn)
+  }
+
+  /** Repositories that are not stored into as WAL comes are followed up, for as long as the receiver runs. */
+  private async follow(opening: Opening): Promise<void> {
+    for (const { repository } of opening.targets) {
+      await this.laggards.get(repository.name)?.end()
+      this.laggards.delete(repository.name)
+      this.state.trouble(repository.name, undefined)
+    }
+    for (const { member, error } of opening.away) this.leaveBehind(member, opening, error)
+    for (const member of this.members) if (!member.required) this.leaveBehind(member, opening)
+  }
+
+  private leaveBehind(member: Member, opening: Opening, error?: unknown): void {
+    const { name } = member
+    if (error !== undefined) this.tellBehind(member, error)
+    if (this.laggards.has(name)) return
+    const { warehouse, clock, log } = this.options
+    const laggard = new Laggard({
+      member,
+      warehouse: warehouse.declaration.name,
+      systemIdentifier: opening.shape.systemIdentifier,
+      clock,
+      log,
+      sources: () => this.stores?.sources ?? [],
+      onPosition: (position) => {
+        this.state.holds(name, position.lsn)
+        this.stores?.caughtUp(name, position)
+      },
+      onTrouble: (why) => (why === undefined ? this.state.trouble(name, undefined) : this.tellBehind(member, why)),
+      onCaughtUp: async (repository, position) => {
+        if (!member.required || !(await this.stores?.rejoin(repository, position))) return false
+        this.laggards.delete(name)
+        this.state.trouble(name, undefined)
+        return true
+      },
+    })
+    this.laggards.set(name, laggard)
+  }
+
+  /** Once for each time that it begins to fail. */
+  private tellBehind({ name, required }: Member, error: unknown): void {
+    if (!this.state.trouble(name, error)) return
+    void this.options.alert({ reason: 'repository-behind', repository: name, required, message: messageOf(error) })
   }
 
   private async renewSlot(signal: AbortSignal): Promise<void> {
@@ -170,8 +230,14 @@ export class Receiver {
     })
     const cutter = new ChunkCutter({ ...from.start, shape: opening.shape, parser: from.parser })
     const queue = this.queue(opening, { source, cutter, signal: storing.signal })
-    this.state.streaming(from.start, { cutter, queue })
-    source.report({ writtenLsn: from.start.lsn, flushedLsn: from.start.lsn })
+    this.stores = queue
+    const targets = opening.targets.map(({ repository }) => repository.name)
+    this.state.streaming(from.start, { cutter, queue }, targets)
+    // Where a required repository is away nothing new may be called durable: the position stays what it was.
+    if (opening.away.length === 0) {
+      this.state.durableUpTo(from.start.lsn)
+      source.report({ writtenLsn: from.start.lsn, flushedLsn: from.start.lsn })
+    }
     const stretch = new Stretch({
       source,
       cutter,
@@ -206,9 +272,14 @@ export class Receiver {
   ): StoreQueue {
     return new StoreQueue({
       targets: opening.targets,
+      behind: new Map(opening.away.map(({ member }) => [member.name, undefined])),
       shape: opening.shape,
       signal: at.signal,
-      onStored: (chunk, repository) => this.state.stored(repository.name, chunk),
+      onStored: (chunk, repository, info) => {
+        this.state.holds(repository.name, chunk.endLsn)
+        if (info) for (const laggard of this.laggards.values()) laggard.tell(info)
+      },
+      onBehind: ({ repository }, error) => this.leaveBehind(openedMember(repository), opening, error),
       onDurable: (chunk) => {
         at.source.report({ writtenLsn: at.cutter.endLsn, flushedLsn: chunk.endLsn })
         this.state.durableUpTo(chunk.endLsn)
@@ -217,7 +288,7 @@ export class Receiver {
     })
   }
 
-  private async tellProblem(chunk: SealedChunk): Promise<void> {
+  private async tellProblem(chunk: ChunkFacts): Promise<void> {
     const what = { fromLsn: formatLsn(chunk.startLsn), toLsn: formatLsn(chunk.endLsn), problem: chunk.problem }
     this.options.log.error(
       { warehouse: this.options.warehouse.declaration.name, ...what },

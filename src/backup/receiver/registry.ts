@@ -57,21 +57,25 @@ export class ReceiverRegistry {
   private start(warehouse: string, signal: AbortSignal): Promise<Entry> {
     const known = this.starting.get(warehouse)
     if (known) return known
-    const made = this.make(warehouse, signal).finally(() => this.starting.delete(warehouse))
+    const made = this.make(warehouse).finally(() => this.starting.delete(warehouse))
     this.starting.set(warehouse, made)
     return made
   }
 
-  private async make(name: string, signal: AbortSignal): Promise<Entry> {
+  private async make(name: string): Promise<Entry> {
     const { context } = this
     const warehouse = (await context.use(warehouses)).get(name)
     const all = await context.use(repositories)
-    const names = warehouse.declaration.repositories
+    const { repositories: names, optionalRepositories } = warehouse.declaration
     if (names.length === 0) throw receiverErrors.notReceiving({ warehouse: name })
     const policy = context.section(walSection)[name] ?? defaultWalPolicy
     const receiver = new Receiver({
       warehouse,
-      repositories: await Promise.all(names.map((one) => all.open(one, signal))),
+      members: names.map((one) => ({
+        name: one,
+        required: !optionalRepositories.includes(one),
+        open: (until) => all.open(one, until),
+      })),
       slot: slotName(name, policy),
       sealAfterMs: policy.seal_after,
       aliveAfterMs: policy.alive_after,

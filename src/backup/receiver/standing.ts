@@ -6,6 +6,7 @@ import { repositories, type Repository, type WalRange } from '../../repository/c
 import { formatLsn, parseLsn, type Lsn } from '../../wal/lsn.ts'
 import { warehouses, type Warehouse } from '../../warehouse/contract.ts'
 import type { WalStatus } from '../contract.ts'
+import { openReachable, type Reachable } from '../reachable.ts'
 import { defaultWalPolicy, slotName, walSection } from '../wal-config.ts'
 import { receivers } from './registry.ts'
 
@@ -23,24 +24,22 @@ export async function walStatusOf(context: Context, name: string, signal: AbortS
   const running = (await context.use(receivers)).running(name)
   if (running) return running.status()
   const warehouse = (await context.use(warehouses)).get(name)
-  const opened = await openAll(context, warehouse, signal)
+  const { opened, away } = await openAll(context, warehouse, signal)
   const server = await askServer(context, warehouse, signal)
   const said = 'slotActive' in server && server.slotActive ? await lastSaid(context, name) : []
-  return await Promise.all(
+  const { optionalRepositories } = warehouse.declaration
+  const seenNow = await Promise.all(
     opened.map(async (repository) => {
       const row = said.find((one) => one.repository === repository.name)
       return row ?? (await seen(repository, { warehouse: name, server, signal }))
     }),
   )
+  const missing = away.map((one) => unseen(one.name, { warehouse: name, error: describe(one.error) }))
+  return [...seenNow, ...missing].map((one) => ({ ...one, required: !optionalRepositories.includes(one.repository) }))
 }
 
-export async function openAll(
-  context: Context,
-  warehouse: Warehouse,
-  signal: AbortSignal,
-): Promise<readonly Repository[]> {
-  const all = await context.use(repositories)
-  return await Promise.all(warehouse.declaration.repositories.map((one) => all.open(one, signal)))
+export async function openAll(context: Context, warehouse: Warehouse, signal: AbortSignal): Promise<Reachable> {
+  return await openReachable(await context.use(repositories), warehouse.declaration.repositories, signal)
 }
 
 type Server =
@@ -66,10 +65,14 @@ async function askServer(context: Context, warehouse: Warehouse, signal: AbortSi
     return { ...identity, slotActive: row?.active ?? false }
   } catch (error) {
     if (signal.aborted) throw error
-    const hint = isWharfError(error) ? error.hint : undefined
-    const code = isWharfError(error) ? error.code : 'backup.defect'
-    return { error: { code, message: messageOf(error), ...(hint === undefined ? {} : { hint }) } }
+    return { error: describe(error) }
   }
+}
+
+function describe(error: unknown): NonNullable<WalStatus['error']> {
+  const hint = isWharfError(error) ? error.hint : undefined
+  const code = isWharfError(error) ? error.code : 'backup.defect'
+  return { code, message: messageOf(error), ...(hint === undefined ? {} : { hint }) }
 }
 
 /** What the process that receives wrote into the control database within the last seconds. */
@@ -92,19 +95,8 @@ async function seen(
   of: { warehouse: string; server: Server; signal: AbortSignal },
 ): Promise<WalStatus> {
   const { server } = of
+  if ('error' in server) return unseen(repository.name, { warehouse: of.warehouse, error: server.error })
   const known = { warehouse: of.warehouse, repository: repository.name, lagMs: undefined, lastMessageAt: undefined }
-  if ('error' in server) {
-    const { error } = server
-    return {
-      ...known,
-      state: 'failing',
-      timeline: undefined,
-      durableLsn: undefined,
-      serverLsn: undefined,
-      lagBytes: undefined,
-      error,
-    }
-  }
   const ranges = await repository.wal.ranges(server.systemIdentifier, of.signal)
   const end = ranges.filter((range) => range.timeline === server.timeline).at(-1)?.endLsn
   return {
@@ -116,6 +108,22 @@ async function seen(
     lagBytes: end === undefined ? undefined : Math.max(0, Number(server.flushLsn - end)),
     ...(end !== undefined && end >= server.flushLsn ? { lagMs: 0 } : {}),
     error: undefined,
+  }
+}
+
+/** Of whom nothing is known but why. */
+function unseen(repository: string, of: { warehouse: string; error: NonNullable<WalStatus['error']> }): WalStatus {
+  return {
+    warehouse: of.warehouse,
+    repository,
+    lagMs: undefined,
+    lastMessageAt: undefined,
+    state: 'failing',
+    timeline: undefined,
+    durableLsn: undefined,
+    serverLsn: undefined,
+    lagBytes: undefined,
+    error: of.error,
   }
 }
 

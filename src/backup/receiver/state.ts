@@ -2,12 +2,12 @@
 import type { Clock } from '../../base/clock.ts'
 import { formatTime } from '../../base/clock.ts'
 import { isWharfError, messageOf } from '../../base/errors.ts'
-import type { Repository } from '../../repository/contract.ts'
 import { formatLsn, type Lsn } from '../../wal/lsn.ts'
 import type { Warehouse } from '../../warehouse/contract.ts'
 import type { WalStatus } from '../contract.ts'
-import type { ChunkCutter, SealedChunk } from './chunk-cutter.ts'
+import type { ChunkCutter } from './chunk-cutter.ts'
 import { receiverErrors } from './errors.ts'
+import type { Member } from './members.ts'
 import type { WalPosition } from './resume.ts'
 import type { StoreQueue } from './store-queue.ts'
 
@@ -18,18 +18,22 @@ const STATUS_EVERY_MS = 1000
 
 interface Waiter {
   readonly lsn: Lsn
+  /** Undefined: every required one. */
+  readonly repository: string | undefined
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
 
 export class ReceiverState {
   private readonly warehouse: Warehouse
-  private readonly repositories: readonly Repository[]
+  private readonly members: readonly Member[]
   private readonly clock: Clock
   private readonly onStatus: ((status: readonly WalStatus[]) => void) | undefined
   private phase: WalStatus['state'] = 'connecting'
   private timeline: number | undefined
   private readonly storedLsn = new Map<string, Lsn>()
+  /** Why a repository is behind, while others go on. */
+  private readonly troubles = new Map<string, unknown>()
   private serverLsn: Lsn | undefined
   private lastMessageMs: number | undefined
   /** Monotonic: when we last knew that nothing was missing. */
@@ -38,17 +42,17 @@ export class ReceiverState {
   private flow: { readonly cutter: ChunkCutter; readonly queue: StoreQueue } | undefined
   private readonly waiters = new Set<Waiter>()
   private told = -Infinity
-  /** End of what is durable in every repository; undefined before the first chunk of this run. */
+  /** End of what is durable in every required repository; undefined before the first chunk of this run. */
   durable: Lsn | undefined
 
   constructor(parts: {
     warehouse: Warehouse
-    repositories: readonly Repository[]
+    members: readonly Member[]
     clock: Clock
     onStatus?: (status: readonly WalStatus[]) => void
   }) {
     this.warehouse = parts.warehouse
-    this.repositories = parts.repositories
+    this.members = parts.members
     this.clock = parts.clock
     this.onStatus = parts.onStatus
   }
@@ -60,12 +64,11 @@ export class ReceiverState {
     this.tell(true)
   }
 
-  streaming(start: WalPosition, flow: { cutter: ChunkCutter; queue: StoreQueue }): void {
+  /** `targets` hold everything before the start. */
+  streaming(start: WalPosition, flow: { cutter: ChunkCutter; queue: StoreQueue }, targets: readonly string[]): void {
     this.timeline = start.timeline
     this.flow = flow
-    // The positions at the start are what the repositories hold: they are durable.
-    for (const { name } of this.repositories) this.storedLsn.set(name, start.lsn)
-    this.durableUpTo(start.lsn)
+    for (const name of targets) this.storedLsn.set(name, start.lsn)
     this.completeAt ??= this.clock.monotonic()
   }
 
@@ -82,13 +85,23 @@ export class ReceiverState {
     this.tell()
   }
 
-  stored(repository: string, chunk: SealedChunk): void {
-    this.storedLsn.set(repository, chunk.endLsn)
+  holds(repository: string, lsn: Lsn): void {
+    this.storedLsn.set(repository, lsn)
+    for (const waiter of this.waiters) if (waiter.repository === repository && waiter.lsn <= lsn) this.release(waiter)
+  }
+
+  /** Undefined: it works again. True where that is news. */
+  trouble(repository: string, error: unknown): boolean {
+    const isNews = this.troubles.has(repository) !== (error !== undefined)
+    if (error === undefined) this.troubles.delete(repository)
+    else this.troubles.set(repository, error)
+    if (isNews) this.tell(true)
+    return isNews
   }
 
   durableUpTo(lsn: Lsn): void {
     this.durable = lsn
-    for (const waiter of this.waiters) if (waiter.lsn <= lsn) this.release(waiter)
+    for (const waiter of this.waiters) if (waiter.repository === undefined && waiter.lsn <= lsn) this.release(waiter)
     this.tell()
   }
 
@@ -124,11 +137,12 @@ export class ReceiverState {
     return nearest
   }
 
-  async waitDurable(lsn: Lsn, signal: AbortSignal): Promise<void> {
+  async waitDurable(lsn: Lsn, signal: AbortSignal, repository?: string): Promise<void> {
     signal.throwIfAborted()
-    if (this.durable !== undefined && this.durable >= lsn) return
+    const held = repository === undefined ? this.durable : this.storedLsn.get(repository)
+    if (held !== undefined && held >= lsn) return
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const waiter = { lsn, resolve, reject }
+    const waiter = { lsn, repository, resolve, reject }
     const onAbort = (): void => reject(signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
     this.waiters.add(waiter)
@@ -149,21 +163,25 @@ export class ReceiverState {
 
   status(): readonly WalStatus[] {
     const lagMs = this.lagMs()
-    const error = this.failure && describe(this.failure.error)
-    return this.repositories.map((repository): WalStatus => {
-      const stored = this.storedLsn.get(repository.name)
+    return this.members.map(({ name, required }): WalStatus => {
+      const stored = this.storedLsn.get(name)
+      const trouble = this.troubles.get(name)
+      const failure = this.failure?.error ?? trouble
       const lag = stored !== undefined && this.serverLsn !== undefined ? Number(this.serverLsn - stored) : undefined
+      // The age of what is missing is known of those only that WAL counts as durable by.
+      const ownLagMs = trouble === undefined && (required || lag === 0) ? lagMs : undefined
       return {
         warehouse: this.warehouse.declaration.name,
-        repository: repository.name,
-        state: this.phase,
+        repository: name,
+        required,
+        state: trouble === undefined ? this.phase : 'failing',
         timeline: this.timeline,
         durableLsn: stored === undefined ? undefined : formatLsn(stored),
         serverLsn: this.serverLsn === undefined ? undefined : formatLsn(this.serverLsn),
         lagBytes: lag === undefined ? undefined : Math.max(0, lag),
-        lagMs,
+        lagMs: ownLagMs,
         lastMessageAt: this.lastMessageMs === undefined ? undefined : formatTime(this.lastMessageMs),
-        error,
+        error: failure === undefined ? undefined : describe(failure),
       }
     })
   }

@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 
 import type { Context } from '../../base/room.ts'
 import { isWharfError } from '../../base/errors.ts'
-import { repositories, type Repository } from '../../repository/contract.ts'
+import { repositories, type Repositories, type Repository } from '../../repository/contract.ts'
 import { openRepository } from '../../repository/open.ts'
 import { openStore } from '../../repository/stores.ts'
 import type { Unlock } from '../../repository/unlock.ts'
@@ -13,6 +13,8 @@ import { recoveryErrors as errors } from '../errors.ts'
 
 export interface RepositoryChoice {
   readonly warehouse: string
+  /** The backup that is asked for by its id. */
+  readonly backup?: string | undefined
   readonly repository?: string | undefined
   readonly repositoryPath?: string | undefined
   readonly keyFile?: string | undefined
@@ -35,19 +37,46 @@ export async function openChosenRepository(
     return { repository, close: () => repository.close() }
   }
   const declared = await context.use(repositories)
-  const repository = await declared.open(choice.repository ?? (await firstOf(choice.warehouse, context)), signal)
+  const names = choice.repository === undefined ? await namesOf(choice.warehouse, context) : [choice.repository]
+  if (names.length === 1) return { repository: await declared.open(names[0]!, signal), close: () => Promise.resolve() }
+  const repository = await firstThatServes(names, { choice, context, declared, signal })
   return { repository, close: () => Promise.resolve() }
 }
 
-/** The first repository of the warehouse; of a warehouse that is not declared any more, the only one that there is. */
-async function firstOf(warehouse: string, context: Context): Promise<string> {
+/** The first that opens and has what is asked for. Lost, away or without its key: that is what the others are for. */
+async function firstThatServes(
+  names: readonly string[],
+  of: { choice: RepositoryChoice; context: Context; declared: Repositories; signal: AbortSignal },
+): Promise<Repository> {
+  const { choice, context, declared, signal } = of
+  let empty: Repository | undefined
+  let failure: unknown
+  for (const name of names) {
+    try {
+      const repository = await declared.open(name, signal)
+      const backups = await repository.listBackups(signal, { warehouse: choice.warehouse, onDamaged: () => {} })
+      if (choice.backup === undefined ? backups.length > 0 : backups.some((one) => one.id === choice.backup))
+        return repository
+      empty ??= repository
+    } catch (error) {
+      if (signal.aborted || !isWharfError(error)) throw error
+      context.log.warn({ repository: name, code: error.code }, `not recovered from there: ${error.message}`)
+      failure ??= error
+    }
+  }
+  if (empty) return empty
+  throw failure
+}
+
+/** The repositories of the warehouse, in order; of a warehouse that is not declared any more, the only one that there is. */
+async function namesOf(warehouse: string, context: Context): Promise<readonly string[]> {
   const all = (await context.use(repositories)).list()
   try {
-    const found = (await context.use(warehouses)).get(warehouse).declaration.repositories[0]
-    if (found !== undefined) return found
+    const found = (await context.use(warehouses)).get(warehouse).declaration.repositories
+    if (found.length > 0) return found
   } catch (error) {
     if (!isWharfError(error, 'warehouse.unknown')) throw error
-    if (all.length === 1) return all[0]!.name
+    if (all.length === 1) return [all[0]!.name]
     if (all.length === 0) throw error
   }
   throw errors.noRepository(warehouse)
