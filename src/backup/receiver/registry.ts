@@ -6,6 +6,7 @@ import { repositories } from '../../repository/contract.ts'
 import { warehouses } from '../../warehouse/contract.ts'
 import type { WalStatus } from '../contract.ts'
 import { openEvents } from '../events.ts'
+import { openReachable } from '../reachable.ts'
 import { defaultWalPolicy, slotName, walSection } from '../wal-config.ts'
 import { receiverErrors } from './errors.ts'
 import { Receiver } from './receiver.ts'
@@ -57,17 +58,19 @@ export class ReceiverRegistry {
   private start(warehouse: string, signal: AbortSignal): Promise<Entry> {
     const known = this.starting.get(warehouse)
     if (known) return known
-    const made = this.make(warehouse).finally(() => this.starting.delete(warehouse))
+    const made = this.make(warehouse, signal).finally(() => this.starting.delete(warehouse))
     this.starting.set(warehouse, made)
     return made
   }
 
-  private async make(name: string): Promise<Entry> {
+  private async make(name: string, signal: AbortSignal): Promise<Entry> {
     const { context } = this
     const warehouse = (await context.use(warehouses)).get(name)
     const all = await context.use(repositories)
     const { repositories: names, optionalRepositories } = warehouse.declaration
     if (names.length === 0) throw receiverErrors.notReceiving({ warehouse: name })
+    // A wrong key or a name that nobody declared is told at once, where no other repository serves.
+    await openReachable(all, names, signal)
     const policy = context.section(walSection)[name] ?? defaultWalPolicy
     const receiver = new Receiver({
       warehouse,
