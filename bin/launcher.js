@@ -1,6 +1,6 @@
 // Finds a Node that can run Wharfinger and runs a script with it. Read by Node 20: no newer syntax here.
 import { spawn } from 'node:child_process'
-import { createRequire } from 'node:module'
+import * as nodeModule from 'node:module'
 import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
@@ -13,7 +13,7 @@ const PASSED_ON = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2
 
 /** The bundled Node binary of this platform, or undefined where the package is not installed. */
 function bundledNode() {
-  const require = createRequire(import.meta.url)
+  const require = nodeModule.createRequire(import.meta.url)
   try {
     const folder = dirname(require.resolve(`node-${process.platform}-${process.arch}/package.json`))
     const binary = join(folder, 'bin', 'node')
@@ -31,8 +31,8 @@ function refuse() {
   process.exit(CANNOT_START)
 }
 
-function runIn(binary, script, args) {
-  const child = spawn(binary, [...process.execArgv, script, ...args], { stdio: 'inherit' })
+function runIn(binary, args) {
+  const child = spawn(binary, [...process.execArgv, ...args], { stdio: 'inherit' })
   // A terminal sends its signals to the whole group: the child has them already. Only what was sent to this
   // process alone (by kill) must be passed on; a second copy of Ctrl-C would mean "stop at once" to the child.
   for (const signal of PASSED_ON) {
@@ -52,10 +52,16 @@ export function launch(script, args) {
   if (Number(process.versions.node.split('.')[0]) >= OLDEST_NODE_MAJOR) {
     const path = resolve(script)
     process.argv = [process.argv[0], path, ...args]
-    import(pathToFileURL(path).href)
+    nodeModule.enableCompileCache?.()
+    import(pathToFileURL(path).href).catch((error) => {
+      process.stderr.write(`${error?.stack ?? error}\n`)
+      process.exit(CANNOT_START)
+    })
     return
   }
   const binary = bundledNode()
   if (binary === undefined) return refuse()
-  runIn(binary, script, args)
+  // The child starts with this same plain JavaScript: it turns the compile cache on before the first TypeScript file is read, so that nothing has to
+  // be stripped of its types again (300 ms of CPU). An option of Node's own is for Node.
+  runIn(binary, script.startsWith('-') ? [script, ...args] : process.argv.slice(1))
 }

@@ -392,6 +392,8 @@ export interface WalRange {
 export interface WalArchive {
   /** Stores one chunk durably. The same range with the same bytes again is no error; other bytes reject with `repository.wal-conflict`. */
   put(chunk: WalChunk, signal: AbortSignal): Promise<WalChunkInfo>
+  /** Makes a chunk that was found durable, whoever put it and died before it was. */
+  settle(info: WalChunkInfo, signal: AbortSignal): Promise<void>
   putHistory(systemIdentifier: bigint, timeline: number, content: string, signal: AbortSignal): Promise<void>
   history(systemIdentifier: bigint, timeline: number, signal: AbortSignal): Promise<string | undefined>
   list(systemIdentifier: bigint, signal: AbortSignal, timeline?: number): Promise<readonly WalChunkInfo[]>

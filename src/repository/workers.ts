@@ -1,20 +1,27 @@
 // What worker threads open from a seed: pack writers and extent readers.
-import { z } from 'zod'
-
 import type { ExtentReader, PackWriter, PackWriterSeed, StoreDescriptor } from './contract.ts'
 import { KeyRing, type KeyRingSeed } from './keys/ring.ts'
 import { PackReader } from './pack/reader.ts'
 import { SealedPackWriter } from './pack/writer.ts'
 import { openStore } from './stores.ts'
 
-const seedSchema = z.object({
-  ring: z.object({
-    repositoryId: z.string(),
-    sealing: z.enum(['none', 'aes-256-gcm']),
-    dataKeys: z.array(z.object({ number: z.number(), key: z.instanceof(Uint8Array) })),
-  }),
-  packPlainBytes: z.number().optional(),
-})
+interface Seed {
+  readonly ring: KeyRingSeed
+  readonly packPlainBytes?: number | undefined
+}
+
+/** Checked by hand: the schema library alone takes longer to load than the rest of a thread. */
+function parseSeed(seed: PackWriterSeed): Seed {
+  const { ring, packPlainBytes } = seed as { ring?: Partial<KeyRingSeed>; packPlainBytes?: unknown }
+  const isRing =
+    typeof ring?.repositoryId === 'string' &&
+    (ring.sealing === 'none' || ring.sealing === 'aes-256-gcm') &&
+    Array.isArray(ring.dataKeys) &&
+    ring.dataKeys.every(({ number, key }) => typeof number === 'number' && key instanceof Uint8Array)
+  if (!isRing || !(packPlainBytes === undefined || typeof packPlainBytes === 'number'))
+    throw new TypeError('this is no seed of a pack writer')
+  return { ring: ring as KeyRingSeed, packPlainBytes }
+}
 
 export function makeSeed(store: StoreDescriptor, ring: KeyRingSeed, packPlainBytes?: number): PackWriterSeed {
   return packPlainBytes === undefined ? { store, ring } : { store, ring, packPlainBytes }
@@ -25,7 +32,7 @@ export async function openPackWriter(
   seed: PackWriterSeed,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<PackWriter> {
-  const { ring, packPlainBytes } = seedSchema.parse(seed)
+  const { ring, packPlainBytes } = parseSeed(seed)
   const store = await openStore(seed.store)
   return new SealedPackWriter({
     store,
@@ -37,6 +44,6 @@ export async function openPackWriter(
 
 /** A reader of extents of its own store. */
 export async function openExtentReader(seed: PackWriterSeed): Promise<ExtentReader> {
-  const { ring } = seedSchema.parse(seed)
+  const { ring } = parseSeed(seed)
   return new PackReader({ store: await openStore(seed.store), ring: new KeyRing(ring) })
 }

@@ -10,16 +10,14 @@ import { Accounts } from './accounts.ts'
 import { serverSection, type ListenAddress, type ServerSettings } from './config.ts'
 import { consoleServer, type ConsoleServer } from './contract.ts'
 import { errors } from './errors.ts'
-import { createApplication, packageVersion } from './http/application.ts'
 import { EventHub } from './http/events.ts'
-import { builtConsole } from './http/pages.ts'
 
 const controlDatabase = serviceKey<ControlDatabase>('control database')
 const TRIES_PER_MINUTE = 10
 const THIS_MACHINE = '127.0.0.1'
 
 /** Builds the service; nothing listens before start(). */
-export async function buildConsoleServer(context: Context, console = builtConsole): Promise<ConsoleServer> {
+export async function buildConsoleServer(context: Context, console?: string): Promise<ConsoleServer> {
   const accounts = new Accounts(await context.use(controlDatabase), context)
   return new Listener(context, accounts, console)
 }
@@ -27,11 +25,11 @@ export async function buildConsoleServer(context: Context, console = builtConsol
 class Listener implements ConsoleServer {
   private readonly context: Context
   private readonly accounts: Accounts
-  private readonly console: string
+  private readonly console: string | undefined
   private hub: EventHub | undefined
   private app: FastifyInstance | undefined
 
-  constructor(context: Context, accounts: Accounts, console: string) {
+  constructor(context: Context, accounts: Accounts, console: string | undefined) {
     this.context = context
     this.accounts = accounts
     this.console = console
@@ -43,6 +41,11 @@ class Listener implements ConsoleServer {
 
   async start(signal: AbortSignal): Promise<{ url: string }> {
     const settings = this.context.section(serverSection)
+    // Only who listens loads the web framework: it is a quarter of the start of every command.
+    const [{ createApplication, packageVersion }, { builtConsole }] = await Promise.all([
+      import('./http/application.ts'),
+      import('./http/pages.ts'),
+    ])
     const tls = await readTls(settings)
     const hub = new EventHub(this.context)
     const app = await createApplication({
@@ -51,7 +54,7 @@ class Listener implements ConsoleServer {
       accounts: this.accounts,
       hub,
       tls,
-      console: this.console,
+      console: this.console ?? builtConsole,
       version: packageVersion(),
       triesPerMinute: TRIES_PER_MINUTE,
     })

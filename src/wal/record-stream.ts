@@ -24,6 +24,8 @@ export interface RecordStreamOptions {
   readonly systemIdentifier?: bigint
   /** `startLsn` is known to be the start of a record (a redo point, the end of another record). Default: search from the next page on. */
   readonly atRecord?: boolean
+  /** `startLsn` is known to lie in the void behind a switch record, or at the end of the segment that it ended. */
+  readonly afterSwitch?: boolean
   /** Default true. Readers of segments that were verified before can leave it out. */
   readonly checkCrc?: boolean
 }
@@ -59,7 +61,7 @@ export class RecordStream {
   private pageLow = 0
   private pageHigh = 0
   private inPage = 0
-  private mode: number
+  private mode: number = modes.header
   /** True until the first record was found, and after a fault until the next. */
   private lost: boolean
   private readonly head = Buffer.alloc(LONG_HEADER_BYTES)
@@ -92,8 +94,10 @@ export class RecordStream {
     this.checkCrc = options.checkCrc ?? true
     this.inPage = Number(options.startLsn % BigInt(WAL_PAGE_BYTES))
     this.setPage(options.startLsn - BigInt(this.inPage))
-    this.lost = options.atRecord !== true
-    if (this.inPage === 0) this.mode = modes.header
+    this.lost = options.atRecord !== true && options.afterSwitch !== true
+    const within = Number(options.startLsn % BigInt(this.segmentBytes))
+    if (options.afterSwitch === true && within > 0) this.skipTo(this.segmentBytes - within)
+    else if (this.inPage === 0) this.mode = modes.header
     else if (this.lost) this.mode = modes.searching
     else this.mode = modes.boundary
   }
@@ -400,7 +404,10 @@ export class RecordStream {
     const within = Number(lsn % BigInt(this.segmentBytes))
     const rest = within === 0 ? 0 : this.segmentBytes - within
     record.end += rest
-    if (rest === 0) return
+    if (rest > 0) this.skipTo(rest)
+  }
+
+  private skipTo(rest: number): void {
     this.skip = rest
     this.skipPages = true
     this.mode = modes.skipping

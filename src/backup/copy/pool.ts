@@ -1,8 +1,9 @@
 // The copying threads of one backup, seen from the main thread: work in, results out, stop or finish.
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 
 import type { Clock } from '../../base/clock.ts'
 import { receiveError } from '../../base/sent-error.ts'
+import { startThread } from '../../base/thread.ts'
 import type { PackRef } from '../../repository/contract.ts'
 import { backupErrors } from '../errors.ts'
 import type { CopyItem, CopyResult, FromWorker, ToWorker, WorkerStart } from './messages.ts'
@@ -149,7 +150,10 @@ export class CopyPool implements AsyncDisposable {
   }
 
   private startThread(): Thread {
-    const worker = new Worker(entry, { workerData: this.start, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } })
+    const worker = startThread(entry, {
+      workerData: this.start,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+    })
     const thread: Thread = { worker, inHand: 0 }
     worker.on('message', (event: FromWorker) => {
       if (event.type === 'failed') this.fail(receiveError(event.error))

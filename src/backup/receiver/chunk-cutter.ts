@@ -92,6 +92,11 @@ export class ChunkCutter {
     this.room = this.roomAt(start.lsn)
   }
 
+  /** Start of the open chunk: what lies before is sealed. */
+  get startLsn(): Lsn {
+    return this.chunkStart
+  }
+
   /** End of what was pushed. */
   get endLsn(): Lsn {
     return this.chunkStart + BigInt(this.filled)

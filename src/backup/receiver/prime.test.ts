@@ -139,6 +139,40 @@ test('behind damaged chunks receiving goes on, and a chunk that does not know al
   )
 })
 
+test('behind a switch of segments receiving goes on from any place of the void, and one chunk is read for that', async () => {
+  const [first] = layWal([point('before', 300), { rmgr: rmgr.xlog, info: xlogInfo.switch, data: Buffer.alloc(0) }], 1)
+  const second = layWal([point('after', 300)], 1)[0]!
+  second.writeBigUInt64LE(START + BigInt(SEGMENT), 8)
+  const bytes = Buffer.concat([first!, trimmed(second)])
+  for (const stored of [16_384, 100_000, SEGMENT - 8192, SEGMENT]) {
+    const cutter = new ChunkCutter({ timeline: 1, lsn: START, shape, parser: freshParser(shape, START) })
+    const chunks = cut(bytes.subarray(0, stored), { from: START, cuts: [8192, stored - 8192], cutter })
+    const wal = archiveOf(chunks, () => false)
+    const read: bigint[] = []
+    const counting = {
+      ...wal,
+      read: (info: WalChunkInfo, until: AbortSignal) => {
+        read.push(info.startLsn)
+        return wal.read(info, until)
+      },
+    }
+    const lsn = START + BigInt(stored)
+    const parser = await primeParser(counting, { timeline: 1, lsn }, shape, signal)
+    assert.ok(parser)
+    const next = new ChunkCutter({ timeline: 1, lsn, shape, parser })
+    const rest = cut(bytes, { from: lsn, cuts: [bytes.length], cutter: next })
+    assert.deepEqual(
+      rest.flatMap((chunk) => chunk.commits.map((entry) => entry.name)),
+      ['after'],
+    )
+    assert.deepEqual(
+      rest.map((chunk) => chunk.problem).filter((one) => one !== undefined),
+      [],
+    )
+    assert.deepEqual(read, [START + 8192n])
+  }
+})
+
 test('where nothing leads to the place there is nothing to go on from', async () => {
   assert.equal(
     await primeParser(

@@ -1,11 +1,9 @@
 // What a receiver that died has left in a repository can be read and yet be lost by a power cut: its name was made, its barrier never came. Before
 // anything is built upon it, and above all before the server is told that it may forget that WAL, it is made durable by us.
-import { isWharfError } from '../../base/errors.ts'
 import type { Repository, WalChunkInfo } from '../../repository/contract.ts'
 
 /**
- * Puts the newest chunk once more: the same bytes under the same name are no error, and durable when that resolves. A receiver stores one chunk after
- * the other, each durable before the next, so no older one can be in doubt.
+ * Settles the newest chunk. A receiver stores one chunk after the other, each durable before the next, so no older one can be in doubt.
  */
 export async function settleNewest(
   repository: Repository,
@@ -13,12 +11,7 @@ export async function settleNewest(
 ): Promise<void> {
   const { systemIdentifier, signal } = of
   for (const info of newestOf(await repository.wal.list(systemIdentifier, signal))) {
-    try {
-      await repository.wal.put(await repository.wal.read(info, signal), signal)
-    } catch (error) {
-      // A damaged one is for the check to tell; putting it again would help nobody.
-      if (!isWharfError(error, 'repository.damaged-object')) throw error
-    }
+    await repository.wal.settle(info, signal)
   }
 }
 

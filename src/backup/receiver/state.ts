@@ -146,12 +146,20 @@ export class ReceiverState {
     const onAbort = (): void => reject(signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
     this.waiters.add(waiter)
+    this.hurry(lsn)
     try {
       await promise
     } finally {
       this.waiters.delete(waiter)
       signal.removeEventListener('abort', onAbort)
     }
+  }
+
+  /** What is in hand already is sealed without waiting for the next look at it. */
+  private hurry(lsn: Lsn): void {
+    if (!this.flow?.queue.hasRoom || lsn <= this.flow.cutter.startLsn || lsn > this.flow.cutter.endLsn) return
+    const chunk = this.flow.cutter.seal()
+    if (chunk) this.flow.queue.add(chunk)
   }
 
   private release(waiter: Waiter): void {

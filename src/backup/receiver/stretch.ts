@@ -44,6 +44,7 @@ export class Stretch {
         if (!queue.hasRoom) await queue.room()
         for (const chunk of cutter.push(message.bytes, clock.monotonic())) queue.add(chunk)
         this.parts.onBytes({ endLsn: cutter.endLsn, serverLsn: message.serverLsn })
+        if (this.isWanted()) this.seal()
       }
     } finally {
       this.over.abort()
@@ -72,12 +73,20 @@ export class Stretch {
   }
 
   private sealIfDue(): void {
-    const { cutter, queue, clock, sealAfterMs, wantedLsn } = this.parts
-    if (cutter.firstByteAt === undefined || !queue.hasRoom) return
-    const wanted = wantedLsn()
-    const due =
-      clock.monotonic() - cutter.firstByteAt >= sealAfterMs || (wanted !== undefined && wanted <= cutter.endLsn)
-    const chunk = due ? cutter.seal() : undefined
+    const { cutter, clock, sealAfterMs } = this.parts
+    if (cutter.firstByteAt === undefined) return
+    if (clock.monotonic() - cutter.firstByteAt >= sealAfterMs || this.isWanted()) this.seal()
+  }
+
+  private isWanted(): boolean {
+    const wanted = this.parts.wantedLsn()
+    const { startLsn, endLsn } = this.parts.cutter
+    return wanted !== undefined && wanted > startLsn && wanted <= endLsn
+  }
+
+  private seal(): void {
+    const { cutter, queue } = this.parts
+    const chunk = queue.hasRoom ? cutter.seal() : undefined
     if (chunk) queue.add(chunk)
   }
 }

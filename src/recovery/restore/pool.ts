@@ -1,6 +1,7 @@
 // The restoring threads of one recovery, seen from the main thread.
 import { receiveError } from '../../base/sent-error.ts'
-import { Worker } from 'node:worker_threads'
+import { startThread } from '../../base/thread.ts'
+import type { Worker } from 'node:worker_threads'
 
 import { recoveryErrors as errors } from '../errors.ts'
 import type { FromWorker, Task, ToWorker, WorkerStart } from './messages.ts'
@@ -93,7 +94,7 @@ export class RestorePool implements AsyncDisposable {
   }
 
   private startThread(data: WorkerStart): Thread {
-    const worker = new Worker(entry, { workerData: data })
+    const worker = startThread(entry, { workerData: data })
     const thread: Thread = { worker, inHand: 0 }
     worker.on('message', (event: FromWorker) => {
       if (event.type === 'failed') return this.fail(receiveError(event.error))

@@ -69,6 +69,18 @@ export class StoredWal implements WalArchive {
     return this.info(name, what.range, signal)
   }
 
+  /** The stored bytes are put once more under their name: that it is taken is no error, and the barrier covers it then. Nothing is decoded for that. */
+  async settle(info: WalChunkInfo, signal: AbortSignal): Promise<void> {
+    const { store } = this.parts
+    const bytes = await store.get(info.object, { signal })
+    try {
+      await store.put(info.object, [bytes], { signal, durable: true })
+    } catch (error) {
+      if (!isWharfError(error, 'repository.object-exists')) throw error
+      await store.barrier({ signal })
+    }
+  }
+
   private async info(name: string, range: ChunkRange, signal: AbortSignal): Promise<WalChunkInfo> {
     const found = await this.parts.store.stat(name, { signal })
     if (!found) throw errors.objectMissing({ name, location: this.parts.store.location })
