@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { cron, declaredName, duration, timezone, whole } from '../base/config-types.ts'
 import { suggestion } from '../base/nearest.ts'
 import type { ConfigFinding, ConfigSection } from '../base/room.ts'
+import { patternProblem } from './unlogged/patterns.ts'
 
 export const kindSchema = z
   .enum(['full', 'differential', 'incremental'])
@@ -71,6 +72,10 @@ function checkNames(value: BackupConfig, all: Readonly<Record<string, unknown>>)
     demand('warehouse', name, warehouses, ['backup', name])
     if (one.repository !== undefined) {
       demand('repository', one.repository, repositoriesOf(all['warehouses'], name), ['backup', name, 'repository'])
+    }
+    for (const [index, pattern] of one.unlogged.copy.entries()) {
+      const problem = patternProblem(pattern)
+      if (problem !== undefined) findings.push({ path: ['backup', name, 'unlogged', 'copy', index], message: problem })
     }
     for (const [schedule, when] of Object.entries(one.schedules)) {
       if ('after' in when) demand('pipeline', when.after, pipelines, ['backup', name, 'schedules', schedule, 'after'])

@@ -140,4 +140,19 @@ export const backupErrors = defineErrors('backup', {
     message: (at: { why: string }) => `a copying thread ended unexpectedly: ${at.why}`,
     hint: () => 'look at the memory of this host; the backup was abandoned and nothing of it is visible',
   },
+  nothingToCopy: {
+    exit: 'notFound',
+    message: (at: { warehouse: string; patterns: readonly string[] }) =>
+      at.patterns.length === 0
+        ? `no unlogged tables of warehouse ${at.warehouse} are named for copying`
+        : `no unlogged table of warehouse ${at.warehouse} matches ${at.patterns.join(', ')}`,
+    hint: () =>
+      'name them under backup.<warehouse>.unlogged.copy; `wharf backup unprotected` lists the unlogged tables',
+  },
+  noCopy: {
+    exit: 'notFound',
+    message: (at: { id: string; warehouse: string }) =>
+      `no complete copy ${at.id} of unlogged tables of warehouse ${at.warehouse}`,
+    hint: () => 'see `wharf backup copies` for the copies that exist',
+  },
 })

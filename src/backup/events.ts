@@ -15,7 +15,7 @@ const eventErrors = defineErrors('backup', {
   },
 })
 
-export type BackupEventKind = 'backup.started' | 'backup.finished' | 'backup.failed' | 'backup.alert'
+export type BackupEventKind = 'backup.started' | 'backup.finished' | 'backup.failed' | 'backup.alert' | 'backup.copied'
 /** What an operator must hear of is worth the start of the control database; the rest is told where it runs anyway. */
 const urgent: ReadonlySet<BackupEventKind> = new Set(['backup.failed', 'backup.alert'])
 

@@ -2,9 +2,13 @@ import { daemons, offer, provide, type Room } from '../base/room.ts'
 import { scheduleSources, taskKinds } from '../runs/contract.ts'
 import { backupSection } from './config.ts'
 import { protection } from './contract.ts'
+import { copiesDaemon, copyTask } from './copies-daemon.ts'
+import { copies } from './operations/copies.ts'
+import { copy } from './operations/copy.ts'
 import { list } from './operations/list.ts'
 import { run } from './operations/run.ts'
 import { show } from './operations/show.ts'
+import { unprotected } from './operations/unprotected.ts'
 import { walReceive } from './operations/wal-receive.ts'
 import { walStatus } from './operations/wal-status.ts'
 import { buildProtection } from './protection/service.ts'
@@ -22,11 +26,20 @@ export const room: Room = {
     backup: 'take backups of a warehouse, list and show them',
     wal: 'receive the WAL of a warehouse, and show how far it is kept',
   },
-  operations: [run, list, show, walReceive, walStatus],
-  migrations: [{ name: '0001-wal-position', file: new URL('migrations/0001-wal-position.sql', import.meta.url) }],
+  operations: [run, list, show, unprotected, copy, copies, walReceive, walStatus],
+  migrations: [
+    { name: '0001-wal-position', file: new URL('migrations/0001-wal-position.sql', import.meta.url) },
+    { name: '0002-unlogged-seen', file: new URL('migrations/0002-unlogged-seen.sql', import.meta.url) },
+  ],
   services: [
     provide(protection, (context) => buildProtection(context, (name, signal) => walStatusOf(context, name, signal))),
     provide(receivers, (context) => new ReceiverRegistry(context)),
   ],
-  offers: [offer(taskKinds, backupTask), offer(scheduleSources, backupSchedules), offer(daemons, receiverDaemon)],
+  offers: [
+    offer(taskKinds, backupTask),
+    offer(scheduleSources, backupSchedules),
+    offer(daemons, receiverDaemon),
+    offer(taskKinds, copyTask),
+    offer(daemons, copiesDaemon),
+  ],
 }

@@ -257,4 +257,28 @@ export const recoveryErrors = defineErrors('recovery', {
     exit: 'configuration',
     message: (at: { file: string; why: string }) => `cannot read the WAL options ${at.file}: ${at.why}`,
   },
+  noCopy: {
+    exit: 'notFound',
+    message: (at: { warehouse: string; what: readonly string[] }) =>
+      `the repository has no copy of unlogged tables of warehouse "${at.warehouse}"${at.what.length === 0 ? '' : ` for ${at.what.join(', ')}`}`,
+    hint: () => 'wharf backup copies shows what there is',
+  },
+  tableNotEmpty: {
+    exit: 'failed',
+    message: (at: { table: string }) => `${at.table} holds rows`,
+    hint: () => 'nothing was changed; --overwrite replaces them by those of the copy',
+  },
+  otherColumns: {
+    exit: 'failed',
+    message: (at: { table: string; expected: string; found: string }) =>
+      at.found === ''
+        ? `there is no table ${at.table}`
+        : `${at.table} has the columns (${at.found}), the copy has (${at.expected})`,
+    hint: () => 'nothing was changed; choose an older or newer copy with --copy, or leave the table out with --table',
+  },
+  copyDiffers: {
+    exit: 'failed',
+    message: (at: { table: string }) => `${at.table} does not hold the rows of the copy after they were written`,
+    hint: () => 'nothing was changed; somebody else may write to the table, or a rule or trigger of it changes rows',
+  },
 })

@@ -11,8 +11,10 @@ import type {
   PackWriterSeed,
   Repository,
   SegmentMap,
+  TableCopies,
   WalArchive,
 } from './contract.ts'
+import { StoredCopies } from './copies/store.ts'
 import { errors } from './errors.ts'
 import { KeyRing, type KeyRingSeed } from './keys/ring.ts'
 import { Lease, LEASE_MS, newestLeases, readLease } from './lease/lease.ts'
@@ -44,6 +46,7 @@ export class StoredRepository implements Repository {
   readonly encrypted: boolean
   readonly store: ObjectStore
   readonly wal: WalArchive
+  readonly copies: TableCopies
   readonly readerSeed: PackWriterSeed
   /** For check and inspect, which stay in this room. */
   readonly ring: KeyRing
@@ -58,6 +61,7 @@ export class StoredRepository implements Repository {
     this.store = parts.store
     this.ring = new KeyRing(parts.ringSeed)
     this.wal = new StoredWal({ store: parts.store, ring: this.ring })
+    this.copies = new StoredCopies({ store: parts.store, ring: this.ring })
     this.readerSeed = makeSeed(parts.store.descriptor, parts.ringSeed, parts.packPlainBytes)
   }
 

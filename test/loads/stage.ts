@@ -52,6 +52,10 @@ export interface LoadStageOptions {
   readonly folder?: string
   readonly rooms?: readonly Room[]
   readonly lease?: string
+  /** Further sections of wharf.yaml. */
+  readonly config?: Readonly<Record<string, unknown>>
+  /** Of the warehouse, by name. */
+  readonly repositories?: readonly string[]
 }
 
 export async function openLoadStage(options: LoadStageOptions): Promise<LoadStage> {
@@ -67,10 +71,12 @@ export async function openLoadStage(options: LoadStageOptions): Promise<LoadStag
         warehouses: {
           dw: {
             url: options.server.urlFor({ user: options.user ?? 'postgres', database: options.database ?? 'postgres' }),
+            repositories: options.repositories ?? [],
           },
         },
         pipelines: options.pipelines,
         runs: { lease: options.lease ?? '2s' },
+        ...options.config,
       },
       log: process.env['WHARF_TEST_LOG'] === undefined ? silentLog : jsonLog('debug'),
       ...(options.configFile === undefined ? {} : { configFile: options.configFile }),

@@ -6,6 +6,7 @@ import { from } from 'pg-copy-streams'
 import { codeOf, isWharfError } from '../../base/errors.ts'
 import type { TaskExecution } from '../../runs/contract.ts'
 import type { Session } from '../../warehouse/contract.ts'
+import { quoteName } from '../../warehouse/quote.ts'
 import { errors } from '../errors.ts'
 import type { CopyInput } from '../inputs.ts'
 import { isPassingState, loadTransaction, type LoadDone } from '../journal/transaction.ts'
@@ -14,7 +15,7 @@ import { explainSql, runSql, type ReadSql } from '../sql/run.ts'
 import { InputBytes } from './bytes.ts'
 import { readCsv } from './csv.ts'
 import { CopyEncoder } from './encode.ts'
-import { checkMapping, planHeader, quoteName, readTarget, type HeaderPlan, type Target } from './target.ts'
+import { checkMapping, planHeader, readTarget, type HeaderPlan, type Target } from './target.ts'
 
 export interface FileJob {
   readonly task: TaskExecution<CopyInput>

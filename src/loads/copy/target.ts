@@ -88,7 +88,3 @@ export function planHeader(
   if (missing) throw errors.missingColumn({ file, line: 1, name: missing.name, table: target.name })
   return { names, fields }
 }
-
-export function quoteName(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
-}

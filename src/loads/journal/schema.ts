@@ -23,6 +23,8 @@ create table if not exists wharf.load_journal (
   logged boolean not null,
   unique (run_id, task, item)
 );
+alter table wharf.load_journal add column if not exists written jsonb not null default '{}';
+comment on column wharf.load_journal.written is 'rows inserted, updated and deleted in each target';
 create index if not exists load_journal_newest on wharf.load_journal (committed_at desc);
 create table if not exists wharf.load_file (
   pipeline text not null,
@@ -49,7 +51,9 @@ const INSTALL_LOCK = 0x77_6c_6f_61
 
 export async function isInstalled(session: Session): Promise<boolean> {
   const rows = await session.query<{ installed: boolean }>(
-    `select count(to_regclass(t)) = 3 as installed from unnest(array['wharf.load_journal', 'wharf.load_file', 'wharf.load_fence']) t`,
+    `select count(to_regclass(t)) = 3 and exists (
+       select from pg_catalog.pg_attribute where attrelid = to_regclass('wharf.load_journal') and attname = 'written' and not attisdropped
+     ) as installed from unnest(array['wharf.load_journal', 'wharf.load_file', 'wharf.load_fence']) t`,
   )
   return rows[0]?.installed === true
 }

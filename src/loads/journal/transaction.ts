@@ -137,8 +137,8 @@ async function writeJournal(intent: LoadIntent, entry: Journaled): Promise<LoadD
   const targets = [...entry.changed.keys()].sort()
   const rows = entry.facts.rows ?? [...entry.changed.values()].reduce((sum, count) => sum + count, 0n)
   const written = await session.query(
-    `insert into wharf.load_journal (id, pipeline, task, run_id, item, token, xid, business_date, started_at, targets, inputs, rows, logged)
-     select $1, $2, $3, $4, $5, $6, pg_current_xact_id(), $7, now(), $8, $9, $10, $11 where pg_current_xact_id() = $12::xid8
+    `insert into wharf.load_journal (id, pipeline, task, run_id, item, token, xid, business_date, started_at, targets, inputs, rows, logged, written)
+     select $1, $2, $3, $4, $5, $6, pg_current_xact_id(), $7, now(), $8, $9, $10, $11, $13 where pg_current_xact_id() = $12::xid8
      returning pg_logical_emit_message(true, 'wharf.load', $1)`,
     [
       entry.id,
@@ -153,6 +153,7 @@ async function writeJournal(intent: LoadIntent, entry: Journaled): Promise<LoadD
       rows.toString(),
       intent.logged,
       entry.xid,
+      JSON.stringify(Object.fromEntries([...entry.changed].map(([name, count]) => [name, Number(count)]))),
     ],
   )
   if (written.length === 0) throw errors.transactionEnded({ file: task.task.name })

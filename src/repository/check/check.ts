@@ -2,6 +2,8 @@
 // all references meet. `all`: every byte.
 import type { Progress } from '../../base/operation.ts'
 import type { ObjectInfo, ObjectStore, WalChunkInfo } from '../contract.ts'
+import { checkCopyObject } from '../copies/check.ts'
+import { COPIES_PREFIX } from '../copies/names.ts'
 import { KeyRing } from '../keys/ring.ts'
 import { FORMAT_OBJECT } from '../keys/store.ts'
 import { LEASE_PREFIX, parseLeaseName, readLease } from '../lease/lease.ts'
@@ -119,6 +121,7 @@ async function checkOther(object: ObjectInfo, tools: CheckTools): Promise<void> 
     // A holder removes its old objects while we read.
     if (await tools.store.stat(name, tools)) await readLease(name, tools)
   } else if (name.startsWith(CONFIRMED_PREFIX)) await readConfirmation(name, tools)
+  else if (name.startsWith(COPIES_PREFIX)) await checkCopyObject(name, tools)
   else throw damaged(name, 'it does not belong to a repository')
   tools.done(object.bytes)
 }

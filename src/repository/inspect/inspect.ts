@@ -1,5 +1,7 @@
 // Any stored object, decoded for people: nothing secret, no data.
 import { formatLsn } from '../../wal/lsn.ts'
+import { readHead } from '../copies/head.ts'
+import { parseCopyName } from '../copies/names.ts'
 import { errors } from '../errors.ts'
 import { FORMAT_OBJECT, readDataKey, readFormat, readSlot } from '../keys/store.ts'
 import { readLease } from '../lease/lease.ts'
@@ -7,7 +9,7 @@ import { decodeMapSection } from '../map/bundle.ts'
 import { readConfirmation } from '../manifest/confirmation.ts'
 import { readManifest } from '../manifest/store.ts'
 import { readDirectory, readObject, readSections, type ReadOptions } from '../object/decode.ts'
-import { HEAD_BYTES } from '../object/head.ts'
+import { HEAD_BYTES, type ObjectKind } from '../object/head.ts'
 import { decodeExtentLabel } from '../pack/label.ts'
 import { readChunkIndex } from '../wal/chunk.ts'
 import { chunkInfo } from '../wal/names.ts'
@@ -43,7 +45,7 @@ export async function inspectObject(name: string, options: ReadOptions): Promise
 
 type Reader = (name: string, options: ReadOptions & { objectBytes: number }) => Promise<Record<string, unknown>>
 
-const readers: Record<'pack' | 'maps' | 'manifest' | 'wal' | 'history' | 'lease' | 'confirmation', Reader> = {
+const readers: Record<ObjectKind, Reader> = {
   pack: async (name, options) => {
     const { entries } = await readDirectory(name, 'pack', options)
     return {
@@ -102,6 +104,11 @@ const readers: Record<'pack' | 'maps' | 'manifest' | 'wal' | 'history' | 'lease'
   }),
   lease: async (name, options) => ({ ...(await readLease(name, options)) }),
   confirmation: async (name, options) => ({ ...(await readConfirmation(name, options)) }),
+  copy: async (name, options) => {
+    if (parseCopyName(name)?.table === undefined) return { ...(await readHead(name, options)) }
+    const { entries } = await readDirectory(name, 'copy', options)
+    return { sections: entries.length, bytes: entries.reduce((sum, entry) => sum + entry.plainBytes, 0) }
+  },
 }
 
 /** `0-127,200,300-301`; empty for none. */

@@ -9,7 +9,16 @@ export const TAIL_BYTES = 36
 export const HEAD_WRAPPED_BYTES = 48
 export const FORMAT_VERSION = 1
 
-export const objectKinds = { pack: 1, maps: 2, manifest: 3, wal: 4, history: 5, lease: 6, confirmation: 7 } as const
+export const objectKinds = {
+  pack: 1,
+  maps: 2,
+  manifest: 3,
+  wal: 4,
+  history: 5,
+  lease: 6,
+  confirmation: 7,
+  copy: 16,
+} as const
 export type ObjectKind = keyof typeof objectKinds
 export const sealings = { none: 0, 'aes-256-gcm': 1 } as const
 export type Sealing = keyof typeof sealings

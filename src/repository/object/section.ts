@@ -32,6 +32,8 @@ export const sectionTypes = {
   lease: 17,
   confirmation: 18,
   scratch: 19,
+  copyHead: 32,
+  copyRows: 33,
   directory: 255,
 } as const
 export type SectionType = keyof typeof sectionTypes
