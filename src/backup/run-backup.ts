@@ -14,6 +14,9 @@ import { openEvents, type BackupEvents } from './events.ts'
 import { ensureReceiving } from './receive.ts'
 import { reportOf, type BackupReport } from './report.ts'
 import { diskFiles } from './source/disk.ts'
+import { foreignWrites } from './unlogged/others.ts'
+import { keyOf, observationOf } from './unlogged/seen.ts'
+import { lookAtUnlogged } from './unlogged/unprotected.ts'
 
 /** More threads than this compete for one disk; more can be asked for by name. */
 const MOST_WORKERS = 4
@@ -40,6 +43,7 @@ export async function runBackup(
   try {
     const { manifest, notes } = await take({ ...request, repository }, { context, policy, warehouse, ...tools })
     await tell(manifest, repository, events)
+    if (manifest.unlogged.length > 0) await tellForeignWrites(context, { warehouse, events, signal: tools.signal })
     return reportOf(manifest, { repository, notes })
   } catch (error) {
     const code = isWharfError(error) ? error.code : undefined
@@ -74,6 +78,27 @@ async function take(request: BackupRequest & { repository: string }, tools: Take
     report: tools.report,
     signal,
   })
+}
+
+/** P6: unlogged writes by others are named. A backup that is done does not fail for want of this. */
+async function tellForeignWrites(
+  context: Context,
+  { warehouse, events, signal }: { warehouse: Warehouse; events: BackupEvents; signal: AbortSignal },
+): Promise<void> {
+  try {
+    const { survey, seen } = await lookAtUnlogged(context, warehouse, signal)
+    const tables = survey.tables.flatMap((table) => {
+      const earlier = seen.get(keyOf(table)) ?? []
+      const foreign = foreignWrites([...earlier, observationOf(table, survey.at)])
+      // Only what has come since the last look: the rest was told then.
+      if (earlier.length === 0 || foreign?.before !== survey.at) return []
+      return [{ table: `${table.database}.${table.schema}.${table.name}`, rows: foreign.rows, since: foreign.after }]
+    })
+    if (tables.length > 0) await events.emit('backup.alert', { reason: 'unlogged-writes', tables })
+  } catch (error) {
+    if (!signal.aborted)
+      context.log.debug({ reason: messageOf(error) }, 'writes to unlogged tables were not looked for')
+  }
 }
 
 async function tell(manifest: Manifest, repository: string, events: BackupEvents): Promise<void> {
