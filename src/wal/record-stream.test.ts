@@ -88,15 +88,19 @@ test('any flipped bit outside page headers and padding costs records, and is tol
       ),
     ),
   )
+  const whole = read(bytes, []).records
+  assert.equal(read(bytes, []).stream.openRecordLsn, undefined)
   const property = fc.property(fc.nat(bytes.length - 1), fc.integer({ min: 0, max: 7 }), (at, bit) => {
     const damaged = Buffer.from(bytes)
     damaged[at]! ^= 1 << bit
     const { records, stream } = read(damaged, [])
     if (stream.problems.length > 0) assert.ok(records.length < sizes.length)
+    // A length that grew beyond the end of what is here: the record is still open, and what came before it is whole.
+    else if (stream.openRecordLsn !== undefined) assert.deepEqual(records, whole.slice(0, records.length))
     // Unused header fields and alignment bytes carry nothing; everything that was read must be what was written.
-    else assert.deepEqual(records, read(bytes, []).records)
+    else assert.deepEqual(records, whole)
   })
-  fc.assert(property, { numRuns: 150 })
+  fc.assert(property, { numRuns: 150, examples: [[73_906, 0]] })
 })
 
 test('after a fault reading goes on at the next page where a record starts', () => {
