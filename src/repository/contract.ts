@@ -2,6 +2,7 @@
 import { serviceKey } from '../base/room.ts'
 import type { CommitEntry, ChangeMap, RelationFile } from '../wal/contract.ts'
 import type { Lsn } from '../wal/lsn.ts'
+import type { S3Options } from './store/s3/options.ts'
 
 // ---------------------------------------------------------------- stores
 
@@ -61,6 +62,11 @@ export interface ObjectStore {
   barrier(options: { signal: AbortSignal }): Promise<void>
   /** Now by the store's clock, epoch milliseconds. */
   now(options: { signal: AbortSignal }): Promise<number>
+  /**
+   * Proves before a repository is made that the place can keep what the format demands; rejects with why it cannot. Left out: nothing is in
+   * question.
+   */
+  requireFit?(options: { signal: AbortSignal }): Promise<void>
   /** What a worker thread needs to open the same store: structured-cloneable. May hold secrets: never log it. */
   readonly descriptor: StoreDescriptor
 }
@@ -95,6 +101,8 @@ export interface ObjectWriter {
 }
 export type StoreDescriptor =
   | { readonly kind: 'file'; readonly path: string }
+  /** `versions` is what the bucket said when it was opened first; left out: it is asked again. */
+  | { readonly kind: 's3'; readonly options: S3Options; readonly versions?: boolean }
   /** A module (file URL) that exports openStore(options): how tests bring their stores into worker threads. */
   | { readonly kind: 'module'; readonly module: string; readonly options: unknown }
 

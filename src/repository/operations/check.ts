@@ -34,8 +34,8 @@ export const check = defineOperation({
   needs: 'repository',
   where: 'run',
   async run(input, context, signal) {
-    const { name, location, path, unlock } = declaredRepository(context, input.name)
-    const store = await openStore({ kind: 'file', path })
+    const { name, location, descriptor, unlock } = declaredRepository(context, input.name)
+    const store = await openStore(descriptor, signal)
     const progress = (event: Parameters<typeof context.progress>[0]) => context.progress(event)
     const result = await checkRepository({ store, unlock, depth: input.depth, signal, progress })
     return { name, location, depth: input.depth, ...result, findings: [...result.findings] }
