@@ -29,6 +29,8 @@ export const run = defineOperation({
     'backup.no-repository',
     'backup.unreadable',
     'backup.other-server',
+    'backup.lacks-right',
+    'backup.server-changed',
     'backup.session-lost',
     'backup.in-recovery',
     'repository.busy',
