@@ -50,7 +50,7 @@ export class BlockFile {
   /** One block again. False where the file has become too short for it, or is gone. */
   async readBlock(block: number, into: Buffer): Promise<boolean> {
     try {
-      return (await this.fill({ offset: block * BLOCK_BYTES, into })) === BLOCK_BYTES
+      return (await this.readInto({ offset: block * BLOCK_BYTES, into })) === BLOCK_BYTES
     } catch (error) {
       throw codeOf(error) === 'EIO' ? readError(error, this.file.path) : error
     }
@@ -62,7 +62,7 @@ export class BlockFile {
     for (const [place, block] of blocks.entries()) {
       const one = into.subarray(place * BLOCK_BYTES, (place + 1) * BLOCK_BYTES)
       try {
-        if ((await this.fill({ offset: block * BLOCK_BYTES, into: one })) < BLOCK_BYTES)
+        if ((await this.readInto({ offset: block * BLOCK_BYTES, into: one })) < BLOCK_BYTES)
           return { blocks: place, endedAt: block, unreadable }
       } catch (error) {
         if (codeOf(error) !== 'EIO') throw error
@@ -73,7 +73,7 @@ export class BlockFile {
     return { blocks: blocks.length, endedAt: undefined, unreadable }
   }
 
-  private async fill(stretch: Stretch): Promise<number> {
+  private async readInto(stretch: Stretch): Promise<number> {
     const got = (await this.file.read([stretch]))?.[0] ?? 0
     this.onRead(got)
     return got

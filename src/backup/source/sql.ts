@@ -204,7 +204,10 @@ class SqlWalk {
       return
     }
     yield this.folderEntry(path)
-    if (!/^pg_tblspc\/\d+$/.test(path)) return yield* this.folder(path)
+    if (!/^pg_tblspc\/\d+$/.test(path)) {
+      yield* this.folder(path)
+      return
+    }
     // Only our own version's folder; other versions share the place after pg_upgrade.
     const own = `${path}/${this.options.versionFolder}`
     const entries = await readFolder(this.tools, own)
