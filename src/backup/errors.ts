@@ -2,6 +2,12 @@
 import { defineErrors } from '../base/errors.ts'
 
 export const backupErrors = defineErrors('backup', {
+  notBesideServer: {
+    exit: 'environment',
+    message: (at: { warehouse: string; directory: string; why: string }) =>
+      `the data directory ${at.directory} of warehouse ${at.warehouse} is not here: ${at.why}`,
+    hint: () => 'run this on the host of the server, as its user or as root',
+  },
   noRepository: {
     exit: 'configuration',
     message: (at: { warehouse: string }) => `warehouse ${at.warehouse} has no repository`,

@@ -2,7 +2,7 @@
 import { messageOf } from '../../base/errors.ts'
 import type { BackupKind, Manifest } from '../../repository/contract.ts'
 import type { ControlData } from '../../wal/contract.ts'
-import { historyName } from '../../wal/segments.ts'
+import { historyName, withoutPageHeader } from '../../wal/segments.ts'
 import type { ServerFacts } from '../../warehouse/contract.ts'
 import { backupErrors } from '../errors.ts'
 import { collectChanges } from '../plan/changes.ts'
@@ -89,7 +89,8 @@ async function openBase(parent: Manifest, own: OwnFacts, options: TakeOptions): 
       systemIdentifier: parent.systemIdentifier,
       spans: ownSpans(own),
       fromLsn: parent.startLsn,
-      untilLsn: own.startLsn,
+      // Right behind a page's header no WAL exists yet that anybody could have kept.
+      untilLsn: withoutPageHeader(own.startLsn, own.control.walSegmentBytes),
     },
     options.signal,
   )

@@ -9,6 +9,7 @@ import { FORMAT_OBJECT } from '../keys/store.ts'
 import { LEASE_PREFIX, parseLeaseName, readLease } from '../lease/lease.ts'
 import { CONFIRMED_PREFIX, readConfirmation } from '../manifest/confirmation.ts'
 import { MANIFEST_PREFIX } from '../manifest/store.ts'
+import { NOTICE_PREFIX, readNotice } from '../notice/notices.ts'
 import { damaged, readDirectory, readSections } from '../object/decode.ts'
 import type { Unlock } from '../unlock.ts'
 import { WAL_PREFIX } from '../wal/names.ts'
@@ -122,6 +123,8 @@ async function checkOther(object: ObjectInfo, tools: CheckTools): Promise<void> 
     if (await tools.store.stat(name, tools)) await readLease(name, tools)
   } else if (name.startsWith(CONFIRMED_PREFIX)) await readConfirmation(name, tools)
   else if (name.startsWith(COPIES_PREFIX)) await checkCopyObject(name, tools)
-  else throw damaged(name, 'it does not belong to a repository')
+  else if (name.startsWith(NOTICE_PREFIX)) {
+    if (await tools.store.stat(name, tools)) await readNotice(name, tools)
+  } else throw damaged(name, 'it does not belong to a repository')
   tools.done(object.bytes)
 }

@@ -5,17 +5,23 @@ import type { ObjectInfo, WalChunkInfo } from '../contract.ts'
 import { errors } from '../errors.ts'
 import { damaged, readDirectory, readObject } from '../object/decode.ts'
 import { readChunk, readChunkIndex } from '../wal/chunk.ts'
-import { chunkInfo, parseHistoryName } from '../wal/names.ts'
+import { chunkInfo, parseHistoryName, parsePartialName } from '../wal/names.ts'
 import { compareChunks } from '../wal/ranges.ts'
 import type { CheckTools } from './findings.ts'
 
 export async function checkWalObject(object: ObjectInfo, tools: CheckTools): Promise<WalChunkInfo | undefined> {
   const info = chunkInfo(object)
+  const partial = parsePartialName(object.name)
   await tools.findings.attempt(object.name, async () => {
     if (info && tools.depth === 'all') await readChunk(info, tools)
     else if (info) {
       await readDirectory(object.name, 'wal', { ...tools, objectBytes: object.bytes })
       await readChunkIndex(info, tools)
+    } else if (partial) {
+      await readChunk(
+        { ...partial, object: object.name, storedBytes: object.bytes, modifiedMs: object.modifiedMs },
+        tools,
+      )
     } else if (parseHistoryName(object.name)) await readObject(object.name, 'history', tools)
     else throw damaged(object.name, 'its name is not one of a WAL chunk')
   })
