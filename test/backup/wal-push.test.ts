@@ -91,7 +91,8 @@ before(async () => {
     control: { url: 'postgresql://nobody@127.0.0.1:1/none' },
   }
   context = testContext({ home: folder, rooms: [warehouseRoom, repositoryRoom, control, backupRoom], config }, scope)
-  const made = await walArchiveCommand.run({ warehouse: 'retail' }, context, signal)
+  const asked = { ...context, progress: () => {}, confirm: () => Promise.resolve(true), actor: 'test' }
+  const made = await walArchiveCommand.run({ warehouse: 'retail' }, asked, signal)
   const options = statSync(made.file)
   assert.deepEqual([options.mode & 0o777, options.uid], [0o600, statSync(server.dataDirectory).uid])
   await server.psql(`alter system set archive_command = '${made.archiveCommand.replaceAll("'", "''")}'`)
