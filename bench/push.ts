@@ -48,7 +48,7 @@ for (let round = 0; round < rounds; round++) {
         version: 1,
         warehouse: 'retail',
         systemIdentifier: String(control.systemIdentifier),
-        repositories: [{ name: 'r', seed: repository.readerSeed }],
+        repositories: [{ name: 'r', required: true, seed: repository.readerSeed }],
       }),
     )
     ;(times[how] ??= []).push(timed(() => run([entry, 'wal', 'push', `pg_wal/${name}`])))
@@ -57,7 +57,7 @@ for (let round = 0; round < rounds; round++) {
   const repository = await freshRepository()
   const began = performance.now()
   await pushFile(join(place, 'pg_wal', name), {
-    archives: [repository.wal],
+    archives: [{ wal: repository.wal, required: true }],
     shape: {
       systemIdentifier: control.systemIdentifier,
       majorVersion: 18,

@@ -34,7 +34,7 @@ export async function ensureReceiving(
   repository?: Repository,
 ): Promise<ReceivingWal> {
   const policy = context.section(walSection)[warehouse] ?? defaultWalPolicy
-  if (!streams(policy)) return await awaitArchive(context, warehouse, signal)
+  if (!streams(policy)) return await awaitArchive(context, warehouse, signal, repository)
   const registry = await context.use(receivers)
   const needed = new Needed({ context, warehouse, registry, repository })
   await needed.begin(signal)

@@ -6,13 +6,13 @@
 //
 // Never above 125: PostgreSQL takes that as a signal and restarts its archiver. Imports only what it needs: it is started once for each segment.
 import { readFileSync } from 'node:fs'
+import { basename } from 'node:path'
 
 import { isWharfError } from '../base/errors.ts'
 import { systemClock } from '../base/clock.ts'
 import type { Notice, Notices } from '../repository/contract.ts'
 import { openWalRepository } from '../repository/wal-archive.ts'
 import { parseControlFile } from '../wal/control-file.ts'
-import { basename } from 'node:path'
 import { pushErrors } from './push/errors.ts'
 import { pushOptionsName, readPushOptions, type PushOptions } from './push/options.ts'
 import { pushFile } from './push/push-file.ts'
@@ -33,7 +33,7 @@ export async function walPush(args: readonly string[]): Promise<number> {
         { warehouse: options.warehouse, reason, atMs: systemClock.now(), data },
         opened.map(({ notices }) => notices),
       )
-    const archives = opened.map(({ wal }) => wal)
+    const archives = opened.map(({ wal }, at) => ({ wal, required: options.repositories[at]!.required }))
     try {
       await pushFile(path, { archives, shape, signal: never, onProblem: (what) => tell('wal-unreadable', what) })
     } catch (error) {

@@ -215,7 +215,10 @@ test('1 for what is no whole segment of this server, and nothing is stored of it
   ]
   const onProblem = (): Promise<void> => Promise.resolve()
   for (const [path, message] of refusals)
-    await assert.rejects(pushFile(path, { archives: [repository.wal], shape, signal, onProblem }), { message })
+    await assert.rejects(
+      pushFile(path, { archives: [{ wal: repository.wal, required: true }], shape, signal, onProblem }),
+      { message },
+    )
   assert.equal(
     (await repository.wal.list(systemIdentifier, signal)).filter(({ startLsn }) => startLsn >= 0xf000000n).length,
     before.filter(({ startLsn }) => startLsn >= 0xf000000n).length,
@@ -271,7 +274,7 @@ test('pushed WAL says what streamed WAL says: the same changes and commits, what
     for (const name of names) {
       // Alone in its folder a segment has nothing before it: the repository must know.
       const path = alone ? copyOf(name, () => {}) : join(server.dataDirectory, 'pg_wal', name)
-      await pushFile(path, { archives: [other.wal], shape, signal, onProblem })
+      await pushFile(path, { archives: [{ wal: other.wal, required: true }], shape, signal, onProblem })
     }
     const commits = []
     for (const info of await other.wal.list(systemIdentifier, signal))
@@ -286,7 +289,12 @@ test('pushed WAL says what streamed WAL says: the same changes and commits, what
   await server.psql(`select pg_create_physical_replication_slot('wharf_retail', true)`)
   const first = segmentName(1, startLsn, SEGMENT)
   assert.equal(first, names[0])
-  await pushFile(join(server.dataDirectory, 'pg_wal', first), { archives: [streamed.wal], shape, signal, onProblem })
+  await pushFile(join(server.dataDirectory, 'pg_wal', first), {
+    archives: [{ wal: streamed.wal, required: true }],
+    shape,
+    signal,
+    onProblem,
+  })
   const receiver = new Receiver({
     warehouse: warehouseFor({ url: server.url }),
     repositories: [streamed],
@@ -311,7 +319,12 @@ test('pushed WAL says what streamed WAL says: the same changes and commits, what
   for (const one of heard) assert.deepEqual(one, truth)
   // Both at once into the same place: what one has stored the other finds.
   for (const name of names)
-    await pushFile(join(server.dataDirectory, 'pg_wal', name), { archives: [streamed.wal], shape, signal, onProblem })
+    await pushFile(join(server.dataDirectory, 'pg_wal', name), {
+      archives: [{ wal: streamed.wal, required: true }],
+      shape,
+      signal,
+      onProblem,
+    })
   const ranges = (await streamed.wal.ranges(systemIdentifier, signal)).filter(({ endLsn }) => endLsn > startLsn)
   assert.equal(ranges.length, 1)
   for (const name of names) {

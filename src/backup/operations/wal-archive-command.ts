@@ -48,7 +48,9 @@ export const walArchiveCommand = defineOperation({
   run: async (input, context, signal) => {
     const warehouse = (await context.use(warehouses)).get(input.warehouse)
     const facts = await warehouse.facts(signal)
-    const opened = await openAll(context, warehouse, signal)
+    const { opened, away } = await openAll(context, warehouse, signal)
+    // One that cannot be opened now would get no WAL ever.
+    if (away[0]) throw away[0].error
     if (opened.length === 0) throw backupErrors.noRepository({ warehouse: input.warehouse })
     await requireBeside(input.warehouse, facts)
     const file = input.file === undefined ? join(facts.dataDirectory, pushOptionsName) : resolve(input.file)
@@ -56,7 +58,11 @@ export const walArchiveCommand = defineOperation({
       version: 1,
       warehouse: input.warehouse,
       systemIdentifier: String(facts.systemIdentifier),
-      repositories: opened.map(({ name, readerSeed }) => ({ name, seed: readerSeed })),
+      repositories: opened.map(({ name, readerSeed }) => ({
+        name,
+        required: !warehouse.declaration.optionalRepositories.includes(name),
+        seed: readerSeed,
+      })),
     })
     await writeFor(facts.dataDirectory, { file, text, context })
     const option = input.file === undefined ? '' : ` --options ${quote(file)}`

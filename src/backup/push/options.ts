@@ -12,8 +12,8 @@ export interface PushOptions {
   readonly version: 1
   readonly warehouse: string
   readonly systemIdentifier: string
-  /** All of them must have a segment before the server is told that it is kept. `seed` is secret. */
-  readonly repositories: readonly { readonly name: string; readonly seed: PackWriterSeed }[]
+  /** All that are required must have a segment before the server is told that it is kept. `seed` is secret. */
+  readonly repositories: readonly { readonly name: string; readonly required: boolean; readonly seed: PackWriterSeed }[]
 }
 
 /** Bytes travel as `{"base64": "…"}`. */

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 
-import { isWharfError, messageOf } from '../../base/errors.ts'
+import { isWharfError } from '../../base/errors.ts'
 import { MIB } from '../../base/units.ts'
 import type { WalArchive, WalChunk } from '../../repository/contract.ts'
 import { formatLsn } from '../../wal/lsn.ts'
@@ -23,8 +23,8 @@ import { SegmentFile, type SegmentPlace } from './segment-file.ts'
 const READ_BYTES = 4 * MIB
 
 export interface PushParts {
-  /** All of them get the file. */
-  readonly archives: readonly WalArchive[]
+  /** All that are required must get the file; of the others only a conflict is a failure. */
+  readonly archives: readonly { readonly wal: WalArchive; readonly required: boolean }[]
   readonly shape: WalShape
   readonly signal: AbortSignal
   /** WAL that was stored although it cannot be read. */
@@ -71,7 +71,7 @@ async function primeFromRepositories(
   place: SegmentPlace,
   { archives, shape, signal }: PushParts,
 ): Promise<PrimedParser> {
-  for (const wal of archives) {
+  for (const { wal } of archives) {
     const parser = await primeParser(wal, { timeline: place.timeline, lsn: place.startLsn }, shape, signal)
     if (parser) return parser
   }
@@ -103,9 +103,14 @@ async function pushPartial(file: SegmentFile, place: SegmentPlace, parts: PushPa
 }
 
 /** All are tried, whatever becomes of one; then the gravest failure is thrown: a conflict before what may pass. */
-async function everywhere<T>(archives: readonly WalArchive[], work: (wal: WalArchive) => Promise<T>): Promise<void> {
-  const done = await Promise.allSettled(archives.map((wal) => work(wal)))
-  const failures = done.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []))
-  const conflict = failures.find((error) => isWharfError(error, 'repository.wal-conflict'))
-  if (failures.length > 0) throw conflict ?? failures[0] ?? new Error(messageOf(failures))
+async function everywhere<T>(archives: PushParts['archives'], work: (wal: WalArchive) => Promise<T>): Promise<void> {
+  const done = await Promise.allSettled(archives.map(({ wal }) => work(wal)))
+  let failure: { readonly error: unknown } | undefined
+  for (const [at, one] of done.entries()) {
+    if (one.status === 'fulfilled') continue
+    const error: unknown = one.reason
+    if (isWharfError(error, 'repository.wal-conflict')) throw error
+    if (archives[at]!.required) failure ??= { error }
+  }
+  if (failure) throw failure.error
 }

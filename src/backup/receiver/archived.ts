@@ -19,14 +19,28 @@ export interface ArchivedWal extends AsyncDisposable {
   waitUntilDurable(at: { timeline: number; lsn: Lsn }, signal: AbortSignal): Promise<void>
 }
 
-export async function awaitArchive(context: Context, name: string, signal: AbortSignal): Promise<ArchivedWal> {
+/** With `repository` that one alone counts, else every required one. */
+export async function awaitArchive(
+  context: Context,
+  name: string,
+  signal: AbortSignal,
+  repository?: Repository,
+): Promise<ArchivedWal> {
   const warehouse = (await context.use(warehouses)).get(name)
-  const repositories = await openAll(context, warehouse, signal)
+  const repositories = repository ? [repository] : await required(context, warehouse, signal)
   if (repositories.length === 0) throw receiverErrors.notReceiving({ warehouse: name })
   const facts = await warehouse.facts(signal)
   const waiting = new Waiting({ context, warehouse, repositories, facts })
   await waiting.checkArchiver(signal)
   return waiting
+}
+
+async function required(context: Context, warehouse: Warehouse, signal: AbortSignal): Promise<readonly Repository[]> {
+  const { opened, away } = await openAll(context, warehouse, signal)
+  const { optionalRepositories } = warehouse.declaration
+  const missing = away.find(({ name }) => !optionalRepositories.includes(name))
+  if (missing) throw missing.error
+  return opened.filter(({ name }) => !optionalRepositories.includes(name))
 }
 
 class Waiting implements ArchivedWal {

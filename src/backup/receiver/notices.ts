@@ -26,7 +26,8 @@ export const noticesDaemon: Daemon = {
 export async function passOn(context: Context, warehouse: string, signal: AbortSignal): Promise<number> {
   const events = openEvents(context, warehouse)
   const told = new Set<string>()
-  for (const repository of await openAll(context, (await context.use(warehouses)).get(warehouse), signal)) {
+  const { opened } = await openAll(context, (await context.use(warehouses)).get(warehouse), signal)
+  for (const repository of opened) {
     for (const { object, reason, data, atMs } of await repository.notices.list(warehouse, signal)) {
       const same = JSON.stringify([reason, data])
       const kept =
