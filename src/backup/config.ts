@@ -5,7 +5,6 @@ import { cron, declaredName, duration, timezone, whole } from '../base/config-ty
 import { suggestion } from '../base/nearest.ts'
 import type { ConfigFinding, ConfigSection } from '../base/room.ts'
 import { patternProblem } from './unlogged/patterns.ts'
-import { sourceSchema } from './source-config.ts'
 
 export const kindSchema = z
   .enum(['full', 'differential', 'incremental'])
@@ -46,9 +45,10 @@ const policy = z.strictObject({
     .enum(['fast', 'spread'])
     .default('fast')
     .describe('whether the server writes its checkpoint at once, or spreads it over checkpoint_completion_target'),
-  repository: declaredName().optional().describe('back up into this one alone; default: the first of the warehouse'),
+  repository: declaredName()
+    .optional()
+    .describe('back up into this one alone; default: into every one of the warehouse'),
   unlogged,
-  source: sourceSchema,
 })
 
 const schema = z.record(declaredName(), policy).prefault({})

@@ -52,11 +52,22 @@ export const backupReport = z.strictObject({
       relation: z.string().optional(),
     }),
   ),
+  copies: z.array(
+    z.strictObject({
+      repository: z.string(),
+      state: z.enum(['complete', 'failed']),
+      bytes: z.number().describe('what was copied; the rest was there'),
+      problem: z.string().optional(),
+    }),
+  ),
   notes: z.array(z.string()),
 })
 export type BackupReport = z.output<typeof backupReport>
 
-export function reportOf(manifest: Manifest, more: { repository: string; notes: readonly string[] }): BackupReport {
+export function reportOf(
+  manifest: Manifest,
+  more: { repository: string; notes: readonly string[]; copies?: readonly BackupReport['copies'][number][] },
+): BackupReport {
   const relations = new RelationNames(manifest.relations)
   return {
     state: 'complete',
@@ -78,6 +89,7 @@ export function reportOf(manifest: Manifest, more: { repository: string; notes: 
     relations: manifest.relations.length,
     unlogged: unloggedRelations(manifest, relations),
     corrupt: manifest.corrupt.map((one) => ({ ...one, ...relations.of(one.file) })),
+    copies: [...(more.copies ?? [])],
     notes: [...more.notes],
   }
 }
@@ -132,6 +144,10 @@ export function reportText(report: BackupReport): string {
     )
   for (const one of report.corrupt)
     lines.push(`  CORRUPT    block ${one.block} of ${one.file} (${one.relation ?? 'unknown relation'}): ${one.reason}`)
+  for (const one of report.copies) {
+    const what = one.state === 'complete' ? `complete, ${formatSize(one.bytes)} copied` : `FAILED: ${one.problem}`
+    lines.push(`  copy       in ${one.repository}: ${what}`)
+  }
   for (const note of report.notes) lines.push(`  note       ${note}`)
   return lines.join('\n')
 }

@@ -4,18 +4,17 @@ import { availableParallelism } from 'node:os'
 import { isWharfError, messageOf } from '../base/errors.ts'
 import type { Progress } from '../base/operation.ts'
 import type { Context } from '../base/room.ts'
-import { repositories, type BackupKind, type Manifest } from '../repository/contract.ts'
+import { repositories, type BackupKind, type Manifest, type Repository } from '../repository/contract.ts'
 import { warehouses, type Warehouse } from '../warehouse/contract.ts'
-import { rights } from '../warehouse/rights.ts'
 import { backupSection, defaultPolicy, type BackupPolicy } from './config.ts'
-import { chooseSource } from './choose-source.ts'
 import { madeBy } from './engine/made-by.ts'
 import { takeBackup, type TakenBackup } from './engine/take.ts'
 import { backupErrors } from './errors.ts'
 import { openEvents, type BackupEvents } from './events.ts'
-import { ensureReceiving, type ReceivingWal } from './receive.ts'
-import { demandRights } from './server/demand-rights.ts'
+import { choosePlaces, mirror, settleMirror } from './mirror.ts'
+import { ensureReceiving } from './receive.ts'
 import { reportOf, type BackupReport } from './report.ts'
+import { diskFiles } from './source/disk.ts'
 import { foreignWrites } from './unlogged/others.ts'
 import { keyOf, observationOf } from './unlogged/seen.ts'
 import { lookAtUnlogged } from './unlogged/unprotected.ts'
@@ -26,7 +25,7 @@ const MOST_WORKERS = 4
 export interface BackupRequest {
   readonly warehouse: string
   readonly kind: BackupKind
-  /** Default: that of the policy, else the first of the warehouse. */
+  /** Into this one alone; default: that of the policy, else into every one of the warehouse. */
   readonly repository?: string | undefined
   readonly workers?: number | undefined
 }
@@ -39,14 +38,22 @@ export async function runBackup(
 ): Promise<BackupReport> {
   const warehouse = (await context.use(warehouses)).get(request.warehouse)
   const policy = context.section(backupSection)[request.warehouse] ?? defaultPolicy
-  const repository = request.repository ?? policy.repository ?? warehouse.declaration.repositories[0]
-  if (repository === undefined) throw backupErrors.noRepository({ warehouse: request.warehouse })
+  const { declaration } = warehouse
+  const named = request.repository ?? policy.repository
+  if (named === undefined && declaration.repositories.length === 0)
+    throw backupErrors.noRepository({ warehouse: request.warehouse })
+  const wanted = named === undefined ? declaration : { repositories: [named], optionalRepositories: [] }
   const events = openEvents(context, request.warehouse)
+  let repository = wanted.repositories[0]!
   try {
-    const { manifest, notes } = await take({ ...request, repository }, { context, policy, warehouse, ...tools })
+    const places = await choosePlaces(await context.use(repositories), wanted, tools.signal)
+    repository = places.first.name
+    const { manifest, notes } = await take(request, { context, policy, warehouse, repository: places.first, ...tools })
     await tell(manifest, repository, events)
+    const copies = await mirror(manifest.id, places, { clock: context.clock, ...tools })
     if (manifest.unlogged.length > 0) await tellForeignWrites(context, { warehouse, events, signal: tools.signal })
-    return reportOf(manifest, { repository, notes })
+    await settleMirror(manifest.id, copies, { warehouse: declaration, first: repository, events })
+    return reportOf(manifest, { repository, notes, copies })
   } catch (error) {
     const code = isWharfError(error) ? error.code : undefined
     await events.emit('backup.failed', { repository, kind: request.kind, code, message: messageOf(error) })
@@ -58,18 +65,18 @@ interface TakeTools {
   readonly context: Context
   readonly policy: BackupPolicy
   readonly warehouse: Warehouse
+  readonly repository: Repository
   readonly report: (event: Progress) => void
   readonly signal: AbortSignal
 }
 
-async function take(request: BackupRequest & { repository: string }, tools: TakeTools): Promise<TakenBackup> {
-  const { context, policy, warehouse, signal } = tools
-  const repository = await (await context.use(repositories)).open(request.repository, signal)
+async function take(request: BackupRequest, tools: TakeTools): Promise<TakenBackup> {
+  const { context, policy, warehouse, repository, signal } = tools
   return await takeBackup({
     warehouse,
     repository,
-    receive: async (scope) => scope.use(await receiveOrSay(warehouse, context, signal)),
-    ...chooseSource(policy.source, { warehouse, context, signal }),
+    receive: async (scope) => scope.use(await ensureReceiving(context, request.warehouse, signal, repository)),
+    files: diskFiles,
     kind: request.kind,
     workers: request.workers ?? policy.workers ?? Math.min(MOST_WORKERS, availableParallelism()),
     fastCheckpoint: policy.checkpoint === 'fast',
@@ -101,13 +108,6 @@ async function tellForeignWrites(
     if (!signal.aborted)
       context.log.debug({ reason: messageOf(error) }, 'writes to unlogged tables were not looked for')
   }
-}
-
-/** A role that may not receive is told by which statement it may. */
-async function receiveOrSay(warehouse: Warehouse, context: Context, signal: AbortSignal): Promise<ReceivingWal> {
-  const toStream = rights.filter(({ name }) => name === 'REPLICATION')
-  await demandRights(warehouse, toStream, signal)
-  return await ensureReceiving(context, warehouse.declaration.name, signal)
 }
 
 async function tell(manifest: Manifest, repository: string, events: BackupEvents): Promise<void> {

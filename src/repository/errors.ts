@@ -11,9 +11,6 @@ interface Named extends At {
 /** Reason of `unreachable` where the folder of a repository does not exist: it is away, or was never made. */
 export const NO_FOLDER = 'no such folder'
 
-/** Whether messages are about a bucket. */
-const isBucket = (at: At): boolean => at.location.startsWith('s3://')
-
 const HOW_TO_DECLARE = 'wharf repository add main /backups/wharf declares one'
 
 export const errors = defineErrors('repository', {
@@ -123,6 +120,21 @@ export const errors = defineErrors('repository', {
       `backup ${at.backup} of warehouse "${at.warehouse}" lost its lease: ${at.reason}`,
     hint: () => 'the backup is not valid and was not recorded; start it again',
   },
+  sameRepository: {
+    exit: 'usage',
+    message: (at: { name: string }) => `"${at.name}" is named twice: as the one to read from and the one to write to`,
+    hint: () => 'name two different repositories',
+  },
+  badShare: {
+    exit: 'usage',
+    message: (at: { text: string }) => `not a share of the data: "${at.text}"`,
+    hint: () => 'for example 1/30, 0.05 or 5%',
+  },
+  nothingToCopy: {
+    exit: 'notFound',
+    message: (at: At & { what: string }) => `there is no complete backup ${at.what} in ${at.location}`,
+    hint: () => 'list them with: wharf backup list',
+  },
   unknownBackup: {
     exit: 'notFound',
     message: (at: { id: string; location: string }) => `no backup ${at.id} in ${at.location}`,
@@ -196,47 +208,6 @@ export const errors = defineErrors('repository', {
     hint: () =>
       'bring the object back from a copy of the repository; wharf repository check tells what else is missing',
   },
-  badBucketUrl: {
-    exit: 'usage',
-    message: (at: { url: string }) => `"${at.url}" names no bucket`,
-    hint: () => 'write s3://BUCKET or s3://BUCKET/PREFIX',
-  },
-  noBucket: {
-    exit: 'configuration',
-    message: (at: At) => `the bucket of ${at.location} does not exist`,
-    hint: () =>
-      'create it first (with object lock, if lock is wanted), or correct bucket, region and endpoint of the repository',
-  },
-  badCredentials: {
-    exit: 'denied',
-    message: (at: At & { reason: string }) => `the credentials for ${at.location} are not accepted: ${at.reason}`,
-    hint: () =>
-      'give access_key_id and secret_access_key as ${env:NAME} or ${file:PATH}, or a profile, or the usual AWS_… variables; session tokens run out',
-  },
-  wrongRegion: {
-    exit: 'configuration',
-    message: (at: At & { reason: string }) => `${at.location} is in another region: ${at.reason}`,
-    hint: () => 'set region (and, for other servers than Amazon, endpoint) of the repository',
-  },
-  overwrites: {
-    exit: 'configuration',
-    message: (at: At) => `the server of ${at.location} puts new objects over old ones: it ignores If-None-Match`,
-    hint: () =>
-      'nothing in a repository may ever be overwritten: use a server that knows conditional writes; wharf repository validate-store tells what else it lacks',
-  },
-  defaultRetention: {
-    exit: 'configuration',
-    message: (at: At & { retention: string }) =>
-      `the bucket of ${at.location} locks every new object (default retention: ${at.retention})`,
-    hint: () =>
-      'remove the default retention from the bucket and set lock of the repository instead: leases and tombstones must stay removable',
-  },
-  noObjectLock: {
-    exit: 'configuration',
-    message: (at: At) => `lock is set, but the bucket of ${at.location} has no object lock`,
-    hint: () =>
-      'switch object lock on for the bucket (most servers: when it is created), without a default retention; or leave lock out',
-  },
   objectLocked: {
     exit: 'denied',
     message: (at: Named & { until: string | undefined }) =>
@@ -255,9 +226,7 @@ export const errors = defineErrors('repository', {
     hint: (at) =>
       at.reason === NO_FOLDER
         ? 'check that the file system is mounted and the path is right; if it was never made: wharf repository init'
-        : isBucket(at)
-          ? 'check endpoint, network and the state of the server; what was begun goes on when it is back'
-          : 'check that the file system is mounted and the path is right',
+        : 'check that the file system is mounted and the path is right',
   },
   notAFolder: {
     exit: 'configuration',
@@ -267,10 +236,7 @@ export const errors = defineErrors('repository', {
   denied: {
     exit: 'denied',
     message: (at: At & { what: string }) => `no right to ${at.what} in ${at.location}`,
-    hint: (at) =>
-      isBucket(at)
-        ? 'the credentials need s3:GetObject, PutObject, DeleteObject, ListBucket and AbortMultipartUpload, with versions also GetObjectVersion, DeleteObjectVersion and ListBucketVersions, with lock also Put- and GetObjectRetention'
-        : 'the user that runs wharf must own the folder of the repository (mode 0700)',
+    hint: () => 'the user that runs wharf must own the folder of the repository (mode 0700)',
   },
   readOnly: {
     exit: 'denied',

@@ -3,6 +3,7 @@ import type { Room } from '../base/room.ts'
 import { repositoriesSection } from './config.ts'
 import { add } from './operations/add.ts'
 import { check } from './operations/check.ts'
+import { copy } from './operations/copy.ts'
 import { init } from './operations/init.ts'
 import { inspect } from './operations/inspect.ts'
 import { list } from './operations/list.ts'
@@ -14,7 +15,7 @@ export const room: Room = {
   name: 'repository',
   summary: 'where backups and WAL are kept: packs, maps, manifests, WAL chunks, keys, leases, check',
   config: [repositoriesSection],
-  groups: { repository: 'where backups and WAL are kept: declare, create, show, check' },
-  operations: [add, init, list, show, check, inspect, stats],
+  groups: { repository: 'where backups and WAL are kept: declare, create, show, check, heal, copy' },
+  operations: [add, init, list, show, check, copy, inspect, stats],
   services: [repositoriesProvider],
 }

@@ -7,7 +7,6 @@ import type {
   ExtentReader,
   Manifest,
   MapRef,
-  Notices,
   ObjectStore,
   PackWriterSeed,
   Repository,
@@ -23,7 +22,6 @@ import { readMaps } from './map/bundle.ts'
 import { findManifest, lateness, listBackups } from './manifest/list.ts'
 import { manifestName, readManifest } from './manifest/store.ts'
 import { StoredBackupWriter } from './manifest/writer.ts'
-import { StoredNotices } from './notice/notices.ts'
 import type { ReadOptions } from './object/decode.ts'
 import { PackReader } from './pack/reader.ts'
 import { StoredWal } from './wal/archive.ts'
@@ -49,7 +47,6 @@ export class StoredRepository implements Repository {
   readonly store: ObjectStore
   readonly wal: WalArchive
   readonly copies: TableCopies
-  readonly notices: Notices
   readonly readerSeed: PackWriterSeed
   /** For check and inspect, which stay in this room. */
   readonly ring: KeyRing
@@ -65,11 +62,11 @@ export class StoredRepository implements Repository {
     this.ring = new KeyRing(parts.ringSeed)
     this.wal = new StoredWal({ store: parts.store, ring: this.ring })
     this.copies = new StoredCopies({ store: parts.store, ring: this.ring })
-    this.notices = new StoredNotices({ store: parts.store, ring: this.ring })
     this.readerSeed = makeSeed(parts.store.descriptor, parts.ringSeed, parts.packPlainBytes)
   }
 
-  private options(signal: AbortSignal): ReadOptions {
+  /** For copying, healing and check, which stay in this room. */
+  readOptions(signal: AbortSignal): ReadOptions {
     return { store: this.store, ring: this.ring, signal }
   }
 
@@ -77,11 +74,11 @@ export class StoredRepository implements Repository {
     signal: AbortSignal,
     options: { warehouse?: string; onDamaged?: (object: string, error: Error) => void } = {},
   ): Promise<readonly BackupSummary[]> {
-    return listBackups({ ...this.options(signal), warehouse: options.warehouse, onDamaged: options.onDamaged })
+    return listBackups({ ...this.readOptions(signal), warehouse: options.warehouse, onDamaged: options.onDamaged })
   }
 
   async readManifest(id: string, signal: AbortSignal): Promise<Manifest> {
-    const options = this.options(signal)
+    const options = this.readOptions(signal)
     const object = await findManifest(id, options)
     const { manifest, head } = await readManifest(object.name, options)
     const late = await lateness(object, head, options)
@@ -97,7 +94,7 @@ export class StoredRepository implements Repository {
       readonly leaseUntilMs: number
     }[]
   > {
-    const options = this.options(signal)
+    const options = this.readOptions(signal)
     // Where we may not write there is no probe: then our own clock has to do, and this is only a list.
     const now = await this.store.now(options).catch(() => this.parts.clock.now())
     const unfinished = []
@@ -116,18 +113,23 @@ export class StoredRepository implements Repository {
   }
 
   async beginBackup(options: { warehouse: string; signal: AbortSignal }): Promise<BackupWriter> {
+    return await this.beginCopy(options)
+  }
+
+  /** With an id: that of the backup in another repository. */
+  async beginCopy(options: { warehouse: string; id?: string; signal: AbortSignal }): Promise<StoredBackupWriter> {
     const { warehouse } = options
     if (!/^[A-Za-z0-9_-]{1,64}$/.test(warehouse)) throw errors.badWarehouseName({ name: warehouse })
     const signal = AbortSignal.any([options.signal, this.closing.signal])
     const { clock, holder, leaseMs } = this.parts
-    const id = timedId(await this.store.now({ signal }))
-    const base = this.options(signal)
+    const id = options.id ?? timedId(await this.store.now({ signal }))
+    const base = this.readOptions(signal)
     const lease = await Lease.claim({ ...base, clock, warehouse, backup: id, holder, leaseMs: leaseMs ?? LEASE_MS })
     return new StoredBackupWriter({ ...base, id, warehouse, lease, seed: this.readerSeed })
   }
 
   readMaps(refs: readonly MapRef[], signal: AbortSignal): Promise<readonly SegmentMap[]> {
-    return readMaps(refs, this.options(signal))
+    return readMaps(refs, this.readOptions(signal))
   }
 
   openExtentReader(): ExtentReader {

@@ -25,8 +25,7 @@ export interface ReconstructOptions {
 
 const signal = new AbortController().signal
 
-/** The files alone, with label and recovery.signal: where the data directory is. */
-export async function layOut(options: Omit<ReconstructOptions, 'major' | 'archive' | 'settings'>): Promise<string> {
+export async function reconstruct(options: ReconstructOptions): Promise<TestServer> {
   const { repository, owner } = options
   const manifest = await repository.readManifest(options.id, signal)
   const data = join(options.folder, 'data')
@@ -49,13 +48,9 @@ export async function layOut(options: Omit<ReconstructOptions, 'major' | 'archiv
     writeFileSync(join(data, name), content, { mode: 0o600 })
     if (owner) chownSync(join(data, name), owner.uid, owner.gid)
   }
-  return data
-}
-
-export async function reconstruct(options: ReconstructOptions): Promise<TestServer> {
   const server = await startServer({
     major: options.major,
-    dataDirectory: await layOut(options),
+    dataDirectory: data,
     startTimeoutMs: 120_000,
     settings: { restore_command: `cp ${options.archive}/%f %p`, archive_mode: 'off', ...options.settings },
   })

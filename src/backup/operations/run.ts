@@ -12,13 +12,16 @@ export const run = defineOperation({
   description: [
     'Copies the data directory of the server on this host into a repository, verifies every page, and waits until all WAL that the backup needs is durable there.',
     'An incremental backup reads only the blocks that changed since its parent; it restores on its own all the same. Without a usable parent a full backup is taken, and the output says why.',
+    'Where the warehouse has several repositories the server is read once, into the first that works; the others get a copy. One that is not required and fails is alerted; one that is required makes the command fail, although the backup is complete in the others.',
     'Works without a control database.',
     'wharf backup run retail\nwharf backup run retail --kind full --workers 2',
   ].join('\n\n'),
   input: z.strictObject({
     warehouse: declaredName().describe('name of the warehouse in wharf.yaml'),
     kind: kindSchema.default('incremental'),
-    repository: declaredName().optional().describe('which of the repositories of the warehouse'),
+    repository: declaredName()
+      .optional()
+      .describe('into this one alone; default: into every repository of the warehouse'),
     workers: whole(1, 64).optional().describe('threads that copy'),
   }),
   positional: ['warehouse'],
@@ -27,10 +30,9 @@ export const run = defineOperation({
   danger: 'writes',
   errors: [
     'backup.no-repository',
+    'backup.not-everywhere',
     'backup.unreadable',
     'backup.other-server',
-    'backup.lacks-right',
-    'backup.server-changed',
     'backup.session-lost',
     'backup.in-recovery',
     'repository.busy',

@@ -17,8 +17,6 @@ const STRETCH = 500
 export function diskFiles(directory: string): ClusterFiles {
   return {
     directory,
-    descriptor: { kind: 'disk', directory },
-    local: true,
     tablespaces: (signal) => listTablespaces(directory, signal),
     list: (options) => new Walk(directory, options).everything(),
     stat: (path) => statFile(join(directory, path)),
@@ -112,7 +110,7 @@ async function resolveTablespace(
   }
 }
 
-export function refuseNested(home: string, places: readonly { oid: number; location: string; real: string }[]): void {
+function refuseNested(home: string, places: readonly { oid: number; location: string; real: string }[]): void {
   const inside = (inner: string, outer: string): boolean => inner === outer || inner.startsWith(`${outer}/`)
   for (const place of places) {
     if (inside(place.real, home))
@@ -162,7 +160,7 @@ class Walk {
     const entries = this.entries(path)
     if (entries === undefined) return
     const database = databaseFolder(path)
-    const unlogged = database ? unloggedNumbers(entries.map(({ name }) => name)) : undefined
+    const unlogged = database ? unloggedNumbers(entries) : undefined
     for (const entry of entries) {
       if (isSkippedName(entry.name)) continue
       if (database && isTemporaryRelation(entry.name)) continue
@@ -256,9 +254,9 @@ function plainFile(kind: ListedFile['kind'], path: string, state: Stats): Listed
 }
 
 /** Relations that have an init fork are unlogged: their other forks are emptied at the first start after a crash or restore. */
-export function unloggedNumbers(names: readonly string[]): ReadonlySet<number> {
+function unloggedNumbers(entries: readonly Dirent[]): ReadonlySet<number> {
   const numbers = new Set<number>()
-  for (const name of names) {
+  for (const { name } of entries) {
     if (!name.includes('_init')) continue
     const segment = parseSegmentName(name)
     if (segment?.fork === 'init') numbers.add(segment.relfilenode)

@@ -27,8 +27,7 @@ export class PackDirectories {
     const known = this.kept.get(pack)
     if (known) return known
     const { store, findings, signal } = this.tools
-    const name = packName(pack)
-    const read = findings.attempt(name, async () => {
+    const read = findings.attemptAny(packName(pack), { store, signal }, async (name) => {
       const info = await store.stat(name, { signal })
       if (!info) throw errors.objectMissing({ name, location: store.location }, { place: { object: name } })
       const { entries } = await readDirectory(name, 'pack', { ...this.tools, objectBytes: info.bytes })

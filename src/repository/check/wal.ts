@@ -3,34 +3,62 @@ import { messageOf } from '../../base/errors.ts'
 import { formatLsn } from '../../wal/lsn.ts'
 import type { ObjectInfo, WalChunkInfo } from '../contract.ts'
 import { errors } from '../errors.ts'
-import { damaged, readDirectory, readObject } from '../object/decode.ts'
+import { damaged, readDirectory } from '../object/decode.ts'
+import { MOST_COPIES, readHistory } from '../wal/archive.ts'
 import { readChunk, readChunkIndex } from '../wal/chunk.ts'
-import { chunkInfo, parseHistoryName, parsePartialName } from '../wal/names.ts'
+import { chunkInfo, chunkName, parseHistoryName } from '../wal/names.ts'
 import { compareChunks } from '../wal/ranges.ts'
-import type { CheckTools } from './findings.ts'
+import { isDamage, type CheckTools } from './findings.ts'
 
 export async function checkWalObject(object: ObjectInfo, tools: CheckTools): Promise<WalChunkInfo | undefined> {
   const info = chunkInfo(object)
-  const partial = parsePartialName(object.name)
+  if (parseHistoryName(object.name)) {
+    await tools.findings.attemptAny(object.name, tools, (name) => readHistory(name, tools))
+    return undefined
+  }
   await tools.findings.attempt(object.name, async () => {
-    if (info && tools.depth === 'all') await readChunk(info, tools)
-    else if (info) {
-      await readDirectory(object.name, 'wal', { ...tools, objectBytes: object.bytes })
-      await readChunkIndex(info, tools)
-    } else if (partial) {
-      await readChunk(
-        { ...partial, object: object.name, storedBytes: object.bytes, modifiedMs: object.modifiedMs },
-        tools,
-      )
-    } else if (parseHistoryName(object.name)) await readObject(object.name, 'history', tools)
-    else throw damaged(object.name, 'its name is not one of a WAL chunk')
+    if (!info) throw damaged(object.name, 'its name is not one of a WAL chunk')
+    try {
+      await checkChunk(info, tools)
+    } catch (error) {
+      if (!isDamage(error) || !(await isCopied(info, tools))) throw error
+      tools.findings.healed.add(object.name)
+    }
   })
   return info
 }
 
+async function checkChunk(info: WalChunkInfo, tools: CheckTools): Promise<void> {
+  if (tools.levelOf(info.object) === 'all') {
+    await readChunk(info, tools)
+    return
+  }
+  await readDirectory(info.object, 'wal', { ...tools, objectBytes: info.storedBytes })
+  await readChunkIndex(info, tools)
+}
+
+/** Whether a later copy holds the same range, whole. */
+async function isCopied(info: WalChunkInfo, tools: CheckTools): Promise<boolean> {
+  let isLater = false
+  for (let copy = 1; copy <= MOST_COPIES; copy++) {
+    const object = chunkName(info, copy)
+    if (isLater ? !(await tools.store.stat(object, tools)) : true) {
+      isLater ||= object === info.object
+      continue
+    }
+    try {
+      await readChunk({ ...info, object }, tools)
+      return true
+    } catch (error) {
+      if (!isDamage(error)) throw error
+    }
+  }
+  return false
+}
+
 /** Chunks that overlap must agree on what they share. Reads them again, but only those. */
 export async function checkOverlaps(chunks: readonly WalChunkInfo[], tools: CheckTools): Promise<void> {
-  if (tools.depth !== 'all') return
+  if (!tools.everything) return
   const sorted = [...chunks].sort((one, other) =>
     one.systemIdentifier === other.systemIdentifier
       ? compareChunks(one, other)

@@ -21,6 +21,6 @@ export async function checkCopyObject(name: string, tools: CheckTools): Promise<
     const object = copyTableName(copy.warehouse, copy.id, index)
     if (!(await tools.store.stat(object, tools)))
       throw damaged(name, `its table ${table.schema}.${table.name} (${object}) is missing`)
-    if (tools.depth !== 'structure') for await (const piece of copies.read(copy, table, tools.signal)) void piece
+    if (tools.levelOf(name) === 'all') for await (const piece of copies.read(copy, table, tools.signal)) void piece
   }
 }

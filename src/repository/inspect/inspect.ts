@@ -2,12 +2,12 @@
 import { formatLsn } from '../../wal/lsn.ts'
 import { readHead } from '../copies/head.ts'
 import { parseCopyName } from '../copies/names.ts'
+import { readCheckRecord } from '../check/records.ts'
 import { errors } from '../errors.ts'
 import { FORMAT_OBJECT, readDataKey, readFormat, readSlot } from '../keys/store.ts'
 import { readLease } from '../lease/lease.ts'
 import { decodeMapSection } from '../map/bundle.ts'
 import { readConfirmation } from '../manifest/confirmation.ts'
-import { readNotice } from '../notice/notices.ts'
 import { readManifest } from '../manifest/store.ts'
 import { readDirectory, readObject, readSections, type ReadOptions } from '../object/decode.ts'
 import { HEAD_BYTES, type ObjectKind } from '../object/head.ts'
@@ -104,8 +104,8 @@ const readers: Record<ObjectKind, Reader> = {
     content: (await readObject(name, 'history', options))[0]?.plain.toString('utf8'),
   }),
   lease: async (name, options) => ({ ...(await readLease(name, options)) }),
-  notice: async (name, options) => ({ ...(await readNotice(name, options)) }),
   confirmation: async (name, options) => ({ ...(await readConfirmation(name, options)) }),
+  checked: async (name, options) => ({ ...(await readCheckRecord(name, options)) }),
   copy: async (name, options) => {
     if (parseCopyName(name)?.table === undefined) return { ...(await readHead(name, options)) }
     const { entries } = await readDirectory(name, 'copy', options)

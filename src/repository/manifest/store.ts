@@ -4,6 +4,8 @@ import type { z } from 'zod'
 import { isWharfError, messageOf } from '../../base/errors.ts'
 import type { BackupSummary, Manifest } from '../contract.ts'
 import { errors } from '../errors.ts'
+import { orReplacement } from '../heal/fall-back.ts'
+import { replacedName } from '../heal/names.ts'
 import { readSections, type ReadOptions, type StoredSection } from '../object/decode.ts'
 import { ObjectStream } from '../object/encode.ts'
 import type { SectionType } from '../object/section.ts'
@@ -67,14 +69,14 @@ function* sectionsOf(manifest: Manifest, leaseUntilMs: number): Generator<{ type
   }
 }
 
-/** Puts the manifest under its name. The caller did the barrier before and does the one after. */
+/** Puts the manifest under its name, or under that of a replacement. The caller did the barrier before and does the one after. */
 export async function writeManifest(
   manifest: Manifest,
   leaseUntilMs: number,
-  options: ReadOptions,
+  options: ReadOptions & { name?: string },
 ): Promise<{ sha256: string; bytes: number }> {
   const { store, ring, signal } = options
-  const name = manifestName(manifest.warehouse, manifest.id)
+  const name = options.name ?? manifestName(manifest.warehouse, manifest.id)
   const stream = await ObjectStream.create(store, ring, { name, kind: 'manifest', signal })
   try {
     for (const { type, plain } of sectionsOf(manifest, leaseUntilMs))
@@ -114,12 +116,16 @@ function asManifestError(error: unknown, name: string): unknown {
 }
 
 function checkName(head: ManifestHead, name: string): void {
-  if (manifestName(head.warehouse, head.id) !== name)
+  if (manifestName(head.warehouse, head.id) !== (replacedName(name) ?? name))
     throw damagedManifest(name, `it is backup ${head.id} of ${head.warehouse}`)
 }
 
 /** The head alone: one small range read; proves the head, not the rest. */
 export async function readManifestHead(name: string, options: ReadOptions): Promise<ManifestHead> {
+  return orReplacement(name, options, (one) => readOwnHead(one, options))
+}
+
+async function readOwnHead(name: string, options: ReadOptions): Promise<ManifestHead> {
   try {
     for await (const section of readSections(name, 'manifest', options)) {
       if (section.type !== 'manifestHead') break
@@ -134,6 +140,14 @@ export async function readManifestHead(name: string, options: ReadOptions): Prom
 }
 
 export async function readManifest(
+  name: string,
+  options: ReadOptions,
+): Promise<{ manifest: Manifest; head: ManifestHead }> {
+  return orReplacement(name, options, (one) => readOwnManifest(one, options))
+}
+
+/** That object and no replacement of it. */
+export async function readOwnManifest(
   name: string,
   options: ReadOptions,
 ): Promise<{ manifest: Manifest; head: ManifestHead }> {

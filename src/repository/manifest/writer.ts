@@ -7,7 +7,7 @@ import type { ReadOptions } from '../object/decode.ts'
 import { packName } from '../pack/names.ts'
 import { SealedPackWriter } from '../pack/writer.ts'
 import { writeConfirmation } from './confirmation.ts'
-import { damagedManifest, manifestName, readManifest, writeManifest } from './store.ts'
+import { damagedManifest, manifestName, readOwnManifest, writeManifest } from './store.ts'
 
 export interface BackupParts extends ReadOptions {
   readonly id: string
@@ -62,7 +62,8 @@ export class StoredBackupWriter implements BackupWriter {
     return writeBundles(maps, { store, ring, signal })
   }
 
-  async commit(manifest: Manifest, signal: AbortSignal): Promise<void> {
+  /** `as`: a replacement of a damaged manifest goes under another name. */
+  async commit(manifest: Manifest, signal: AbortSignal, as: { name?: string } = {}): Promise<void> {
     const { id, warehouse, store, lease, ring } = this.parts
     if (manifest.id !== id || manifest.warehouse !== warehouse) {
       throw new TypeError(`manifest of ${manifest.id} of ${manifest.warehouse} committed as ${id} of ${warehouse}`)
@@ -71,11 +72,11 @@ export class StoredBackupWriter implements BackupWriter {
     await this.requirePacks(manifest, signal)
     await store.barrier({ signal })
     const untilMs = await lease.held()
-    const written = await writeManifest(manifest, untilMs, options)
-    const name = manifestName(warehouse, id)
+    const name = as.name ?? manifestName(warehouse, id)
+    const written = await writeManifest(manifest, untilMs, { ...options, name })
     try {
       await store.barrier({ signal })
-      const { head } = await readManifest(name, options)
+      const { head } = await readOwnManifest(name, options)
       if (head.leaseUntilMs !== untilMs) throw damagedManifest(name, 'it is not the one just written')
       await lease.held()
       const info = await store.stat(name, { signal })

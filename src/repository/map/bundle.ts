@@ -5,7 +5,17 @@ import { isWharfError, messageOf } from '../../base/errors.ts'
 import { systemRandom } from '../../base/random.ts'
 import { KIB, MIB } from '../../base/units.ts'
 import type { MapRef, SegmentMap } from '../contract.ts'
-import { damaged, openFrame, openObjectHead, readSections, type ReadOptions } from '../object/decode.ts'
+import { isReplaceable } from '../heal/fall-back.ts'
+import { replacementsOf } from '../heal/names.ts'
+import {
+  damaged,
+  openFrame,
+  openObjectHead,
+  readDirectory,
+  readSections,
+  type DirectoryEntry,
+  type ReadOptions,
+} from '../object/decode.ts'
 import { ObjectStream } from '../object/encode.ts'
 import { HEAD_BYTES } from '../object/head.ts'
 import { FRAME_HEAD_BYTES, Sealer } from '../object/sealer.ts'
@@ -78,17 +88,86 @@ export async function readMaps(refs: readonly MapRef[], options: ReadOptions): P
   }
   for (const [name, indexes] of byObject) {
     indexes.sort((one, other) => refs[one]!.offset - refs[other]!.offset)
-    const head = await options.store.get(name, { signal: options.signal, offset: 0, length: HEAD_BYTES })
-    const sealer = new Sealer(openObjectHead(options.ring, head, name, 'maps'), name)
-    for (const range of rangesOf(indexes, refs)) {
-      const from = refs[range[0]!]!.offset
-      const to = Math.max(...range.map((index) => refs[index]!.offset + refs[index]!.bytes))
-      const bytes = await options.store.get(name, { signal: options.signal, offset: from, length: to - from })
-      for (const index of range)
-        result[index] = openMap(sealer, bytes.subarray(refs[index]!.offset - from), refs[index]!)
+    try {
+      await readBundle(name, { indexes, refs, result }, options)
+    } catch (error) {
+      if (!isReplaceable(error)) throw error
+      await readReplaced(name, { indexes, refs, result, error }, options)
     }
   }
   return result
+}
+
+interface Reading {
+  /** Sorted by offset. */
+  readonly indexes: readonly number[]
+  readonly refs: readonly MapRef[]
+  readonly result: (SegmentMap | undefined)[]
+}
+
+async function readBundle(name: string, { indexes, refs, result }: Reading, options: ReadOptions): Promise<void> {
+  const head = await options.store.get(name, { signal: options.signal, offset: 0, length: HEAD_BYTES })
+  const sealer = new Sealer(openObjectHead(options.ring, head, name, 'maps'), name)
+  for (const range of rangesOf(indexes, refs)) {
+    const from = refs[range[0]!]!.offset
+    const to = Math.max(...range.map((index) => refs[index]!.offset + refs[index]!.bytes))
+    const bytes = await options.store.get(name, { signal: options.signal, offset: from, length: to - from })
+    for (const index of range) result[index] = openMap(sealer, bytes.subarray(refs[index]!.offset - from), refs[index]!)
+  }
+}
+
+/** Map by map, what is damaged from the replacements of the bundle. */
+async function readReplaced(name: string, of: Reading & { error: unknown }, options: ReadOptions): Promise<void> {
+  const { indexes, refs, result, error } = of
+  const replaced = await replacedMaps(name, options)
+  for (const index of indexes) {
+    const ref = refs[index]!
+    try {
+      await readBundle(name, { indexes: [index], refs, result }, options)
+    } catch (failure) {
+      if (!isReplaceable(failure)) throw failure
+      const map = await replaced(ref.sha256)
+      if (map === undefined) throw error
+      result[index] = map
+    }
+  }
+}
+
+/**
+ * Looks a map up in the replacements of a bundle by the SHA-256 of the frame that it stands for, which is its label there. Undefined where none of them has
+ * it whole.
+ */
+export async function replacedMaps(
+  name: string,
+  options: ReadOptions,
+): Promise<(sha256: string) => Promise<SegmentMap | undefined>> {
+  const found = new Map<string, { object: string; sealer: Sealer; at: DirectoryEntry & { number: number } }[]>()
+  for await (const object of replacementsOf(name, options)) {
+    try {
+      const objectBytes = (await options.store.stat(object, options))?.bytes ?? 0
+      const { opened, entries } = await readDirectory(object, 'maps', { ...options, objectBytes })
+      const sealer = new Sealer(opened, object)
+      for (const [number, entry] of entries.entries()) {
+        const key = entry.label.toString('hex')
+        found.set(key, [...(found.get(key) ?? []), { object, sealer, at: { ...entry, number } }])
+      }
+    } catch (error) {
+      if (!isReplaceable(error)) throw error
+    }
+  }
+  return async (sha256) => {
+    for (const { object, sealer, at } of found.get(sha256) ?? []) {
+      try {
+        const { store, signal } = options
+        const frame = await store.get(object, { signal, offset: at.offset, length: at.storedBytes })
+        const section = openFrame(sealer, frame, { name: object, number: at.number })
+        return decodeMapSection(section, object, `map ${at.number}`)
+      } catch (error) {
+        if (!isReplaceable(error)) throw error
+      }
+    }
+    return undefined
+  }
 }
 
 /** Indexes, sorted by offset, in groups that one range read fetches. The same map may be wanted twice. */

@@ -23,6 +23,8 @@ export interface StoredSection extends Section {
   readonly storedBytes: number
   /** The frame as stored; a view. */
   readonly frame: Buffer
+  /** The body as it was sealed: what a copy is made of without compressing again. */
+  readonly body: Buffer
 }
 
 export interface ReadOptions {
@@ -53,12 +55,16 @@ export function damaged(name: string, reason: string): Error {
 }
 
 /** Opens and decodes one frame. Errors name object and section. */
-export function openFrame(sealer: Sealer, frame: Buffer, at: { name: string; number: number }): Section {
+export function openFrame(
+  sealer: Sealer,
+  frame: Buffer,
+  at: { name: string; number: number },
+): Section & { readonly body: Buffer } {
   const label = at.number === DIRECTORY_NUMBER ? 'its directory' : `section ${at.number}`
   const body = sealer.open(frame, at.number)
   if (!body) throw damaged(at.name, `the seal of ${label} does not hold`)
   try {
-    return decodeBody(body)
+    return { ...decodeBody(body), body }
   } catch (error) {
     if (error instanceof BodyError) throw damaged(at.name, `${label}: ${error.message}`)
     throw error

@@ -39,14 +39,23 @@ export class ObjectEncoder {
 
   /** `verify`: decode what was just encoded and compare. */
   add(section: Section, verify: boolean): { pieces: Buffer[]; ref: SectionRef } {
-    const { label, plain, type } = section
     const pieces = this.frame(this.count, section, verify)
+    return { pieces, ref: this.list(section, pieces) }
+  }
+
+  /** A section whose body was made before, for another object; the caller has decoded it. */
+  addBody(section: Section, body: Buffer): { pieces: Buffer[]; ref: SectionRef } {
+    const pieces = this.sealer.seal(this.count, [body, Buffer.alloc(0)])
+    return { pieces, ref: this.list(section, pieces) }
+  }
+
+  private list({ label, plain, type }: Section, pieces: readonly Buffer[]): SectionRef {
     const storedBytes = pieces.reduce((sum, piece) => sum + piece.length, 0)
     this.directory.u8(sectionTypes[type]).varint(storedBytes).varint(plain.length).varint(label.length).bytes(label)
     const ref = { number: this.count, offset: this.offset, storedBytes }
     this.count++
     this.offset += storedBytes
-    return { pieces, ref }
+    return ref
   }
 
   private frame(number: number, section: Section, verify: boolean): Buffer[] {
@@ -136,6 +145,14 @@ export class ObjectStream {
     await this.settle()
     this.write(pieces)
     return { ...ref, pieces }
+  }
+
+  /** As add(), with a body that was made before. */
+  async addBody(section: Section, body: Buffer): Promise<SectionRef> {
+    const { pieces, ref } = this.encoder.addBody(section, body)
+    await this.settle()
+    this.write(pieces)
+    return ref
   }
 
   private async settle(): Promise<void> {

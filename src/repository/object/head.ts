@@ -18,7 +18,7 @@ export const objectKinds = {
   lease: 6,
   confirmation: 7,
   copy: 16,
-  notice: 24,
+  checked: 24,
 } as const
 export type ObjectKind = keyof typeof objectKinds
 export const sealings = { none: 0, 'aes-256-gcm': 1 } as const

@@ -31,10 +31,10 @@ export const sectionTypes = {
   history: 16,
   lease: 17,
   confirmation: 18,
+  checked: 50,
   scratch: 19,
   copyHead: 32,
   copyRows: 33,
-  notice: 40,
   directory: 255,
 } as const
 export type SectionType = keyof typeof sectionTypes

@@ -109,6 +109,7 @@ test('check exits with findings and names the object', async (t) => {
       object: `manifests/dw/${backup.id}`,
       code: 'repository.damaged-manifest',
       message: `manifest manifests/dw/${backup.id} is damaged: the seal of section 0 does not hold`,
+      backups: [backup.id],
     },
   ])
   assert.match(

@@ -3,6 +3,8 @@ import { isWharfError, messageOf } from '../../base/errors.ts'
 import { KIB, MIB } from '../../base/units.ts'
 import type { ExtentReader, ExtentRead, ExtentWanted, ObjectStore } from '../contract.ts'
 import { errors } from '../errors.ts'
+import { isReplaceable } from '../heal/fall-back.ts'
+import { replacementsOf } from '../heal/names.ts'
 import type { KeyRing } from '../keys/ring.ts'
 import { HEAD_BYTES } from '../object/head.ts'
 import { openFrame, openObjectHead } from '../object/decode.ts'
@@ -19,6 +21,17 @@ const KEPT_HEADS = 4096
 export interface PackReaderParts {
   readonly store: ObjectStore
   readonly ring: KeyRing
+}
+
+interface Opened {
+  readonly pack: string
+  readonly one: ExtentWanted
+  /** Name of the object: that of the pack, or of a replacement. */
+  readonly name: string
+  readonly sealer: Sealer
+  readonly bytes: Buffer
+  /** Where in the object `bytes` begin. */
+  readonly from: number
 }
 
 /** A group of wanted extents that one range read fetches; `from` and `to` are bytes of the pack. */
@@ -45,22 +58,57 @@ export class PackReader implements ExtentReader {
       // The next range comes while this one is decoded.
       next = fetched.then(() => this.fetch(pack, ranges[at + 1], signal))
       next.catch(() => {})
-      const { sealer, bytes } = await fetched
+      const { sealer, bytes, failure } = await fetched
       for (const one of range.wanted) {
         signal.throwIfAborted()
-        yield this.open({ pack, one, sealer: sealer!, bytes, from: range.from })
+        yield await this.soundOne({ pack, one, name: packName(pack), sealer, bytes, from: range.from }, failure, signal)
       }
     }
+  }
+
+  private async soundOne(
+    at: Omit<Opened, 'sealer'> & { sealer: Sealer | undefined },
+    failure: unknown,
+    signal: AbortSignal,
+  ): Promise<ExtentRead> {
+    try {
+      if (failure !== undefined) throw failure
+      return this.open({ ...at, sealer: at.sealer! })
+    } catch (error) {
+      if (!isReplaceable(error)) throw error
+      return await this.replaced(at.pack, at.one, { error, signal })
+    }
+  }
+
+  /** The extent from a replacement of its pack: it lies in the same place there. Rejects with `error` where there is none. */
+  private async replaced(
+    pack: string,
+    one: ExtentWanted,
+    after: { error: unknown; signal: AbortSignal },
+  ): Promise<ExtentRead> {
+    const { store } = this.parts
+    const { signal } = after
+    for await (const name of replacementsOf(packName(pack), { store, signal })) {
+      try {
+        const sealer = await this.sealer(name, signal)
+        const from = one.ref.offset
+        const bytes = await store.get(name, { signal, offset: from, length: one.ref.storedBytes })
+        return this.open({ pack, one, name, sealer, bytes, from })
+      } catch (failure) {
+        if (!isReplaceable(failure)) throw failure
+      }
+    }
+    throw asExtentError(after.error, pack, one)
   }
 
   private async fetch(
     pack: string,
     range: Range | undefined,
     signal: AbortSignal,
-  ): Promise<{ sealer: Sealer | undefined; bytes: Buffer }> {
-    if (!range) return { sealer: undefined, bytes: Buffer.alloc(0) }
+  ): Promise<{ sealer?: Sealer; bytes: Buffer; failure?: unknown }> {
+    if (!range) return { bytes: Buffer.alloc(0) }
     try {
-      const sealer = await this.sealer(pack, signal)
+      const sealer = await this.sealer(packName(pack), signal)
       const bytes = await this.parts.store.get(packName(pack), {
         signal,
         offset: range.from,
@@ -68,29 +116,29 @@ export class PackReader implements ExtentReader {
       })
       return { sealer, bytes }
     } catch (error) {
-      throw asExtentError(error, pack, range.wanted[0]!)
+      if (!isReplaceable(error)) throw error
+      return { bytes: Buffer.alloc(0), failure: asExtentError(error, pack, range.wanted[0]!) }
     }
   }
 
-  private async sealer(pack: string, signal: AbortSignal): Promise<Sealer> {
-    const known = this.sealers.get(pack)
+  private async sealer(name: string, signal: AbortSignal): Promise<Sealer> {
+    const known = this.sealers.get(name)
     if (known) return known
-    const name = packName(pack)
     const head = await this.parts.store.get(name, { signal, offset: 0, length: HEAD_BYTES })
     const sealer = new Sealer(openObjectHead(this.parts.ring, head, name, 'pack'), name)
     if (this.sealers.size >= KEPT_HEADS) this.sealers.delete(this.sealers.keys().next().value!)
-    this.sealers.set(pack, sealer)
+    this.sealers.set(name, sealer)
     return sealer
   }
 
-  private open(at: { pack: string; one: ExtentWanted; sealer: Sealer; bytes: Buffer; from: number }): ExtentRead {
-    const { pack, one, sealer, bytes, from } = at
+  private open(at: Opened): ExtentRead {
+    const { pack, one, name, sealer, bytes, from } = at
     const { ref, file } = one
     const damaged = (reason: string) => damagedExtent(pack, one, reason)
     const frame = bytes.subarray(ref.offset - from, ref.offset - from + ref.storedBytes)
     if (frame.length < ref.storedBytes) throw damaged('the pack ends before it')
     try {
-      const section = openFrame(sealer, frame, { name: packName(pack), number: ref.number })
+      const section = openFrame(sealer, frame, { name, number: ref.number })
       if (section.type !== 'extent') throw damaged('it is no extent')
       if (section.plain.length !== ref.plainBytes)
         throw damaged(`it has ${section.plain.length} plain bytes instead of ${ref.plainBytes}`)

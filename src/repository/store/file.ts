@@ -233,7 +233,7 @@ export class FileStore implements ObjectStore {
     options.signal.throwIfAborted()
     const probe = join(this.root, TEMPORARY, `clock-${systemRandom.bytes(12).toString('hex')}`)
     try {
-      await mkdir(dirname(probe), { recursive: true, mode: 0o700 })
+      await makeTemporary(dirname(probe))
       const handle = await open(probe, 'wx', 0o600)
       try {
         return Math.floor((await handle.stat()).mtimeMs)
@@ -244,6 +244,15 @@ export class FileStore implements ObjectStore {
     } catch (error) {
       throw storeFailure(this.location, 'read the clock', error)
     }
+  }
+}
+
+/** Not with its parents: the folder of a repository that is not mounted must not be made. */
+async function makeTemporary(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: 0o700 })
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error
   }
 }
 
