@@ -7,8 +7,8 @@ import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 const OLDEST_NODE_MAJOR = 24
-// PostgreSQL calls `wharf wal get|push` and takes 1 to 125 as "no such file": what fails here must lie above.
-const CANNOT_START = process.argv.slice(2).includes('wal') ? 200 : 3
+// PostgreSQL calls `wharf wal get` and takes 1 to 125 as "no such file": what fails here must lie above.
+const CANNOT_START = process.argv.slice(2, 4).join(' ') === 'wal get' ? 200 : 3
 const PASSED_ON = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2']
 
 /** The bundled Node binary of this platform, or undefined where the package is not installed. */

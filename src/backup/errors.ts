@@ -2,6 +2,12 @@
 import { defineErrors } from '../base/errors.ts'
 
 export const backupErrors = defineErrors('backup', {
+  notBesideServer: {
+    exit: 'environment',
+    message: (at: { warehouse: string; directory: string; why: string }) =>
+      `the data directory ${at.directory} of warehouse ${at.warehouse} is not here: ${at.why}`,
+    hint: () => 'run this on the host of the server, as its user or as root',
+  },
   noRepository: {
     exit: 'configuration',
     message: (at: { warehouse: string }) => `warehouse ${at.warehouse} has no repository`,
@@ -46,7 +52,8 @@ export const backupErrors = defineErrors('backup', {
     exit: 'configuration',
     message: (at: { directory: string; warehouse: string; why: string }) =>
       `the data directory ${at.directory} is not that of the server of warehouse ${at.warehouse}: ${at.why}`,
-    hint: () => 'the backup must run on the host of the server, where its data directory can be read',
+    hint: () =>
+      'run the backup on the host of the server, where its data directory can be read, or read it through SQL: backup.<warehouse>.source: sql',
   },
   unreadable: {
     exit: 'denied',
@@ -57,7 +64,8 @@ export const backupErrors = defineErrors('backup', {
   noDirectory: {
     exit: 'environment',
     message: (at: { directory: string }) => `the data directory ${at.directory} does not exist on this host`,
-    hint: () => 'the backup must run on the host of the server, where its data directory can be read',
+    hint: () =>
+      'run the backup on the host of the server, where its data directory can be read, or read it through SQL: backup.<warehouse>.source: sql',
   },
   readFailed: {
     exit: 'failed',
@@ -68,6 +76,25 @@ export const backupErrors = defineErrors('backup', {
     exit: 'failed',
     message: (at: { path: string }) => `${at.path} vanished while it was copied`,
     hint: () => 'a cluster cannot start without this file: look at the data directory before trying again',
+  },
+  serverChanged: {
+    exit: 'failed',
+    passing: true,
+    message: (at: { warehouse: string; why: string }) =>
+      `a session of the backup of warehouse ${at.warehouse} is with another server: ${at.why}`,
+    hint: () =>
+      'after a restart or a failover run the backup again; give a url that always leads to one server, not a proxy or a name of several',
+  },
+  badAnswer: {
+    exit: 'failed',
+    message: (at: { path: string }) => `the server gave other bytes of ${at.path} than it was asked for`,
+    hint: () => 'is there a proxy between wharf and the server? give the url of the server itself',
+  },
+  lacksRight: {
+    exit: 'denied',
+    message: (at: { warehouse: string; user: string; rights: readonly string[] }) =>
+      `role ${at.user} lacks what a backup of warehouse ${at.warehouse} needs: ${at.rights.join(', ')}`,
+    hint: (at: { cure: string }) => `as superuser: ${at.cure}`,
   },
   badControlFile: {
     exit: 'damaged',

@@ -4,8 +4,9 @@ import { type Context, type Daemon } from '../base/room.ts'
 import type { Repository } from '../repository/contract.ts'
 import { parseLsn, type Lsn } from '../wal/lsn.ts'
 import { warehouses, type Session } from '../warehouse/contract.ts'
+import { awaitArchive } from './receiver/archived.ts'
 import { receivers, type ReceiverRegistry, type SharedReceiver } from './receiver/registry.ts'
-import { defaultWalPolicy, slotName, walSection } from './wal-config.ts'
+import { defaultWalPolicy, slotName, streams, walSection } from './wal-config.ts'
 
 /** How often the slot is asked about where another process receives. */
 const POLL_MS = 250
@@ -32,6 +33,8 @@ export async function ensureReceiving(
   signal: AbortSignal,
   repository?: Repository,
 ): Promise<ReceivingWal> {
+  const policy = context.section(walSection)[warehouse] ?? defaultWalPolicy
+  if (!streams(policy)) return await awaitArchive(context, warehouse, signal, repository)
   const registry = await context.use(receivers)
   const needed = new Needed({ context, warehouse, registry, repository })
   await needed.begin(signal)
@@ -153,10 +156,10 @@ export const receiverDaemon: Daemon = {
   name: 'wal receivers',
   run: async (context, signal) => {
     const declared = (await context.use(warehouses)).list()
-    const wanted = declared.filter(
-      ({ name, repositories }) =>
-        repositories.length > 0 && (context.section(walSection)[name] ?? defaultWalPolicy).receive,
-    )
+    const wanted = declared.filter(({ name, repositories }) => {
+      const policy = context.section(walSection)[name] ?? defaultWalPolicy
+      return repositories.length > 0 && policy.receive && streams(policy)
+    })
     await Promise.all(wanted.map(({ name }) => keepReceiving(context, name, signal)))
   },
 }

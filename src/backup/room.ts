@@ -9,10 +9,12 @@ import { list } from './operations/list.ts'
 import { run } from './operations/run.ts'
 import { show } from './operations/show.ts'
 import { unprotected } from './operations/unprotected.ts'
+import { walArchiveCommand } from './operations/wal-archive-command.ts'
 import { walReceive } from './operations/wal-receive.ts'
 import { walStatus } from './operations/wal-status.ts'
 import { buildProtection } from './protection/service.ts'
 import { receiverDaemon } from './receive.ts'
+import { noticesDaemon } from './receiver/notices.ts'
 import { receivers, ReceiverRegistry } from './receiver/registry.ts'
 import { walStatusOf } from './receiver/standing.ts'
 import { backupSchedules, backupTask } from './schedules.ts'
@@ -26,7 +28,7 @@ export const room: Room = {
     backup: 'take backups of a warehouse, list and show them',
     wal: 'receive the WAL of a warehouse, and show how far it is kept',
   },
-  operations: [run, list, show, unprotected, copy, copies, walReceive, walStatus],
+  operations: [run, list, show, unprotected, copy, copies, walArchiveCommand, walReceive, walStatus],
   migrations: [
     { name: '0001-wal-position', file: new URL('migrations/0001-wal-position.sql', import.meta.url) },
     { name: '0002-unlogged-seen', file: new URL('migrations/0002-unlogged-seen.sql', import.meta.url) },
@@ -41,5 +43,6 @@ export const room: Room = {
     offer(daemons, receiverDaemon),
     offer(taskKinds, copyTask),
     offer(daemons, copiesDaemon),
+    offer(daemons, noticesDaemon),
   ],
 }

@@ -6,15 +6,17 @@ import type { Progress } from '../base/operation.ts'
 import type { Context } from '../base/room.ts'
 import { repositories, type BackupKind, type Manifest, type Repository } from '../repository/contract.ts'
 import { warehouses, type Warehouse } from '../warehouse/contract.ts'
+import { rights } from '../warehouse/rights.ts'
 import { backupSection, defaultPolicy, type BackupPolicy } from './config.ts'
+import { chooseSource } from './choose-source.ts'
 import { madeBy } from './engine/made-by.ts'
 import { takeBackup, type TakenBackup } from './engine/take.ts'
 import { backupErrors } from './errors.ts'
 import { openEvents, type BackupEvents } from './events.ts'
 import { choosePlaces, mirror, settleMirror } from './mirror.ts'
-import { ensureReceiving } from './receive.ts'
+import { ensureReceiving, type ReceivingWal } from './receive.ts'
+import { demandRights } from './server/demand-rights.ts'
 import { reportOf, type BackupReport } from './report.ts'
-import { diskFiles } from './source/disk.ts'
 import { foreignWrites } from './unlogged/others.ts'
 import { keyOf, observationOf } from './unlogged/seen.ts'
 import { lookAtUnlogged } from './unlogged/unprotected.ts'
@@ -75,8 +77,8 @@ async function take(request: BackupRequest, tools: TakeTools): Promise<TakenBack
   return await takeBackup({
     warehouse,
     repository,
-    receive: async (scope) => scope.use(await ensureReceiving(context, request.warehouse, signal, repository)),
-    files: diskFiles,
+    receive: async (scope) => scope.use(await receiveOrSay({ warehouse, repository }, context, signal)),
+    ...chooseSource(policy.source, { warehouse, context, signal }),
     kind: request.kind,
     workers: request.workers ?? policy.workers ?? Math.min(MOST_WORKERS, availableParallelism()),
     fastCheckpoint: policy.checkpoint === 'fast',
@@ -108,6 +110,17 @@ async function tellForeignWrites(
     if (!signal.aborted)
       context.log.debug({ reason: messageOf(error) }, 'writes to unlogged tables were not looked for')
   }
+}
+
+/** A role that may not receive is told by which statement it may. */
+async function receiveOrSay(
+  { warehouse, repository }: { warehouse: Warehouse; repository: Repository },
+  context: Context,
+  signal: AbortSignal,
+): Promise<ReceivingWal> {
+  const toStream = rights.filter(({ name }) => name === 'REPLICATION')
+  await demandRights(warehouse, toStream, signal)
+  return await ensureReceiving(context, warehouse.declaration.name, signal, repository)
 }
 
 async function tell(manifest: Manifest, repository: string, events: BackupEvents): Promise<void> {

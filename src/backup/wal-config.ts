@@ -7,6 +7,12 @@ import type { ConfigSection } from '../base/room.ts'
 
 const entry = z.strictObject({
   receive: z.boolean().default(true).describe('whether `wharf up` receives the WAL of this warehouse'),
+  mode: z
+    .enum(['stream', 'archive', 'both'])
+    .default('stream')
+    .describe(
+      'how WAL comes: streamed through a slot, by archive_command (wharf wal archive-command prints it), or both at once',
+    ),
   slot: z
     .string()
     .regex(/^[a-z0-9_]{1,63}$/, 'lower case letters, digits and _ only')
@@ -24,6 +30,11 @@ const schema = z.record(declaredName(), entry).prefault({})
 
 export type WalConfig = z.output<typeof schema>
 export type WalPolicy = z.output<typeof entry>
+
+/** Whether WAL is streamed: by `wharf up` if `receive` says so, and by whoever needs it now. */
+export function streams(policy: WalPolicy): boolean {
+  return policy.mode !== 'archive'
+}
 
 /** What holds for a warehouse without an entry. */
 export const defaultWalPolicy: WalPolicy = entry.parse({})

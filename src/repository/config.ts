@@ -6,7 +6,10 @@ import { z } from 'zod'
 import { declaredName, secret } from '../base/config-types.ts'
 import type { ConfigSection, Context } from '../base/room.ts'
 import { suggestion } from '../base/nearest.ts'
+import { bucketOptions, bucketSchema, lockSchema } from './bucket-config.ts'
+import type { StoreDescriptor } from './contract.ts'
 import { errors } from './errors.ts'
+import { locationOf } from './store/s3/options.ts'
 import type { Unlock } from './unlock.ts'
 
 const key = z
@@ -18,12 +21,21 @@ const key = z
     message: 'give either passphrase or key_file',
   })
 
-const entry = z.strictObject({
-  path: z.string().min(1).describe('Folder of its own; relative to the folder of wharf.yaml.'),
-  encryption: z
-    .union([z.literal('none'), key])
-    .describe('passphrase, key_file, or none: then whoever reads the folder reads the data.'),
-})
+const entry = z
+  .strictObject({
+    path: z.string().min(1).optional().describe('Folder of its own; relative to the folder of wharf.yaml.'),
+    s3: bucketSchema.optional().describe('A bucket of an S3-compatible server, instead of a folder.'),
+    lock: lockSchema
+      .optional()
+      .describe('Object lock of the bucket: what is stored cannot be removed before its time, by nobody.'),
+    encryption: z
+      .union([z.literal('none'), key])
+      .describe('passphrase, key_file, or none: then whoever reads the folder reads the data.'),
+  })
+  .refine((one) => (one.path === undefined) !== (one.s3 === undefined), { message: 'give either path or s3' })
+  .refine((one) => one.lock === undefined || one.s3 !== undefined, {
+    message: 'lock needs s3: a folder has no object lock',
+  })
 
 const schema = z.record(declaredName(), entry).prefault({})
 export type RepositoryEntry = z.output<typeof entry>
@@ -32,8 +44,8 @@ export const repositoriesSection: ConfigSection<Record<string, RepositoryEntry>>
 
 export interface DeclaredRepository {
   readonly name: string
-  /** Absolute. */
-  readonly path: string
+  /** What openStore() takes; may hold secrets. */
+  readonly descriptor: StoreDescriptor
   readonly location: string
   readonly encrypted: boolean
   readonly unlock: Unlock
@@ -43,10 +55,18 @@ export interface DeclaredRepository {
 export function declaredRepositories(context: Context): readonly DeclaredRepository[] {
   const base = dirname(context.configFile)
   return Object.entries(context.section(repositoriesSection)).map(([name, one]) => {
-    const path = resolve(base, one.path)
     const unlock = unlockOf(one, base)
-    return { name, path, location: `file:${path}`, encrypted: unlock.by !== 'none', unlock }
+    return { name, ...placeOf(one, base), encrypted: unlock.by !== 'none', unlock }
   })
+}
+
+function placeOf(one: RepositoryEntry, base: string): Pick<DeclaredRepository, 'descriptor' | 'location'> {
+  if (one.s3) {
+    const options = bucketOptions(one.s3, one.lock)
+    return { descriptor: { kind: 's3', options }, location: locationOf(options) }
+  }
+  const path = resolve(base, one.path!)
+  return { descriptor: { kind: 'file', path }, location: `file:${path}` }
 }
 
 function unlockOf({ encryption }: RepositoryEntry, base: string): Unlock {

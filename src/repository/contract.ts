@@ -2,6 +2,7 @@
 import { serviceKey } from '../base/room.ts'
 import type { CommitEntry, ChangeMap, RelationFile } from '../wal/contract.ts'
 import type { Lsn } from '../wal/lsn.ts'
+import type { S3Options } from './store/s3/options.ts'
 
 // ---------------------------------------------------------------- stores
 
@@ -61,6 +62,11 @@ export interface ObjectStore {
   barrier(options: { signal: AbortSignal }): Promise<void>
   /** Now by the store's clock, epoch milliseconds. */
   now(options: { signal: AbortSignal }): Promise<number>
+  /**
+   * Proves before a repository is made that the place can keep what the format demands; rejects with why it cannot. Left out: nothing is in
+   * question.
+   */
+  requireFit?(options: { signal: AbortSignal }): Promise<void>
   /** What a worker thread needs to open the same store: structured-cloneable. May hold secrets: never log it. */
   readonly descriptor: StoreDescriptor
 }
@@ -95,6 +101,8 @@ export interface ObjectWriter {
 }
 export type StoreDescriptor =
   | { readonly kind: 'file'; readonly path: string }
+  /** `versions` is what the bucket said when it was opened first; left out: it is asked again. */
+  | { readonly kind: 's3'; readonly options: S3Options; readonly versions?: boolean }
   /** A module (file URL) that exports openStore(options): how tests bring their stores into worker threads. */
   | { readonly kind: 'module'; readonly module: string; readonly options: unknown }
 
@@ -390,12 +398,17 @@ export interface WalRange {
 }
 
 export interface WalArchive {
-  /** Stores one chunk durably. The same range with the same bytes again is no error; other bytes reject with `repository.wal-conflict`. */
+  /**
+   * Stores one chunk durably. The same range with the same bytes again is no error, and nothing is stored where other chunks hold all of it already;
+   * other bytes reject with `repository.wal-conflict`.
+   */
   put(chunk: WalChunk, signal: AbortSignal): Promise<WalChunkInfo>
   /** Makes a chunk that was found durable, whoever put it and died before it was. */
   settle(info: WalChunkInfo, signal: AbortSignal): Promise<void>
   putHistory(systemIdentifier: bigint, timeline: number, content: string, signal: AbortSignal): Promise<void>
   history(systemIdentifier: bigint, timeline: number, signal: AbortSignal): Promise<string | undefined>
+  /** Keeps a segment that its server never finished (`.partial`) under that name: it is in no range and serves no request for the whole one. */
+  putPartial(segment: Omit<WalChunk, 'changeMap' | 'commits' | 'problem'>, signal: AbortSignal): Promise<void>
   list(systemIdentifier: bigint, signal: AbortSignal, timeline?: number): Promise<readonly WalChunkInfo[]>
   /** Joined ranges in order; a gap shows as two ranges. */
   ranges(systemIdentifier: bigint, signal: AbortSignal): Promise<readonly WalRange[]>
@@ -404,7 +417,8 @@ export interface WalArchive {
   readIndex(info: WalChunkInfo, signal: AbortSignal): Promise<Pick<WalChunk, 'changeMap' | 'commits' | 'problem'>>
   /**
    * One whole segment file by name (`000000010000000000000003`, `00000002.history`), or undefined where the repository has nothing of it. A segment
-   * that is only begun is padded with zeros (`partial: true`), and only where no full one exists.
+   * that is only begun is padded with zeros (`partial: true`), and only where no full one exists. A name that ends in `.partial` gives what was archived
+   * under that name and nothing else.
    */
   segment(
     systemIdentifier: bigint,
@@ -463,6 +477,25 @@ export interface TableCopies {
   remove(copy: TableCopy, signal: AbortSignal): Promise<void>
 }
 
+// ---------------------------------------------------------------- notices
+
+/** Something an operator must hear of, left in the repository by who could reach nobody else (`wharf wal push` on the server's host). */
+export interface Notice {
+  readonly warehouse: string
+  /** Stable word, as in events: `wal-conflict`. */
+  readonly reason: string
+  /** When, by the clock of who left it (epoch milliseconds). */
+  readonly atMs: number
+  readonly data: Readonly<Record<string, string>>
+}
+
+export interface Notices {
+  put(notice: Notice, signal: AbortSignal): Promise<void>
+  /** Oldest first. What cannot be read is passed over: check names it. */
+  list(warehouse: string, signal: AbortSignal): Promise<readonly (Notice & { readonly object: string })[]>
+  remove(object: string, signal: AbortSignal): Promise<void>
+}
+
 // ---------------------------------------------------------------- the repository
 
 export interface Repository {
@@ -474,6 +507,7 @@ export interface Repository {
   readonly store: ObjectStore
   readonly wal: WalArchive
   readonly copies: TableCopies
+  readonly notices: Notices
   /** Complete backups, oldest first. A manifest that is damaged rejects with `repository.damaged-manifest` unless `onDamaged` is given. */
   listBackups(
     signal: AbortSignal,

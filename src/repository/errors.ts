@@ -11,6 +11,9 @@ interface Named extends At {
 /** Reason of `unreachable` where the folder of a repository does not exist: it is away, or was never made. */
 export const NO_FOLDER = 'no such folder'
 
+/** Whether messages are about a bucket. */
+const isBucket = (at: At): boolean => at.location.startsWith('s3://')
+
 const HOW_TO_DECLARE = 'wharf repository add main /backups/wharf declares one'
 
 export const errors = defineErrors('repository', {
@@ -208,6 +211,47 @@ export const errors = defineErrors('repository', {
     hint: () =>
       'bring the object back from a copy of the repository; wharf repository check tells what else is missing',
   },
+  badBucketUrl: {
+    exit: 'usage',
+    message: (at: { url: string }) => `"${at.url}" names no bucket`,
+    hint: () => 'write s3://BUCKET or s3://BUCKET/PREFIX',
+  },
+  noBucket: {
+    exit: 'configuration',
+    message: (at: At) => `the bucket of ${at.location} does not exist`,
+    hint: () =>
+      'create it first (with object lock, if lock is wanted), or correct bucket, region and endpoint of the repository',
+  },
+  badCredentials: {
+    exit: 'denied',
+    message: (at: At & { reason: string }) => `the credentials for ${at.location} are not accepted: ${at.reason}`,
+    hint: () =>
+      'give access_key_id and secret_access_key as ${env:NAME} or ${file:PATH}, or a profile, or the usual AWS_… variables; session tokens run out',
+  },
+  wrongRegion: {
+    exit: 'configuration',
+    message: (at: At & { reason: string }) => `${at.location} is in another region: ${at.reason}`,
+    hint: () => 'set region (and, for other servers than Amazon, endpoint) of the repository',
+  },
+  overwrites: {
+    exit: 'configuration',
+    message: (at: At) => `the server of ${at.location} puts new objects over old ones: it ignores If-None-Match`,
+    hint: () =>
+      'nothing in a repository may ever be overwritten: use a server that knows conditional writes; wharf repository validate-store tells what else it lacks',
+  },
+  defaultRetention: {
+    exit: 'configuration',
+    message: (at: At & { retention: string }) =>
+      `the bucket of ${at.location} locks every new object (default retention: ${at.retention})`,
+    hint: () =>
+      'remove the default retention from the bucket and set lock of the repository instead: leases and tombstones must stay removable',
+  },
+  noObjectLock: {
+    exit: 'configuration',
+    message: (at: At) => `lock is set, but the bucket of ${at.location} has no object lock`,
+    hint: () =>
+      'switch object lock on for the bucket (most servers: when it is created), without a default retention; or leave lock out',
+  },
   objectLocked: {
     exit: 'denied',
     message: (at: Named & { until: string | undefined }) =>
@@ -226,7 +270,9 @@ export const errors = defineErrors('repository', {
     hint: (at) =>
       at.reason === NO_FOLDER
         ? 'check that the file system is mounted and the path is right; if it was never made: wharf repository init'
-        : 'check that the file system is mounted and the path is right',
+        : isBucket(at)
+          ? 'check endpoint, network and the state of the server; what was begun goes on when it is back'
+          : 'check that the file system is mounted and the path is right',
   },
   notAFolder: {
     exit: 'configuration',
@@ -236,7 +282,10 @@ export const errors = defineErrors('repository', {
   denied: {
     exit: 'denied',
     message: (at: At & { what: string }) => `no right to ${at.what} in ${at.location}`,
-    hint: () => 'the user that runs wharf must own the folder of the repository (mode 0700)',
+    hint: (at) =>
+      isBucket(at)
+        ? 'the credentials need s3:GetObject, PutObject, DeleteObject, ListBucket and AbortMultipartUpload, with versions also GetObjectVersion, DeleteObjectVersion and ListBucketVersions, with lock also Put- and GetObjectRetention'
+        : 'the user that runs wharf must own the folder of the repository (mode 0700)',
   },
   readOnly: {
     exit: 'denied',

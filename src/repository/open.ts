@@ -26,12 +26,13 @@ export async function requireEmpty({ store, signal }: Pick<OpenOptions, 'store' 
   }
 }
 
-/** Creates a repository in an empty store; durable when it resolves. Rejects with `repository.already-initialised`, `.not-empty`. */
+/** Creates a repository in an empty store; durable when it resolves. Rejects with `repository.already-initialised`, `.not-empty`, or why the place is unfit. */
 export async function initRepository(
   options: Pick<OpenOptions, 'store' | 'unlock' | 'signal'>,
 ): Promise<{ readonly id: string }> {
   const { store, unlock, signal } = options
   await requireEmpty(options)
+  await store.requireFit?.({ signal })
   const left: string[] = []
   for await (const { name } of store.list('keys/', { signal })) left.push(name)
   for (const name of left) await store.remove(name, { signal })

@@ -14,7 +14,7 @@ export async function openDeclared(
   const { user, hostname } = context.environment
   return openRepository({
     name: declared.name,
-    store: await openStore({ kind: 'file', path: declared.path }),
+    store: await openStore(declared.descriptor, signal),
     unlock: declared.unlock,
     clock: context.clock,
     holder: `${user}@${hostname}, process ${process.pid}`,

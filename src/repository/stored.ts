@@ -7,6 +7,7 @@ import type {
   ExtentReader,
   Manifest,
   MapRef,
+  Notices,
   ObjectStore,
   PackWriterSeed,
   Repository,
@@ -22,6 +23,7 @@ import { readMaps } from './map/bundle.ts'
 import { findManifest, lateness, listBackups } from './manifest/list.ts'
 import { manifestName, readManifest } from './manifest/store.ts'
 import { StoredBackupWriter } from './manifest/writer.ts'
+import { StoredNotices } from './notice/notices.ts'
 import type { ReadOptions } from './object/decode.ts'
 import { PackReader } from './pack/reader.ts'
 import { StoredWal } from './wal/archive.ts'
@@ -47,6 +49,7 @@ export class StoredRepository implements Repository {
   readonly store: ObjectStore
   readonly wal: WalArchive
   readonly copies: TableCopies
+  readonly notices: Notices
   readonly readerSeed: PackWriterSeed
   /** For check and inspect, which stay in this room. */
   readonly ring: KeyRing
@@ -62,6 +65,7 @@ export class StoredRepository implements Repository {
     this.ring = new KeyRing(parts.ringSeed)
     this.wal = new StoredWal({ store: parts.store, ring: this.ring })
     this.copies = new StoredCopies({ store: parts.store, ring: this.ring })
+    this.notices = new StoredNotices({ store: parts.store, ring: this.ring })
     this.readerSeed = makeSeed(parts.store.descriptor, parts.ringSeed, parts.packPlainBytes)
   }
 

@@ -63,6 +63,14 @@ export interface Warehouse {
   }): Promise<Session>
   connectReplication(options: { purpose: string; signal: AbortSignal }): Promise<ReplicationSession>
   facts(signal: AbortSignal): Promise<ServerFacts>
+  /** What a worker thread needs for sessions of its own: `openSeededSession(seed)` of `warehouse/workers.ts`. */
+  seed(): Promise<WarehouseSeed>
+}
+
+/** Where the server was when it was asked. Structured-cloneable; holds a secret (the password): never log it. */
+export interface WarehouseSeed {
+  readonly target: Readonly<Record<string, unknown>>
+  readonly password: string | undefined
 }
 
 /** One pg connection; closed by `await using`. On abort the running statement is cancelled on the server and the query rejects. */
@@ -70,6 +78,11 @@ export interface Session extends AsyncDisposable {
   readonly client: Client
   /** Rows of a query with parameters, every value as pg gives it (bigint as string unless cast in SQL). */
   query<Row extends object>(sql: string, parameters?: readonly unknown[]): Promise<Row[]>
+  /**
+   * The rows of a query without parameters as the bytes of their binary form (bytea: its content), undefined for NULL; valid only during the call. Much
+   * cheaper than query() for long bytea values.
+   */
+  binaryRows(select: string, onRow: (fields: readonly (Buffer | undefined)[]) => void): Promise<void>
   /** pid of the backend, for kill that reaches it. */
   readonly backendPid: number
   close(): Promise<void>

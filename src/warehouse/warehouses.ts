@@ -12,6 +12,7 @@ import type {
   Session,
   Warehouse,
   WarehouseDeclaration,
+  WarehouseSeed,
   Warehouses,
 } from './contract.ts'
 import { declarationOf, managedLayout, targetOf } from './declared.ts'
@@ -20,6 +21,7 @@ import { readFacts } from './facts/read.ts'
 import { openReplication } from './replication/replication.ts'
 import { inspectPostmaster } from './server/postmaster.ts'
 import { openSession } from './session/session.ts'
+import { seedOf } from './workers.ts'
 
 type Tools = Pick<Context, 'clock' | 'home' | 'configFile'>
 
@@ -91,5 +93,9 @@ class DeclaredWarehouse implements Warehouse {
   async facts(signal: AbortSignal): Promise<ServerFacts> {
     await using session = await this.connect({ purpose: 'facts', signal, statementTimeoutMs: 30_000 })
     return await readFacts(session)
+  }
+
+  async seed(): Promise<WarehouseSeed> {
+    return seedOf(await this.target())
   }
 }

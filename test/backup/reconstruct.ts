@@ -25,7 +25,8 @@ export interface ReconstructOptions {
 
 const signal = new AbortController().signal
 
-export async function reconstruct(options: ReconstructOptions): Promise<TestServer> {
+/** The files alone, with label and recovery.signal: where the data directory is. */
+export async function layOut(options: Omit<ReconstructOptions, 'major' | 'archive' | 'settings'>): Promise<string> {
   const { repository, owner } = options
   const manifest = await repository.readManifest(options.id, signal)
   const data = join(options.folder, 'data')
@@ -48,9 +49,13 @@ export async function reconstruct(options: ReconstructOptions): Promise<TestServ
     writeFileSync(join(data, name), content, { mode: 0o600 })
     if (owner) chownSync(join(data, name), owner.uid, owner.gid)
   }
+  return data
+}
+
+export async function reconstruct(options: ReconstructOptions): Promise<TestServer> {
   const server = await startServer({
     major: options.major,
-    dataDirectory: data,
+    dataDirectory: await layOut(options),
     startTimeoutMs: 120_000,
     settings: { restore_command: `cp ${options.archive}/%f %p`, archive_mode: 'off', ...options.settings },
   })

@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test'
 
 import { isWharfError } from '../../src/base/errors.ts'
 import type { ObjectInfo, ObjectStore } from '../../src/repository/contract.ts'
-import { versionsSuite } from './versions-suite.ts'
+import { retentionSuite, versionsSuite } from './versions-suite.ts'
 
 const signal = new AbortController().signal
 const at = { signal }
@@ -22,6 +22,7 @@ export async function storeSuite(
   open: () => Promise<{ store: ObjectStore; again: () => Promise<ObjectStore> }>,
 ): Promise<void> {
   await versionsSuite(t, open)
+  await retentionSuite(t, open)
   await t.test('what was put is read back whole and in ranges, also by another instance', async () => {
     const { store, again } = await open()
     const parts = [randomBytes(10), Buffer.alloc(0), randomBytes(70_000), randomBytes(1)]

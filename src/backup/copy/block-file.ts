@@ -1,10 +1,9 @@
-// Reads blocks of one relation segment file in a copying thread: neighbours in one call, exactly the blocks asked for, nothing between them.
-import { closeSync, openSync, readSync } from 'node:fs'
-
+// Reads blocks of one relation segment file in a copying thread: neighbours in one stretch, exactly the blocks asked for, nothing between them.
 import { codeOf } from '../../base/errors.ts'
 import { BLOCK_BYTES } from '../../wal/contract.ts'
 import { neighbours } from '../plan/overlay.ts'
-import { missing, readError } from '../source/disk.ts'
+import { readError } from '../source/disk.ts'
+import type { OpenFile, Stretch } from '../source/reading.ts'
 
 /** What came of reading a group of blocks. */
 export interface GroupRead {
@@ -16,76 +15,67 @@ export interface GroupRead {
   readonly unreadable: readonly number[]
 }
 
-export class BlockFile implements Disposable {
-  private readonly path: string
-  private readonly descriptor: number
+export class BlockFile {
+  private readonly file: OpenFile
   private readonly onRead: (bytes: number) => void
 
-  private constructor(path: string, descriptor: number, onRead: (bytes: number) => void) {
-    this.path = path
-    this.descriptor = descriptor
+  constructor(file: OpenFile, onRead: (bytes: number) => void) {
+    this.file = file
     this.onRead = onRead
   }
 
-  /** Undefined where the file does not exist (any more). */
-  static open(path: string, onRead: (bytes: number) => void): BlockFile | undefined {
+  /** Fills `into` with the blocks of the sorted list `blocks`, one after the other. Undefined where the file does not exist any more. */
+  async readGroup(blocks: Uint32Array, into: Buffer): Promise<GroupRead | undefined> {
+    const parts = [...neighbours(blocks)]
+    const stretches = parts.map(({ block, count, from }) => ({
+      offset: block * BLOCK_BYTES,
+      into: into.subarray(from * BLOCK_BYTES, (from + count) * BLOCK_BYTES),
+    }))
+    let got
     try {
-      return new BlockFile(path, openSync(path, 'r'), onRead)
+      got = await this.file.read(stretches)
     } catch (error) {
-      return missing(error, path)
+      if (codeOf(error) !== 'EIO') throw error
+      return await this.readOneByOne(blocks, into)
+    }
+    if (got === undefined) return undefined
+    for (const [index, { block, count, from }] of parts.entries()) {
+      this.onRead(got[index]!)
+      const whole = Math.floor(got[index]! / BLOCK_BYTES)
+      if (whole < count) return { blocks: from + whole, endedAt: block + whole, unreadable: [] }
+    }
+    return { blocks: blocks.length, endedAt: undefined, unreadable: [] }
+  }
+
+  /** One block again. False where the file has become too short for it, or is gone. */
+  async readBlock(block: number, into: Buffer): Promise<boolean> {
+    try {
+      return (await this.readInto({ offset: block * BLOCK_BYTES, into })) === BLOCK_BYTES
+    } catch (error) {
+      throw codeOf(error) === 'EIO' ? readError(error, this.file.path) : error
     }
   }
 
-  /** Fills `into` with the blocks of the sorted list `blocks`, one after the other. */
-  readGroup(blocks: Uint32Array, into: Buffer): GroupRead {
+  /** Where the disk refuses a stretch, block by block. */
+  private async readOneByOne(blocks: Uint32Array, into: Buffer): Promise<GroupRead> {
     const unreadable: number[] = []
-    for (const { block, count, from } of neighbours(blocks)) {
-      const got = this.readStretch(block, into.subarray(from * BLOCK_BYTES, (from + count) * BLOCK_BYTES), (place) =>
-        unreadable.push(from + place),
-      )
-      if (got < count) return { blocks: from + got, endedAt: block + got, unreadable }
+    for (const [place, block] of blocks.entries()) {
+      const one = into.subarray(place * BLOCK_BYTES, (place + 1) * BLOCK_BYTES)
+      try {
+        if ((await this.readInto({ offset: block * BLOCK_BYTES, into: one })) < BLOCK_BYTES)
+          return { blocks: place, endedAt: block, unreadable }
+      } catch (error) {
+        if (codeOf(error) !== 'EIO') throw error
+        one.fill(0)
+        unreadable.push(place)
+      }
     }
     return { blocks: blocks.length, endedAt: undefined, unreadable }
   }
 
-  /** One block again. False where the file has become too short for it. */
-  readBlock(block: number, into: Buffer): boolean {
-    return this.fill(block * BLOCK_BYTES, into) === BLOCK_BYTES
-  }
-
-  /** Whole blocks read. A stretch that the disk refuses is tried block by block. */
-  private readStretch(block: number, into: Buffer, onUnreadable: (place: number) => void): number {
-    try {
-      return Math.floor(this.fill(block * BLOCK_BYTES, into) / BLOCK_BYTES)
-    } catch (error) {
-      if (codeOf(error) !== 'EIO') throw readError(error, this.path)
-    }
-    const count = into.length / BLOCK_BYTES
-    for (let place = 0; place < count; place++) {
-      const one = into.subarray(place * BLOCK_BYTES, (place + 1) * BLOCK_BYTES)
-      try {
-        if (this.fill((block + place) * BLOCK_BYTES, one) < BLOCK_BYTES) return place
-      } catch (error) {
-        if (codeOf(error) !== 'EIO') throw readError(error, this.path)
-        one.fill(0)
-        onUnreadable(place)
-      }
-    }
-    return count
-  }
-
-  private fill(offset: number, into: Buffer): number {
-    let filled = 0
-    while (filled < into.length) {
-      const got = readSync(this.descriptor, into, filled, into.length - filled, offset + filled)
-      if (got === 0) break
-      filled += got
-      this.onRead(got)
-    }
-    return filled
-  }
-
-  [Symbol.dispose](): void {
-    closeSync(this.descriptor)
+  private async readInto(stretch: Stretch): Promise<number> {
+    const got = (await this.file.read([stretch]))?.[0] ?? 0
+    this.onRead(got)
+    return got
   }
 }

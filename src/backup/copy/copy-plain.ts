@@ -1,10 +1,11 @@
 // One plain file (configuration, SLRU, filenode map, …): always read whole, stored unless it equals the parent's.
 import { createHash } from 'node:crypto'
-import { closeSync, openSync, readSync } from 'node:fs'
 
+import { codeOf } from '../../base/errors.ts'
 import { MIB } from '../../base/units.ts'
 import type { ExtentRef } from '../../repository/contract.ts'
-import { missing, readError } from '../source/disk.ts'
+import { readError } from '../source/disk.ts'
+import type { OpenFile, Stretch } from '../source/reading.ts'
 import type { CopyTools } from './copy-segment.ts'
 import type { CopyResult, GivenItem, PlainItem } from './messages.ts'
 
@@ -14,27 +15,20 @@ const NO_BLOCKS = new Uint32Array(0)
 
 /** Exactly the bytes that were there when the file was listed, fewer if it has shrunk: WAL knows the rest. */
 export async function copyPlain(item: PlainItem, tools: CopyTools): Promise<CopyResult> {
-  const path = `${tools.directory}/${item.path}`
-  let descriptor
-  try {
-    descriptor = openSync(path, 'r')
-  } catch (error) {
-    missing(error, path)
-    return { kind: 'vanished', path: item.path }
-  }
+  using file = tools.source.open(item.path)
+  if (file === undefined) return { kind: 'vanished', path: item.path }
   try {
     const small = item.knownSha256 !== undefined && item.bytes <= COMPARED_BYTES
-    return small ? await comparePlain(item, descriptor, tools) : await streamPlain(item, descriptor, tools)
+    return small ? await comparePlain(item, file, tools) : await streamPlain(item, file, tools)
   } catch (error) {
-    throw error instanceof Error && 'syscall' in error ? readError(error, path) : error
-  } finally {
-    closeSync(descriptor)
+    throw codeOf(error) === 'EIO' ? readError(error, file.path) : error
   }
 }
 
-async function comparePlain(item: PlainItem, descriptor: number, tools: CopyTools): Promise<CopyResult> {
+async function comparePlain(item: PlainItem, file: OpenFile, tools: CopyTools): Promise<CopyResult> {
   const content = Buffer.allocUnsafe(item.bytes)
-  const bytes = fill(descriptor, content, { offset: 0, onRead: tools.onRead })
+  const bytes = await fill(file, { offset: 0, into: content }, tools)
+  if (bytes === undefined) return { kind: 'vanished', path: item.path }
   const sha256 = createHash('sha256').update(content.subarray(0, bytes)).digest('hex')
   const same = bytes === item.bytes && sha256 === item.knownSha256
   if (same) return { kind: 'plain', path: item.path, bytes, sha256, extents: undefined }
@@ -61,7 +55,7 @@ async function storeContent(
   return { kind: 'plain', path, bytes, sha256: file.sha256, extents }
 }
 
-async function streamPlain(item: PlainItem, descriptor: number, tools: CopyTools): Promise<CopyResult> {
+async function streamPlain(item: PlainItem, file: OpenFile, tools: CopyTools): Promise<CopyResult> {
   const hash = createHash('sha256')
   const extents: ExtentRef[] = []
   let bytes = 0
@@ -69,7 +63,8 @@ async function streamPlain(item: PlainItem, descriptor: number, tools: CopyTools
     tools.throwIfStopped()
     const wanted = Math.min(MIB, item.bytes - bytes)
     const buffer = tools.nextBuffer()
-    const got = fill(descriptor, buffer.subarray(0, wanted), { offset: bytes, onRead: tools.onRead })
+    const got = await fill(file, { offset: bytes, into: buffer.subarray(0, wanted) }, tools)
+    if (got === undefined) return { kind: 'vanished', path: item.path }
     if (got > 0) {
       const plain = buffer.subarray(0, got)
       hash.update(plain)
@@ -81,13 +76,8 @@ async function streamPlain(item: PlainItem, descriptor: number, tools: CopyTools
   return { kind: 'plain', path: item.path, bytes, sha256: hash.digest('hex'), extents }
 }
 
-function fill(descriptor: number, into: Buffer, at: { offset: number; onRead: (bytes: number) => void }): number {
-  let filled = 0
-  while (filled < into.length) {
-    const got = readSync(descriptor, into, filled, into.length - filled, at.offset + filled)
-    if (got === 0) break
-    filled += got
-    at.onRead(got)
-  }
-  return filled
+async function fill(file: OpenFile, stretch: Stretch, tools: CopyTools): Promise<number | undefined> {
+  const got = (await file.read([stretch]))?.[0]
+  tools.onRead(got ?? 0)
+  return got
 }

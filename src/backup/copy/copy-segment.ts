@@ -4,11 +4,12 @@ import type { CorruptBlock, PackWriter } from '../../repository/contract.ts'
 import { BLOCK_BYTES } from '../../wal/contract.ts'
 import { verifyPage } from '../../wal/data-page.ts'
 import { BLOCKS_PER_EXTENT, groupBlocks, type FreshExtent } from '../plan/overlay.ts'
+import type { Reading } from '../source/reading.ts'
 import { BlockFile } from './block-file.ts'
 import type { CopyResult, SegmentPart } from './messages.ts'
 
 export interface CopyTools {
-  readonly directory: string
+  readonly source: Reading
   readonly checksums: boolean
   readonly writer: PackWriter
   readonly clock: Clock
@@ -26,16 +27,17 @@ export interface CopyTools {
 const REREAD_PAUSES_MS = [0, 50, 150, 250, 300, 350] as const
 
 export async function copySegment(part: SegmentPart, tools: CopyTools): Promise<CopyResult> {
-  const opened = BlockFile.open(`${tools.directory}/${part.path}`, tools.onRead)
+  using opened = tools.source.open(part.path)
   if (opened === undefined) return { kind: 'vanished', path: part.path }
-  using file = opened
+  const file = new BlockFile(opened, tools.onRead)
   const fresh: FreshExtent[] = []
   const corrupt: CorruptBlock[] = []
   let storedBlocks = 0
   for (const group of groupsOf(part)) {
     tools.throwIfStopped()
     const buffer = tools.nextBuffer()
-    const read = file.readGroup(group, buffer)
+    const read = await file.readGroup(group, buffer)
+    if (read === undefined) return { kind: 'vanished', path: part.path }
     const judged = await judge({ part, file, group, buffer, read, tools, corrupt })
     if (judged.blocks > 0) {
       const blocks = group.slice(0, judged.blocks)
@@ -110,7 +112,7 @@ async function readAgain(work: Group, place: number, first: Verdict): Promise<Ve
   let verdict = first
   for (const pause of REREAD_PAUSES_MS) {
     if (pause > 0) await tools.clock.sleep(pause)
-    if (!file.readBlock(group[place]!, page)) return 'gone'
+    if (!(await file.readBlock(group[place]!, page))) return 'gone'
     verdict = verdictOf(work, place)
     if (verdict === 'good') return 'good'
   }

@@ -2,11 +2,12 @@
 import type { SentError } from '../../base/sent-error.ts'
 import type { CorruptBlock, ExtentRef, PackRef, PackWriterSeed } from '../../repository/contract.ts'
 import type { FreshExtent } from '../plan/overlay.ts'
+import type { SourceDescriptor } from '../source/reading.ts'
 
-/** What a copying thread is started with. Holds the data key: never log it. */
+/** What a copying thread is started with. Holds the data key, and perhaps a password: never log it. */
 export interface WorkerStart {
   readonly seed: PackWriterSeed
-  readonly directory: string
+  readonly source: SourceDescriptor
   /** Whether the cluster has page checksums. */
   readonly checksums: boolean
   /** One Int32: not 0 once everything must stop. Read between groups of blocks, since a busy thread gets no messages. */

@@ -6,6 +6,7 @@ import { MIB } from '../../base/units.ts'
 import { sendError } from '../../base/sent-error.ts'
 import type { PackWriter } from '../../repository/contract.ts'
 import { openPackWriter } from '../../repository/workers.ts'
+import { openReading } from '../source/reading.ts'
 import { copyGiven, copyPlain } from './copy-plain.ts'
 import { copySegment, type CopyTools } from './copy-segment.ts'
 import type { CopyItem, CopyResult, FromWorker, ToWorker, WorkerStart } from './messages.ts'
@@ -21,7 +22,7 @@ function makeTools(start: WorkerStart, writer: PackWriter): CopyTools {
   const buffers = Array.from({ length: BUFFERS }, () => Buffer.allocUnsafeSlow(MIB))
   let turn = 0
   return {
-    directory: start.directory,
+    source: openReading(start.source),
     checksums: start.checksums,
     writer,
     clock: systemClock,
@@ -56,9 +57,13 @@ async function work(port: NonNullable<typeof parentPort>, start: WorkerStart): P
   const handle = async (message: ToWorker): Promise<void> => {
     if (message.type === 'copy')
       send({ type: 'copied', batch: message.batch, results: await copyAll(message.items, tools) })
-    else if (message.type === 'finish') send({ type: 'finished', packs: (await writer.finish()).packs })
-    else {
+    else if (message.type === 'finish') {
+      const { packs } = await writer.finish()
+      await tools.source[Symbol.asyncDispose]()
+      send({ type: 'finished', packs })
+    } else {
       await writer.abandon()
+      await tools.source[Symbol.asyncDispose]()
       send({ type: 'abandoned' })
     }
   }

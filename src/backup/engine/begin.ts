@@ -2,16 +2,27 @@
 import { messageOf } from '../../base/errors.ts'
 import type { BackupKind, Manifest } from '../../repository/contract.ts'
 import type { ControlData } from '../../wal/contract.ts'
-import { historyName } from '../../wal/segments.ts'
+import { historyName, withoutPageHeader } from '../../wal/segments.ts'
 import type { ServerFacts } from '../../warehouse/contract.ts'
 import { backupErrors } from '../errors.ts'
 import { collectChanges } from '../plan/changes.ts'
 import type { Base } from '../plan/files.ts'
 import { chooseParent, ownSpans, type OwnFacts } from '../plan/parent.ts'
 import { checkIdentity, readControlFile } from '../server/control-data.ts'
+import { backupRights, demandRights } from '../server/demand-rights.ts'
 import type { HeldBackup } from '../server/held-backup.ts'
 import type { ClusterFiles } from '../source/cluster-files.ts'
+import { demandSameServer } from '../source/server-identity.ts'
 import type { TakeOptions } from './take.ts'
+
+/** Facts of the server, for a role that may take backups. A missing right is named; it is also why the facts could not be read. */
+export async function askServer(options: TakeOptions): Promise<ServerFacts> {
+  const { warehouse, signal, source = 'disk' } = options
+  const facts = warehouse.facts(signal)
+  facts.catch(() => {})
+  await demandRights(warehouse, backupRights(source), signal)
+  return await facts
+}
 
 /** Rejects servers that cannot be backed up (P10), before anything is started. */
 export function checkServer(facts: ServerFacts, warehouse: string): void {
@@ -26,9 +37,10 @@ export async function ownFacts(
   files: ClusterFiles,
   options: TakeOptions,
 ): Promise<OwnFacts> {
+  const name = options.warehouse.declaration.name
+  if (files.server) demandSameServer(held.server, files.server, name)
   const { data } = await readControlFile(files, { clock: options.clock, signal: options.signal })
-  const warehouse = options.warehouse.declaration.name
-  checkIdentity(data, { facts, warehouse, directory: files.directory, startLsn: held.startLsn })
+  checkIdentity(data, { facts, warehouse: name, directory: files.directory, startLsn: held.startLsn })
   return {
     control: data,
     postgresVersion: facts.version,
@@ -77,7 +89,8 @@ async function openBase(parent: Manifest, own: OwnFacts, options: TakeOptions): 
       systemIdentifier: parent.systemIdentifier,
       spans: ownSpans(own),
       fromLsn: parent.startLsn,
-      untilLsn: own.startLsn,
+      // Right behind a page's header no WAL exists yet that anybody could have kept.
+      untilLsn: withoutPageHeader(own.startLsn, own.control.walSegmentBytes),
     },
     options.signal,
   )

@@ -13,6 +13,7 @@ import type { ControlData } from '../../wal/contract.ts'
 import { parseBackupLabel } from '../../wal/labels.ts'
 import { formatLsn, type Lsn } from '../../wal/lsn.ts'
 import type { ServerFacts, Session, Warehouse } from '../../warehouse/contract.ts'
+import type { FileSource } from '../../warehouse/rights.ts'
 import { enterBackup } from '../../warehouse/interlock.ts'
 import { CopyPool } from '../copy/pool.ts'
 import { backupErrors } from '../errors.ts'
@@ -26,7 +27,7 @@ import type { ClusterFiles } from '../source/cluster-files.ts'
 import { CONTROL_FILE } from '../source/exclusions.ts'
 import type { Assembly } from './assembly.ts'
 import { beginWriting } from './begin-writing.ts'
-import { checkServer, findBase, ownFacts } from './begin.ts'
+import { askServer, checkServer, findBase, ownFacts } from './begin.ts'
 import { copyFiles, storeControlFile, type CopyingTools } from './copying.ts'
 import { manifestFiles, newMaps, packsOf, staticBytes } from './manifest.ts'
 import type { Report } from './progress.ts'
@@ -42,7 +43,10 @@ export interface TakeOptions {
   readonly repository: Repository
   /** Called before the server is told of the backup, so that no WAL since its start is missed. */
   readonly receive: (scope: AsyncDisposableStack) => Promise<Receiving>
-  readonly files: (dataDirectory: string) => ClusterFiles
+  /** Where the files are read; what it opens ends with the scope. */
+  readonly files: (dataDirectory: string, scope: AsyncDisposableStack) => ClusterFiles | Promise<ClusterFiles>
+  /** What `files` reads: decides about the rights that are needed. Default: disk. */
+  readonly source?: FileSource
   readonly kind: BackupKind
   readonly workers: number
   /** Whether the server takes its first checkpoint at once. */
@@ -67,10 +71,10 @@ export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
   const { warehouse, repository, report } = options
   report({ phase: 'starting' })
   const startedMs = options.clock.now()
-  const facts = await warehouse.facts(options.signal)
+  const facts = await askServer(options)
   checkServer(facts, warehouse.declaration.name)
   await using scope = new AsyncDisposableStack()
-  const files = options.files(facts.dataDirectory)
+  const files = await options.files(facts.dataDirectory, scope)
   const receiving = await options.receive(scope)
   const writer = await beginWriting(repository, options)
   let complete = false
@@ -81,7 +85,7 @@ export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
       workers: options.kind === 'full' ? options.workers : 1,
       clock: options.clock,
       seed: writer.seed,
-      directory: files.directory,
+      source: files.descriptor,
       checksums: facts.dataChecksums,
     }),
   )
@@ -295,7 +299,7 @@ class Taking {
     const { warehouse, signal } = this.options
     const relations = await readRelations(warehouse, signal)
     await using session = await warehouse.connect({ purpose: 'backup catalog', signal })
-    const outside = await readOutsideFiles(session, this.parts.facts.dataDirectory)
+    const outside = await readOutsideFiles(session, this.parts.facts.dataDirectory, this.files.local)
     this.notes.push(...relations.warnings, ...outside.warnings)
     return {
       relations: relations.value,

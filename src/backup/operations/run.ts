@@ -33,6 +33,8 @@ export const run = defineOperation({
     'backup.not-everywhere',
     'backup.unreadable',
     'backup.other-server',
+    'backup.lacks-right',
+    'backup.server-changed',
     'backup.session-lost',
     'backup.in-recovery',
     'repository.busy',

@@ -24,6 +24,10 @@ const line = z.strictObject({
   error: z.strictObject({ code: z.string(), message: z.string(), hint: z.string().optional() }).optional(),
   ranges: z.array(stretch).describe('WAL that the repository holds without a hole'),
   holes: z.array(stretch).describe('WAL between ranges that nobody has'),
+  notices: z
+    .array(z.strictObject({ reason: z.string(), at: z.string(), data: z.record(z.string(), z.string()) }))
+    .optional()
+    .describe('what wharf wal push left in the repository for an operator and `wharf up` has not passed on yet'),
 })
 type Line = z.output<typeof line>
 
@@ -59,6 +63,7 @@ async function linesOf(context: Context, name: string, signal: AbortSignal): Pro
   for (const status of await walStatusOf(context, name, signal)) {
     const repository = opened.find((one) => one.name === status.repository)
     const ranges = repository ? await repository.wal.ranges(system, signal) : []
+    const notices = repository ? await repository.notices.list(name, signal) : []
     const { timeline, durableLsn, serverLsn, lagBytes, lagMs, lastMessageAt, error } = status
     lines.push({
       warehouse: name,
@@ -78,6 +83,15 @@ async function linesOf(context: Context, name: string, signal: AbortSignal): Pro
         toLsn: formatLsn(one.endLsn),
       })),
       holes: [...holesOf(ranges)],
+      ...(notices.length === 0
+        ? {}
+        : {
+            notices: notices.map((one) => ({
+              reason: one.reason,
+              at: new Date(one.atMs).toISOString(),
+              data: { ...one.data },
+            })),
+          }),
     })
   }
   return lines
@@ -111,6 +125,8 @@ function lineText(one: Line): string {
       `    HOLE on timeline ${hole.timeline}: ${hole.fromLsn} to ${hole.toLsn} (${formatSize(holeBytes(hole))}) is lost`,
     )
   }
+  for (const notice of one.notices ?? [])
+    lines.push(`    ALERT ${notice.reason} at ${notice.at}: ${notice.data['message'] ?? notice.data['problem'] ?? ''}`)
   if (one.error) lines.push(`    ${one.error.message}`)
   if (one.error?.hint !== undefined) lines.push(`    ${one.error.hint}`)
   return lines.join('\n')

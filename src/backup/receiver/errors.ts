@@ -37,6 +37,12 @@ export const receiverErrors = defineErrors('backup', {
       `WAL of warehouse ${at.warehouse} up to ${at.lsn} did not become durable: ${at.why}`,
     hint: () => 'see `wharf wal status`',
   },
+  archivesNothing: {
+    exit: 'configuration',
+    message: (at: { warehouse: string }) => `the server of warehouse ${at.warehouse} archives no WAL`,
+    hint: () =>
+      'wal.<warehouse>.mode is archive: set archive_mode = on and the archive_command that `wharf wal archive-command` prints, or choose mode: stream',
+  },
   notReceiving: {
     exit: 'configuration',
     message: (at: { warehouse: string }) => `warehouse ${at.warehouse} has no repository to keep its WAL in`,

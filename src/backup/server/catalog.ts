@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 
 import { codeOf, isWharfError, messageOf } from '../../base/errors.ts'
+import { MIB } from '../../base/units.ts'
 import type { ManifestTablespace, MappedRelation } from '../../repository/contract.ts'
 import type { Session, Warehouse } from '../../warehouse/contract.ts'
 
@@ -121,10 +122,22 @@ export async function readSettings(session: Session): Promise<Readonly<Record<st
   )
 }
 
-/** Content of the configuration files that do not lie in the data directory (Debian keeps them under /etc). */
+async function readRemote(session: Session, path: string): Promise<string> {
+  const [row] = await session.query<{ content: Buffer }>('select pg_read_binary_file($1, 0, $2, false) as content', [
+    path,
+    MIB,
+  ])
+  return row!.content.toString('utf8')
+}
+
+/**
+ * Content of the configuration files that do not lie in the data directory (Debian keeps them under /etc). `local`: they are this machine's; else
+ * they are asked of the server, which gives them to members of pg_read_server_files alone.
+ */
 export async function readOutsideFiles(
   session: Session,
   dataDirectory: string,
+  local: boolean,
 ): Promise<CatalogPart<readonly { path: string; content: string }[]>> {
   const rows = await session.query<{ path: string }>(
     `select setting as path from pg_catalog.pg_settings where name in ('config_file', 'hba_file', 'ident_file') and setting <> ''
@@ -135,8 +148,13 @@ export async function readOutsideFiles(
   for (const { path } of rows) {
     if (path.startsWith(`${dataDirectory}/`)) continue
     try {
-      value.push({ path, content: await readFile(path, 'utf8') })
+      value.push({ path, content: local ? await readFile(path, 'utf8') : await readRemote(session, path) })
     } catch (error) {
+      if (!local && isWharfError(error, 'warehouse.denied')) {
+        const cure = 'a role that reads the cluster through SQL must be a member of pg_read_server_files for that'
+        warnings.push(`the configuration file ${path} is not in the backup: ${cure}`)
+        continue
+      }
       warnings.push(`the configuration file ${path} is not in the backup: ${codeOf(error) ?? messageOf(error)}`)
     }
   }

@@ -4,6 +4,7 @@ import { isWharfError, messageOf } from '../../base/errors.ts'
 import { parseLsn, type Lsn } from '../../wal/lsn.ts'
 import type { Session, Warehouse } from '../../warehouse/contract.ts'
 import { backupErrors } from '../errors.ts'
+import { identityOf, type ServerIdentity } from '../source/server-identity.ts'
 
 /** Between two signs of life: shorter than the idle time-outs of firewalls and poolers. */
 const KEEPALIVE_MS = 10_000
@@ -11,6 +12,7 @@ const KEEPALIVE_MS = 10_000
 export interface HeldBackup extends AsyncDisposable {
   /** Redo position of the checkpoint that the backup starts from. */
   readonly startLsn: Lsn
+  readonly server: ServerIdentity
   /** Aborted with `backup.session-lost` when the session ends before stop(). */
   readonly lost: AbortSignal
   /** Ends the backup on the server. Label and map exactly as the server gives them. */
@@ -34,8 +36,8 @@ export async function holdBackup(options: HoldOptions): Promise<HeldBackup> {
   const session = await warehouse.connect({ purpose: 'backup', signal, statementTimeoutMs: 0 })
   try {
     await options.enter?.(session)
-    const startLsn = await start(session, options)
-    return new Holder(session, startLsn, options)
+    const server = await identityOf(session)
+    return new Holder(session, { server, startLsn: await start(session, options) }, options)
   } catch (error) {
     await session.close()
     throw error
@@ -62,15 +64,17 @@ async function start(session: Session, options: HoldOptions): Promise<Lsn> {
 
 class Holder implements HeldBackup {
   readonly startLsn: Lsn
+  readonly server: ServerIdentity
   private readonly session: Session
   private readonly options: HoldOptions
   private readonly loss = new AbortController()
   private readonly end = new AbortController()
   private readonly beating: Promise<void>
 
-  constructor(session: Session, startLsn: Lsn, options: HoldOptions) {
+  constructor(session: Session, begun: { server: ServerIdentity; startLsn: Lsn }, options: HoldOptions) {
     this.session = session
-    this.startLsn = startLsn
+    this.server = begun.server
+    this.startLsn = begun.startLsn
     this.options = options
     session.client.on('error', (error: Error) => this.lose(error))
     session.client.on('end', () => this.lose(new Error('the connection was closed')))

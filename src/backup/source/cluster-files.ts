@@ -1,5 +1,7 @@
-// The files of one cluster, wherever they are read from. One driver so far: the node's own disk (disk.ts).
+// The files of one cluster, wherever they are read from: the node's own disk (disk.ts), or SQL sessions (sql.ts).
 import type { ManifestTablespace } from '../../repository/contract.ts'
+import type { SourceDescriptor } from './reading.ts'
+import type { ServerIdentity } from './server-identity.ts'
 
 /** One entry of the data directory that a backup has to do with. Paths use `/`; tablespaces appear under `pg_tblspc/<oid>/`. */
 export type ListedEntry =
@@ -30,6 +32,12 @@ export interface FileState {
 export interface ClusterFiles {
   /** For messages. */
   readonly directory: string
+  /** How copying threads read the same files. */
+  readonly descriptor: SourceDescriptor
+  /** The server that gives them, where one does: the one in backup mode must be the same. */
+  readonly server?: ServerIdentity
+  /** Whether paths outside the data directory are those of this machine. */
+  readonly local: boolean
   /** Every tablespace that has a place on disk, by its entry in pg_tblspc. Rejects for nested ones. `name` is left empty. */
   tablespaces(signal: AbortSignal): Promise<readonly ManifestTablespace[]>
   /** All entries but what exclusions.ts names, and but global/pg_control, which is read last. */

@@ -17,6 +17,8 @@ const STRETCH = 500
 export function diskFiles(directory: string): ClusterFiles {
   return {
     directory,
+    descriptor: { kind: 'disk', directory },
+    local: true,
     tablespaces: (signal) => listTablespaces(directory, signal),
     list: (options) => new Walk(directory, options).everything(),
     stat: (path) => statFile(join(directory, path)),
@@ -110,7 +112,7 @@ async function resolveTablespace(
   }
 }
 
-function refuseNested(home: string, places: readonly { oid: number; location: string; real: string }[]): void {
+export function refuseNested(home: string, places: readonly { oid: number; location: string; real: string }[]): void {
   const inside = (inner: string, outer: string): boolean => inner === outer || inner.startsWith(`${outer}/`)
   for (const place of places) {
     if (inside(place.real, home))
@@ -160,7 +162,7 @@ class Walk {
     const entries = this.entries(path)
     if (entries === undefined) return
     const database = databaseFolder(path)
-    const unlogged = database ? unloggedNumbers(entries) : undefined
+    const unlogged = database ? unloggedNumbers(entries.map(({ name }) => name)) : undefined
     for (const entry of entries) {
       if (isSkippedName(entry.name)) continue
       if (database && isTemporaryRelation(entry.name)) continue
@@ -254,9 +256,9 @@ function plainFile(kind: ListedFile['kind'], path: string, state: Stats): Listed
 }
 
 /** Relations that have an init fork are unlogged: their other forks are emptied at the first start after a crash or restore. */
-function unloggedNumbers(entries: readonly Dirent[]): ReadonlySet<number> {
+export function unloggedNumbers(names: readonly string[]): ReadonlySet<number> {
   const numbers = new Set<number>()
-  for (const { name } of entries) {
+  for (const name of names) {
     if (!name.includes('_init')) continue
     const segment = parseSegmentName(name)
     if (segment?.fork === 'init') numbers.add(segment.relfilenode)

@@ -36,6 +36,9 @@ const skippedNames: ReadonlySet<string> = new Set([
   'backup_manifest.tmp',
   'recovery.signal',
   'standby.signal',
+  // Ours: they hold data keys of the repositories, for `wharf wal push` and `wharf wal get`.
+  'wharf-wal-push.json',
+  'wharf-wal-get.json',
 ])
 
 /** Files and folders left out by the start of their name: relation caches (also `pg_internal.init.<pid>`) and temporary files. */

@@ -1,6 +1,7 @@
 // The command line of `wharf wal get`, read by hand: the entry must start fast.
 import { readFileSync } from 'node:fs'
 
+import type { BucketFlags } from '../../repository/bucket-config.ts'
 import { recoveryErrors as errors } from '../errors.ts'
 
 export interface GetFile {
@@ -13,7 +14,7 @@ export interface GetFile {
     | { readonly kind: 'options'; readonly file: string }
     | {
         readonly kind: 'flags'
-        readonly repositoryPath: string
+        readonly place: { readonly path: string } | { readonly bucket: BucketFlags }
         readonly unlock:
           | { readonly by: 'none' }
           | { readonly by: 'key-file'; readonly path: string }
@@ -31,18 +32,22 @@ export interface Probe {
 }
 
 export const getUsage =
-  'wharf wal get (--options FILE | --repository-path DIR (--key-file FILE | --passphrase-file FILE | --no-encryption) [--system-identifier N] [--rewrite]) SEGMENT DEST'
+  'wharf wal get (--options FILE | (--repository-path DIR | --repository-s3 URL [--s3-endpoint URL] [--s3-region NAME] [--s3-path-style] [--s3-profile NAME]) (--key-file FILE | --passphrase-file FILE | --no-encryption) [--system-identifier N] [--rewrite]) SEGMENT DEST'
 
 const valued = [
   '--options',
   '--repository-path',
+  '--repository-s3',
+  '--s3-endpoint',
+  '--s3-region',
+  '--s3-profile',
   '--key-file',
   '--passphrase-file',
   '--system-identifier',
   '--missing-exit',
   '--probe',
 ]
-const switches = ['--no-encryption', '--rewrite']
+const switches = ['--no-encryption', '--rewrite', '--s3-path-style']
 
 export function parseGetArguments(args: readonly string[]): GetFile | Probe {
   const flags = new Map<string, string>()
@@ -73,16 +78,34 @@ export function parseGetArguments(args: readonly string[]): GetFile | Probe {
 function sourceOf(flags: ReadonlyMap<string, string>): GetFile['from'] {
   const file = flags.get('--options')
   if (file !== undefined) return { kind: 'options', file }
-  const repositoryPath = flags.get('--repository-path')
-  if (repositoryPath === undefined)
-    throw errors.badGetUsage({ why: '--options or --repository-path is needed', usage: getUsage })
+  const place = placeOf(flags)
   const identifier = flags.get('--system-identifier')
   return {
     kind: 'flags',
-    repositoryPath,
+    place,
     unlock: unlockOf(flags),
     systemIdentifier: identifier === undefined ? undefined : BigInt(identifier),
     rewrite: flags.has('--rewrite'),
+  }
+}
+
+function placeOf(flags: ReadonlyMap<string, string>): Extract<GetFile['from'], { kind: 'flags' }>['place'] {
+  const path = flags.get('--repository-path')
+  const url = flags.get('--repository-s3')
+  if (path !== undefined && url === undefined) return { path }
+  if (url === undefined || path !== undefined)
+    throw errors.badGetUsage({
+      why: '--options or one of --repository-path and --repository-s3 is needed',
+      usage: getUsage,
+    })
+  return {
+    bucket: {
+      url,
+      endpoint: flags.get('--s3-endpoint'),
+      region: flags.get('--s3-region'),
+      profile: flags.get('--s3-profile'),
+      pathStyle: flags.has('--s3-path-style'),
+    },
   }
 }
 

@@ -35,7 +35,7 @@ test('arguments are read strictly', () => {
   })
   const bad: readonly (readonly [readonly string[], RegExp])[] = [
     [[], /SEGMENT and DEST are needed/],
-    [[segment, 'x'], /--options or --repository-path is needed/],
+    [[segment, 'x'], /--options or one of --repository-path and --repository-s3 is needed/],
     [['--repository-path', '/r', segment, 'x'], /--key-file, --passphrase-file or --no-encryption is needed/],
     [['--wat', segment, 'x'], /--wat is not understood/],
     [['--options', '/o', 'pg_control', 'x'], /"pg_control" is no name of a WAL file/],

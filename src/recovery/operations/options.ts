@@ -8,8 +8,18 @@ export const recoveryInput = {
   toDirectory: z.string().min(1).describe('folder to restore into: missing or empty'),
   repository: z.string().optional().describe('which of the repositories of the warehouse'),
   repositoryPath: z.string().optional().describe('folder of the repository: works without wharf.yaml'),
-  keyFile: z.string().optional().describe('key file of the repository, with --repository-path'),
-  passphraseFile: z.string().optional().describe('file with its passphrase, with --repository-path'),
+  repositoryS3: z
+    .string()
+    .optional()
+    .describe(
+      'bucket of the repository, s3://BUCKET/PREFIX: works without wharf.yaml; credentials as AWS tools find them',
+    ),
+  s3Endpoint: z.string().optional().describe("with --repository-s3: URL of the server, where it is not Amazon's"),
+  s3Region: z.string().optional().describe('with --repository-s3: region of the bucket'),
+  s3PathStyle: z.boolean().optional().describe('with --repository-s3: the bucket stands in the path of the URL'),
+  s3Profile: z.string().optional().describe('with --repository-s3: profile of the credentials files of AWS tools'),
+  keyFile: z.string().optional().describe('key file of the repository, with --repository-path or --repository-s3'),
+  passphraseFile: z.string().optional().describe('file with its passphrase, with --repository-path or --repository-s3'),
   backup: z.string().optional().describe('id of the backup; default: the newest that leads to the target'),
   latest: z.boolean().optional().describe('target: all that the repository holds'),
   at: z.string().optional().describe('target: a time, for example "2026-11-20 14:05:00+01:00"'),

@@ -4,7 +4,8 @@ import { resolve } from 'node:path'
 
 import type { Context } from '../../base/room.ts'
 import { isWharfError } from '../../base/errors.ts'
-import { repositories, type Repositories, type Repository } from '../../repository/contract.ts'
+import { bucketFromFlags } from '../../repository/bucket-config.ts'
+import { repositories, type Repositories, type Repository, type StoreDescriptor } from '../../repository/contract.ts'
 import { openRepository } from '../../repository/open.ts'
 import { openStore } from '../../repository/stores.ts'
 import type { Unlock } from '../../repository/unlock.ts'
@@ -17,6 +18,12 @@ export interface RepositoryChoice {
   readonly backup?: string | undefined
   readonly repository?: string | undefined
   readonly repositoryPath?: string | undefined
+  /** `s3://bucket/prefix`. */
+  readonly repositoryS3?: string | undefined
+  readonly s3Endpoint?: string | undefined
+  readonly s3Region?: string | undefined
+  readonly s3PathStyle?: boolean | undefined
+  readonly s3Profile?: string | undefined
   readonly keyFile?: string | undefined
   readonly passphraseFile?: string | undefined
 }
@@ -32,8 +39,8 @@ export async function openChosenRepository(
   context: Context,
   signal: AbortSignal,
 ): Promise<ChosenRepository> {
-  if (choice.repositoryPath !== undefined) {
-    const repository = await openByPath(choice, context, signal)
+  if (choice.repositoryPath !== undefined || choice.repositoryS3 !== undefined) {
+    const repository = await openByFlags(choice, context, signal)
     return { repository, close: () => repository.close() }
   }
   const declared = await context.use(repositories)
@@ -82,16 +89,25 @@ async function namesOf(warehouse: string, context: Context): Promise<readonly st
   throw errors.noRepository(warehouse)
 }
 
-async function openByPath(choice: RepositoryChoice, context: Context, signal: AbortSignal): Promise<Repository> {
-  const path = resolve(choice.repositoryPath!)
+async function openByFlags(choice: RepositoryChoice, context: Context, signal: AbortSignal): Promise<Repository> {
+  const store = await openStore(descriptorOf(choice), signal)
   return await openRepository({
-    name: choice.repository ?? path,
-    store: await openStore({ kind: 'file', path }),
+    name: choice.repository ?? choice.repositoryS3 ?? resolve(choice.repositoryPath!),
+    store,
     unlock: await unlockOf(choice),
     clock: context.clock,
     holder: `${context.environment.user}@${context.environment.hostname}`,
     signal,
   })
+}
+
+function descriptorOf(choice: RepositoryChoice): StoreDescriptor {
+  const { repositoryPath, repositoryS3: url } = choice
+  if (url === undefined) return { kind: 'file', path: resolve(repositoryPath!) }
+  if (repositoryPath !== undefined)
+    throw errors.badOption({ option: '--repository-s3', text: url, why: 'a folder is named as well' })
+  const { s3Endpoint: endpoint, s3Region: region, s3PathStyle: pathStyle, s3Profile: profile } = choice
+  return { kind: 's3', options: bucketFromFlags({ url, endpoint, region, pathStyle, profile }) }
 }
 
 async function unlockOf(choice: RepositoryChoice): Promise<Unlock> {

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { syncFolder } from '../../base/durable.ts'
 import type { Progress } from '../../base/operation.ts'
 import type { Manifest, Repository } from '../../repository/contract.ts'
+import { portableDescriptor } from '../../repository/stores.ts'
 import type { Lsn } from '../../wal/lsn.ts'
 import { historyName, segmentCeiling, segmentName, segmentStart } from '../../wal/segments.ts'
 import { fetchFrom, type FetchPlan } from '../get/fetch.ts'
@@ -52,6 +53,8 @@ export async function chooseDelivery(
   owner: Owner | undefined,
 ): Promise<DeliveryKind> {
   const { descriptor } = repository.store
+  // A bucket is read from anywhere, with credentials that do not run out meanwhile.
+  if (descriptor.kind === 's3') return (await portableDescriptor(repository.store)) ? 'repository' : 'staged'
   if (descriptor.kind !== 'file') return 'staged'
   if (!owner) return 'repository'
   for (const folder of [descriptor.path, join(descriptor.path, 'wal'), join(descriptor.path, 'packs')]) {
@@ -104,7 +107,9 @@ function planOf({ manifest, resolved, rewrite }: DeliveryParts): FetchPlan {
 
 async function fromRepository(parts: DeliveryParts): Promise<Delivery> {
   const file = join(parts.root, optionsFileName)
-  const options: WalGetOptions = { version: 1, seed: parts.repository.readerSeed, ...planOf(parts) }
+  const { store, readerSeed } = parts.repository
+  const descriptor = (await portableDescriptor(store)) ?? store.descriptor
+  const options: WalGetOptions = { version: 1, seed: { ...readerSeed, store: descriptor }, ...planOf(parts) }
   await writeOwned(file, encodeOptions(options), parts.owner)
   // Node itself ends with 1 when it cannot run the script, which must not look like the end of WAL: our own "missing" has another code.
   const missing = 44

@@ -11,6 +11,7 @@ import { FORMAT_OBJECT } from '../keys/store.ts'
 import { LEASE_PREFIX, parseLeaseName, readLease } from '../lease/lease.ts'
 import { CONFIRMED_PREFIX, readOwnConfirmation } from '../manifest/confirmation.ts'
 import { MANIFEST_PREFIX } from '../manifest/store.ts'
+import { NOTICE_PREFIX, readNotice } from '../notice/notices.ts'
 import { damaged, readDirectory, readSections } from '../object/decode.ts'
 import type { Unlock } from '../unlock.ts'
 import { WAL_PREFIX } from '../wal/names.ts'
@@ -211,7 +212,9 @@ async function checkOther(object: ObjectInfo, tools: CheckTools): Promise<void> 
   else if (name.startsWith(CHECKS_PREFIX)) await readCheckRecord(name, tools)
   else if (name.startsWith(HEALED_PREFIX)) await checkReplacement(object, tools)
   else if (name.startsWith(COPIES_PREFIX)) await checkCopyObject(name, tools)
-  else throw damaged(name, 'it does not belong to a repository')
+  else if (name.startsWith(NOTICE_PREFIX)) {
+    if (await tools.store.stat(name, tools)) await readNotice(name, tools)
+  } else throw damaged(name, 'it does not belong to a repository')
 }
 
 /** A replacement that is damaged is told, unless a later one of the same object is sound. */

@@ -6,7 +6,7 @@ import { errors } from '../errors.ts'
 import { damaged, readDirectory } from '../object/decode.ts'
 import { MOST_COPIES, readHistory } from '../wal/archive.ts'
 import { readChunk, readChunkIndex } from '../wal/chunk.ts'
-import { chunkInfo, chunkName, parseHistoryName } from '../wal/names.ts'
+import { chunkInfo, chunkName, parseHistoryName, parsePartialName } from '../wal/names.ts'
 import { compareChunks } from '../wal/ranges.ts'
 import { isDamage, type CheckTools } from './findings.ts'
 
@@ -16,7 +16,15 @@ export async function checkWalObject(object: ObjectInfo, tools: CheckTools): Pro
     await tools.findings.attemptAny(object.name, tools, (name) => readHistory(name, tools))
     return undefined
   }
+  const partial = parsePartialName(object.name)
   await tools.findings.attempt(object.name, async () => {
+    if (partial) {
+      await readChunk(
+        { ...partial, object: object.name, storedBytes: object.bytes, modifiedMs: object.modifiedMs },
+        tools,
+      )
+      return
+    }
     if (!info) throw damaged(object.name, 'its name is not one of a WAL chunk')
     try {
       await checkChunk(info, tools)

@@ -8,6 +8,7 @@ import { FORMAT_OBJECT, readDataKey, readFormat, readSlot } from '../keys/store.
 import { readLease } from '../lease/lease.ts'
 import { decodeMapSection } from '../map/bundle.ts'
 import { readConfirmation } from '../manifest/confirmation.ts'
+import { readNotice } from '../notice/notices.ts'
 import { readManifest } from '../manifest/store.ts'
 import { readDirectory, readObject, readSections, type ReadOptions } from '../object/decode.ts'
 import { HEAD_BYTES, type ObjectKind } from '../object/head.ts'
@@ -104,6 +105,7 @@ const readers: Record<ObjectKind, Reader> = {
     content: (await readObject(name, 'history', options))[0]?.plain.toString('utf8'),
   }),
   lease: async (name, options) => ({ ...(await readLease(name, options)) }),
+  notice: async (name, options) => ({ ...(await readNotice(name, options)) }),
   confirmation: async (name, options) => ({ ...(await readConfirmation(name, options)) }),
   checked: async (name, options) => ({ ...(await readCheckRecord(name, options)) }),
   copy: async (name, options) => {

@@ -18,7 +18,8 @@ export const objectKinds = {
   lease: 6,
   confirmation: 7,
   copy: 16,
-  checked: 24,
+  notice: 24,
+  checked: 25,
 } as const
 export type ObjectKind = keyof typeof objectKinds
 export const sealings = { none: 0, 'aes-256-gcm': 1 } as const

@@ -35,6 +35,7 @@ export const sectionTypes = {
   scratch: 19,
   copyHead: 32,
   copyRows: 33,
+  notice: 40,
   directory: 255,
 } as const
 export type SectionType = keyof typeof sectionTypes

@@ -133,8 +133,8 @@ export async function checkOnce(
   context: Pick<OperationContext, 'progress'> & Parameters<typeof declaredRepository>[0],
   signal: AbortSignal,
 ): Promise<CheckResult> {
-  const { unlock, path } = declaredRepository(context, of.name)
-  const store = await openStore({ kind: 'file', path })
+  const { unlock, descriptor } = declaredRepository(context, of.name)
+  const store = await openStore(descriptor, signal)
   const share = of.readShare === undefined ? {} : { share: parseShare(of.readShare) }
   const progress = (event: Parameters<typeof context.progress>[0]) => context.progress(event)
   return await checkRepository({ store, unlock, depth: of.depth, ...share, remember: true, signal, progress })

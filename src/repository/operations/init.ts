@@ -26,7 +26,7 @@ export const init = defineOperation({
   name: 'repository init',
   summary: 'create a declared repository',
   description:
-    'Makes the folder (mode 0700), the keys and the format object. Where key_file names a file that does not exist, a new key is written to it (mode 0600): keep a copy elsewhere, since without it nothing in the repository can be read.',
+    'Makes the folder (mode 0700), the keys and the format object; a bucket must exist already, and is looked at first: it must refuse to overwrite, and must lock nothing by default. Where key_file names a file that does not exist, a new key is written to it (mode 0600): keep a copy elsewhere, since without it nothing in the repository can be read.',
   input: z.object({
     name: z.string().optional().describe('Repository in wharf.yaml; may be left out where only one is declared.'),
   }),
@@ -41,6 +41,12 @@ export const init = defineOperation({
     'repository.denied',
     'repository.not-a-folder',
     'repository.read-only',
+    'repository.no-bucket',
+    'repository.bad-credentials',
+    'repository.wrong-region',
+    'repository.overwrites',
+    'repository.default-retention',
+    'repository.no-object-lock',
   ],
   needs: 'repository',
   where: 'here',
@@ -49,13 +55,11 @@ export const init = defineOperation({
     const question = `create a repository at ${declared.location}?`
     if (!(await context.confirm(question, { whereNobodyCanBeAsked: true })))
       throw operationErrors.notConfirmed(question)
-    const store = await openStore({ kind: 'file', path: declared.path })
-    if (declared.unlock.by === 'key-file' && !relative(declared.path, declared.unlock.path).startsWith('..')) {
-      throw errors.keyFileInside({ path: declared.unlock.path, location: declared.location })
-    }
-    await makeFolder(declared)
+    if (declared.descriptor.kind === 'file') await makeFolder(declared, declared.descriptor.path)
+    const store = await openStore(declared.descriptor, signal)
     // Before a key is made: a new key beside an old repository would only mislead.
     await requireEmpty({ store, signal })
+    await store.requireFit?.({ signal })
     const keyFile = declared.unlock.by === 'key-file' ? declared.unlock.path : undefined
     const keyFileMade = keyFile !== undefined && (await makeKeyFile(keyFile))
     const { id } = await initRepository({ store, unlock: declared.unlock, signal })
@@ -76,7 +80,9 @@ export const init = defineOperation({
   },
 })
 
-async function makeFolder({ path, location }: DeclaredRepository): Promise<void> {
+async function makeFolder({ unlock, location }: DeclaredRepository, path: string): Promise<void> {
+  if (unlock.by === 'key-file' && !relative(path, unlock.path).startsWith('..'))
+    throw errors.keyFileInside({ path: unlock.path, location })
   try {
     await mkdir(path, { recursive: true, mode: 0o700 })
     await syncFolder(dirname(path))

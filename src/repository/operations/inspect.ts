@@ -37,8 +37,8 @@ export const inspect = defineOperation({
   needs: 'repository',
   where: 'here',
   async run(input, context, signal) {
-    const { path, unlock } = declaredRepository(context, input.repository)
-    const store = await openStore({ kind: 'file', path })
+    const { descriptor, unlock } = declaredRepository(context, input.repository)
+    const store = await openStore(descriptor, signal)
     const ring = new KeyRing(await openKeys({ store, signal }, unlock))
     return inspectObject(input.object, { store, ring, signal })
   },

@@ -11,6 +11,7 @@ import {
   chunkInfo,
   chunkName,
   historyName,
+  partialName,
   parseWalFileName,
   segmentPrefix,
   systemPrefix,
@@ -21,6 +22,9 @@ import { compareChunks, joinRanges } from './ranges.ts'
 
 /** More copies of one range than this were never needed: each but the last is damaged. */
 export const MOST_COPIES = 9
+
+/** How many objects are remembered as durable. */
+const MOST_SETTLED = 1024
 
 export class StoredWal implements WalArchive {
   private readonly parts: Omit<ReadOptions, 'signal'>
@@ -33,8 +37,9 @@ export class StoredWal implements WalArchive {
 
   async put(chunk: WalChunk, signal: AbortSignal): Promise<WalChunkInfo> {
     const range = rangeOf(chunk)
+    const held = await this.heldAlready(range, chunk, signal)
+    if (held) return held
     const sha256 = hashOf(chunk.bytes)
-    await this.refuseConflicts(range, chunk, signal)
     for (let copy = 1; copy <= MOST_COPIES; copy++) {
       const name = chunkName(range, copy)
       const stored = await this.putAs(name, { chunk, range, sha256 }, signal)
@@ -88,24 +93,54 @@ export class StoredWal implements WalArchive {
     return { ...range, object: name, storedBytes: found.bytes, modifiedMs: found.modifiedMs }
   }
 
-  /** Chunks of the same segment that overlap must agree; the same range is compared when its name is found taken. */
-  private async refuseConflicts(range: ChunkRange, chunk: WalChunk, signal: AbortSignal): Promise<void> {
+  /**
+   * Chunks of the same segment that overlap must agree; the same range is compared when its name is found taken. Where others hold all of it, with
+   * their change maps, the first of them comes back: WAL that is streamed and archived is kept once.
+   */
+  private async heldAlready(
+    range: ChunkRange,
+    chunk: WalChunk,
+    signal: AbortSignal,
+  ): Promise<WalChunkInfo | undefined> {
+    const agreeing: WalChunkInfo[] = []
     for (const other of await this.listPrefix(segmentPrefix(range, chunk.walSegmentBytes), signal)) {
       if (other.startLsn >= range.endLsn || other.endLsn <= range.startLsn) continue
       if (other.startLsn === range.startLsn && other.endLsn === range.endLsn) continue
-      let stored: WalChunk
-      try {
-        stored = await readChunk(other, { ...this.parts, signal })
-      } catch (error) {
-        if (isWharfError(error, 'repository.damaged-object')) continue
-        throw error
-      }
+      const stored = await this.readForComparing(other, signal)
+      if (!stored) continue
       const from = other.startLsn > range.startLsn ? other.startLsn : range.startLsn
       const to = other.endLsn < range.endLsn ? other.endLsn : range.endLsn
       if (!sliceOf(stored.bytes, other.startLsn, from, to).equals(sliceOf(chunk.bytes, range.startLsn, from, to))) {
         throw errors.walConflict({ object: other.object, what: describe({ ...range, startLsn: from, endLsn: to }) })
       }
+      if (stored.changeMap || !chunk.changeMap) agreeing.push(other)
     }
+    const covering = coverOf(range, agreeing)
+    for (const info of covering) await this.settleOnce(info, signal)
+    return covering[0]
+  }
+
+  private lastRead: { object: string; chunk: WalChunk } | undefined
+  /** Undefined for a damaged one. A streamed segment that was pushed before is compared piece by piece with the same chunk. */
+  private async readForComparing(info: WalChunkInfo, signal: AbortSignal): Promise<WalChunk | undefined> {
+    if (this.lastRead?.object === info.object) return this.lastRead.chunk
+    try {
+      const chunk = await readChunk(info, { ...this.parts, signal })
+      this.lastRead = { object: info.object, chunk }
+      return chunk
+    } catch (error) {
+      if (isWharfError(error, 'repository.damaged-object')) return undefined
+      throw error
+    }
+  }
+
+  private readonly settled = new Set<string>()
+  /** What others put may not be durable yet. */
+  private async settleOnce(info: WalChunkInfo, signal: AbortSignal): Promise<void> {
+    if (this.settled.has(info.object)) return
+    await this.settle(info, signal)
+    if (this.settled.size >= MOST_SETTLED) this.settled.clear()
+    this.settled.add(info.object)
   }
 
   async putHistory(systemIdentifier: bigint, timeline: number, content: string, signal: AbortSignal): Promise<void> {
@@ -182,12 +217,37 @@ export class StoredWal implements WalArchive {
     }
   }
 
+  async putPartial(segment: Omit<WalChunk, 'changeMap' | 'commits' | 'problem'>, signal: AbortSignal): Promise<void> {
+    const chunk: WalChunk = {
+      ...segment,
+      changeMap: undefined,
+      commits: [],
+      problem: 'a segment that was never finished',
+    }
+    const range = rangeOf(chunk)
+    const name = partialName(range)
+    if (!(await this.putAs(name, { chunk, range, sha256: hashOf(chunk.bytes) }, signal)))
+      throw damaged(name, 'it cannot be read')
+  }
+
+  private async partial(
+    range: ChunkRange,
+    signal: AbortSignal,
+  ): Promise<{ bytes: Buffer; partial: boolean } | undefined> {
+    const object = partialName(range)
+    const found = await this.parts.store.stat(object, { signal })
+    if (!found) return undefined
+    const info = { ...range, object, storedBytes: found.bytes, modifiedMs: found.modifiedMs }
+    return { bytes: (await readChunk(info, { ...this.parts, signal })).bytes, partial: true }
+  }
+
   async segment(
     systemIdentifier: bigint,
     name: string,
     signal: AbortSignal,
   ): Promise<{ bytes: Buffer; partial: boolean } | undefined> {
-    const parsed = parseWalFileName(name)
+    const isPartial = name.endsWith('.partial')
+    const parsed = parseWalFileName(isPartial ? name.slice(0, -'.partial'.length) : name)
     if ('history' in parsed) {
       const content = await this.history(systemIdentifier, parsed.history, signal)
       return content === undefined ? undefined : { bytes: Buffer.from(content), partial: false }
@@ -202,6 +262,7 @@ export class StoredWal implements WalArchive {
       startLsn,
       endLsn: startLsn + BigInt(size),
     }
+    if (isPartial) return await this.partial(wanted, signal)
     const chunks = await this.listPrefix(segmentPrefix(wanted, size), signal)
     return this.assemble(
       wanted,
@@ -286,6 +347,19 @@ function rangeOf(chunk: WalChunk): ChunkRange {
     throw errors.walChunkBounds({ from: formatLsn(startLsn), to: formatLsn(endLsn) })
   }
   return { systemIdentifier, timeline, startLsn, endLsn }
+}
+
+/** Of those that overlap, in order, as many as cover the range; none if they do not. */
+function coverOf(range: ChunkRange, chunks: readonly WalChunkInfo[]): readonly WalChunkInfo[] {
+  const used: WalChunkInfo[] = []
+  let end = range.startLsn
+  for (const one of chunks) {
+    if (one.startLsn > end) break
+    if (one.endLsn <= end) continue
+    used.push(one)
+    end = one.endLsn
+  }
+  return end >= range.endLsn ? used : []
 }
 
 function sliceOf(bytes: Buffer, origin: bigint, from: bigint, to: bigint): Buffer {

@@ -1,8 +1,6 @@
 // One WAL chunk as a sealed object: head, change map and commits first, then the bytes in pieces.
 import { createHash } from 'node:crypto'
 
-import { z } from 'zod'
-
 import { isWharfError, messageOf } from '../../base/errors.ts'
 import { MIB } from '../../base/units.ts'
 import { formatLsn, parseLsn } from '../../wal/lsn.ts'
@@ -20,17 +18,34 @@ const PIECE_BYTES = 4 * MIB
 const VERIFY_EVERY = 4
 const noLabel = Buffer.alloc(0)
 
-const headSchema = z.strictObject({
-  systemIdentifier: z.string(),
-  timeline: z.number().int(),
-  startLsn: z.string(),
-  endLsn: z.string(),
-  walSegmentBytes: z.number().int(),
-  postgresVersion: z.number().int(),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  problem: z.string().optional(),
-})
-export type ChunkHead = z.infer<typeof headSchema>
+/** Checked by hand: what `wharf wal get|push` load at each start must stay small. */
+export interface ChunkHead {
+  readonly systemIdentifier: string
+  readonly timeline: number
+  readonly startLsn: string
+  readonly endLsn: string
+  readonly walSegmentBytes: number
+  readonly postgresVersion: number
+  /** 64 hex digits. */
+  readonly sha256: string
+  readonly problem?: string
+}
+
+const texts = ['systemIdentifier', 'startLsn', 'endLsn', 'sha256'] as const
+const numbers = ['timeline', 'walSegmentBytes', 'postgresVersion'] as const
+
+/** Why a value is no head; undefined where it is one. */
+function faultOf(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return 'its head is no object'
+  const head = value as Readonly<Record<string, unknown>>
+  for (const name of texts) if (typeof head[name] !== 'string') return `${name} of its head is no text`
+  for (const name of numbers) if (!Number.isSafeInteger(head[name])) return `${name} of its head is no number`
+  if (!/^[0-9a-f]{64}$/.test(head['sha256'] as string)) return 'sha256 of its head is no SHA-256'
+  if (head['problem'] !== undefined && typeof head['problem'] !== 'string') return 'problem of its head is no text'
+  const known: readonly string[] = [...texts, ...numbers, 'problem']
+  const other = Object.keys(head).find((name) => !known.includes(name))
+  return other === undefined ? undefined : `its head has "${other}", which is not known`
+}
 
 /** `sha256` of the chunk's bytes. */
 export function encodeChunk(ring: KeyRing, object: { name: string; sha256: string }, chunk: WalChunk): Buffer[] {
@@ -73,9 +88,9 @@ function decodeHead(section: StoredSection, name: string, range: ChunkRange): Ch
   } catch {
     throw damaged(name, 'its head holds no JSON')
   }
-  const parsed = headSchema.safeParse(value)
-  if (!parsed.success) throw errors.unknownFormat({ object: name, what: parsed.error.issues[0]?.message ?? 'its head' })
-  const head = parsed.data
+  const fault = faultOf(value)
+  if (fault !== undefined) throw errors.unknownFormat({ object: name, what: fault })
+  const head = value as ChunkHead
   const same =
     head.systemIdentifier === range.systemIdentifier.toString() &&
     head.timeline === range.timeline &&

@@ -5,6 +5,7 @@ import { errors } from '../errors.ts'
 
 export const WAL_PREFIX = 'wal/'
 const CHUNK = /^wal\/(\d{1,20})\/([0-9a-f]{8})\/([0-9a-f]{8})\/([0-9a-f]{16})-([0-9a-f]{16})(?:-(\d{1,4}))?$/
+const PARTIAL = /^wal\/\d{1,20}\/[0-9a-f]{8}\/[0-9a-f]{8}\/[0-9a-f]{16}-[0-9a-f]{16}\.partial$/
 const HISTORY = /^wal\/(\d{1,20})\/([0-9a-f]{8})\.history$/
 const hex = (value: bigint | number, digits: number) => value.toString(16).padStart(digits, '0')
 
@@ -20,6 +21,16 @@ export function chunkName(range: ChunkRange, copy = 1): string {
   const { systemIdentifier, timeline, startLsn, endLsn } = range
   const base = `${timelinePrefix(systemIdentifier, timeline)}${hex(startLsn >> 32n, 8)}/${hex(startLsn, 16)}-${hex(endLsn, 16)}`
   return copy === 1 ? base : `${base}-${copy}`
+}
+
+/** A segment that its server never finished, as it was archived at a promotion: no part of any range. */
+export function partialName(range: ChunkRange): string {
+  return `${chunkName(range)}.partial`
+}
+
+/** The range that a name of a partial segment tells. */
+export function parsePartialName(name: string): ChunkRange | undefined {
+  return PARTIAL.test(name) ? parseChunkName(name.slice(0, -'.partial'.length)) : undefined
 }
 
 export function systemPrefix(systemIdentifier: bigint): string {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 import { codeOf, isWharfError, messageOf } from '../../base/errors.ts'
 import type { Session, Warehouse } from '../contract.ts'
-import { quoteIdentifier, rights } from './rights.ts'
+import { lackingRights, quoteIdentifier, rightsFor, type FileSource } from '../rights.ts'
 import { settingRules } from './settings.ts'
 
 export interface Finding {
@@ -17,15 +17,19 @@ export interface Finding {
 }
 
 /** Rejects where no session can be had at all: the error says why. */
-export async function checkWarehouse(warehouse: Warehouse, signal: AbortSignal): Promise<readonly Finding[]> {
+export async function checkWarehouse(
+  warehouse: Warehouse,
+  signal: AbortSignal,
+  source: FileSource = 'disk',
+): Promise<readonly Finding[]> {
   await using session = await warehouse.connect({ purpose: 'check', signal, statementTimeoutMs: 10_000 })
   return [
     await checkVersion(session),
-    ...(await checkRights(session)),
+    ...(await checkRights(session, source)),
     ...(await checkSettings(session)),
     await checkReplication(warehouse, session, signal),
     ...(await checkSlots(session)),
-    await checkDisk(session),
+    ...(source === 'disk' ? [await checkDisk(session)] : []),
     checkRepositories(warehouse),
   ]
 }
@@ -36,18 +40,16 @@ async function checkVersion(session: Session): Promise<Finding> {
   return { check: 'version', state: 'ok', message: `PostgreSQL ${row?.version}` }
 }
 
-async function checkRights(session: Session): Promise<readonly Finding[]> {
-  const columns = rights.map((right, index) => `${right.held} as r${index}`)
-  const [row] = await session.query<Record<string, boolean>>(`select ${columns.join(', ')}`)
-  const [who] = await session.query<{ role: string; database: string }>(
-    'select current_user as role, current_database() as database',
-  )
-  const at = { role: quoteIdentifier(who!.role), database: quoteIdentifier(who!.database) }
-  return rights.map((right, index) => {
+async function checkRights(session: Session, source: FileSource): Promise<readonly Finding[]> {
+  const wanted = rightsFor(source)
+  const { role, lacking } = await lackingRights(session, wanted)
+  return wanted.map((right) => {
     const check = `right ${right.name}`
-    if (row?.[`r${index}`]) return { check, state: 'ok', message: `held, to ${right.why}` }
+    const lack = lacking.find((one) => one.right === right)
+    if (lack === undefined) return { check, state: 'ok', message: `held, to ${right.why}` }
     const state = right.need === 'always' ? 'failed' : 'warning'
-    return { check, state, message: `role ${at.role} lacks it; needed to ${right.why}`, cure: right.grant(at) }
+    const message = `role ${quoteIdentifier(role)} lacks it; needed to ${right.why}`
+    return { check, state, message, cure: lack.cure }
   })
 }
 

@@ -17,7 +17,13 @@ export const warehouseCheck = defineOperation({
   name: 'warehouse check',
   summary: 'say what a warehouse lacks, and how to get it',
   description: 'Changes nothing on the server. Exit code 10 where something has failed; warnings alone are no failure.',
-  input: z.strictObject({ name: z.string().describe('Name of the warehouse.') }),
+  input: z.strictObject({
+    name: z.string().describe('Name of the warehouse.'),
+    source: z
+      .enum(['disk', 'sql'])
+      .default('disk')
+      .describe('How its backups read the data directory: on its own machine, or through SQL.'),
+  }),
   positional: ['name'],
   output: z.strictObject({ name: z.string(), findings: z.array(finding) }),
   role: 'operator',
@@ -32,9 +38,9 @@ export const warehouseCheck = defineOperation({
   ],
   needs: 'configuration',
   where: 'here',
-  run: async ({ name }, context, signal) => {
+  run: async ({ name, source }, context, signal) => {
     const warehouse = (await context.use(warehouses)).get(name)
-    const findings = await checkWarehouse(warehouse, signal)
+    const findings = await checkWarehouse(warehouse, signal, source)
     return { name, findings: findings.map((one) => ({ ...one })) }
   },
   text: ({ name, findings }) => {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 import { defineOperation } from '../../base/operation.ts'
-import { grantStatements, quoteIdentifier } from '../check/rights.ts'
+import { grantStatements, quoteIdentifier } from '../rights.ts'
 import { parseConnectionUrl } from '../connection.ts'
 import { warehouses } from '../contract.ts'
 
@@ -16,6 +16,10 @@ export const warehouseGrants = defineOperation({
       .string()
       .optional()
       .describe('Role to create; default: the user of its url, or wharf where that is postgres.'),
+    source: z
+      .enum(['disk', 'sql'])
+      .default('disk')
+      .describe('How its backups read the data directory: on its own machine, or through SQL.'),
   }),
   positional: ['name'],
   output: z.strictObject({
@@ -39,7 +43,7 @@ export const warehouseGrants = defineOperation({
     return {
       role,
       database: target.database,
-      statements: [...grantStatements(role, target.database)],
+      statements: [...grantStatements(role, target.database, input.source)],
       hba: [`${where} all ${who}${from} scram-sha-256`, `${where} replication ${who}${from} scram-sha-256`],
     }
   },

@@ -1,11 +1,12 @@
 // One session: queries in turn, errors explained, cancelled on the server when its signal aborts.
-import type { Client, QueryResult } from 'pg'
+import type { Client, QueryResult, Submittable } from 'pg'
 
 import type { Clock } from '../../base/clock.ts'
 import type { ConnectionTarget } from '../connection.ts'
 import type { Session } from '../contract.ts'
 import { sendCancel } from './cancel.ts'
 import { connectClient, type ConnectOptions } from './connect.ts'
+import { CopyOut, type OnRow } from './copy-out.ts'
 import { explainQuery } from './failures.ts'
 import { cancelKeyOf, wireOf } from './wire.ts'
 
@@ -44,14 +45,32 @@ class PgSession implements Session {
     return await turn
   }
 
-  private async execute<Row extends object>(sql: string, parameters?: readonly unknown[]): Promise<Row[]> {
-    this.signal.throwIfAborted()
-    this.running++
-    try {
+  async binaryRows(select: string, onRow: OnRow): Promise<void> {
+    const turn = this.tail.then(() => this.guarded(() => this.copyOut(select, onRow)))
+    this.tail = turn.catch(() => {})
+    await turn
+  }
+
+  private async copyOut(select: string, onRow: OnRow): Promise<void> {
+    const copy = new CopyOut(select, onRow)
+    this.client.query(copy as unknown as Submittable)
+    await copy.finished
+  }
+
+  private execute<Row extends object>(sql: string, parameters?: readonly unknown[]): Promise<Row[]> {
+    return this.guarded(async () => {
       // Without parameters the simple protocol: several statements are fine there.
       const result: unknown = parameters ? await this.client.query(sql, [...parameters]) : await this.client.query(sql)
       const last = Array.isArray(result) ? (result.at(-1) as QueryResult) : (result as QueryResult)
       return last.rows as Row[]
+    })
+  }
+
+  private async guarded<T>(work: () => Promise<T>): Promise<T> {
+    this.signal.throwIfAborted()
+    this.running++
+    try {
+      return await work()
     } catch (error) {
       if (this.signal.aborted) throw this.signal.reason
       throw explainQuery(error, this.target)
