@@ -189,4 +189,9 @@ export const backupErrors = defineErrors('backup', {
       `no complete copy ${at.id} of unlogged tables of warehouse ${at.warehouse}`,
     hint: () => 'see `wharf backup copies` for the copies that exist',
   },
+  badPeriod: {
+    exit: 'usage',
+    message: (at: { option: string; text: string; why: string }) => `${at.option} ${at.text}: ${at.why}`,
+    hint: () => 'a day as 2026-11-20, or a time with its zone as 2026-11-20T14:05:00+01:00',
+  },
 })

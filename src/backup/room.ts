@@ -6,6 +6,7 @@ import { copiesDaemon, copyTask } from './copies-daemon.ts'
 import { copies } from './operations/copies.ts'
 import { copy } from './operations/copy.ts'
 import { list } from './operations/list.ts'
+import { report } from './operations/report.ts'
 import { run } from './operations/run.ts'
 import { show } from './operations/show.ts'
 import { unprotected } from './operations/unprotected.ts'
@@ -28,7 +29,7 @@ export const room: Room = {
     backup: 'take backups of a warehouse, list and show them',
     wal: 'receive the WAL of a warehouse, and show how far it is kept',
   },
-  operations: [run, list, show, unprotected, copy, copies, walArchiveCommand, walReceive, walStatus],
+  operations: [run, list, show, report, unprotected, copy, copies, walArchiveCommand, walReceive, walStatus],
   migrations: [
     { name: '0001-wal-position', file: new URL('migrations/0001-wal-position.sql', import.meta.url) },
     { name: '0002-unlogged-seen', file: new URL('migrations/0002-unlogged-seen.sql', import.meta.url) },

@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import { systemClock } from '../../src/base/clock.ts'
 import { isWharfError } from '../../src/base/errors.ts'
 import { copiesDaemon } from '../../src/backup/copies-daemon.ts'
+import { collectPeriod } from '../../src/backup/period/collect.ts'
 import { room as backupRoom } from '../../src/backup/room.ts'
 import { runBackup } from '../../src/backup/run-backup.ts'
 import { runCopy } from '../../src/backup/run-copy.ts'
@@ -94,7 +95,6 @@ void test('unlogged work: interlock, report, copies, and their way back', async 
   const slow = await running
   assert.equal(slow.state, 'succeeded')
   assert.deepEqual([...new Set(said)], ['load slow', 'listing'])
-  assert.ok(Date.parse(backup.finishedAt) >= slow.finishedAt!.getTime() - 4000)
   const [order] = await server.psql<{ before: boolean }>(
     `select committed_at <= '${backup.finishedAt}'::timestamptz as before from wharf.load_journal where pipeline = 'slow'`,
   )
@@ -130,9 +130,39 @@ void test('unlogged work: interlock, report, copies, and their way back', async 
   const protectedNow = await reportUnprotected(context, 'dw', signal)
   assert.equal(protectedNow.tables.find((one) => one.relation === 'stage.orders')?.copyIsCurrent, true)
 
+  await isReported(stage, backup.id)
   await daemonCopies(stage, taken.copy.id)
   await comesBack(server, stage, path)
 })
+
+/** The report of a period knows the backup, what failed, and what was alerted. */
+async function isReported(stage: LoadStage, backup: string): Promise<void> {
+  const { context } = stage
+  const control = await context.use(controlDatabase)
+  await control.emit({
+    kind: 'backup.failed',
+    subject: 'dw',
+    data: { repository: 'main', kind: 'full', message: 'no disk' },
+  })
+  await control.emit({
+    kind: 'backup.finished',
+    subject: 'dw',
+    data: { backup: 'expired', repository: 'main', kind: 'full', durationMs: 5 },
+  })
+  const toMs = context.clock.now() + 60_000
+  const found = await collectPeriod(context, 'dw', { fromMs: toMs - 3_600_000, toMs, signal })
+  assert.deepEqual(found.backups.map((one) => [one.id, one.gone]).toSorted(), [
+    [backup, false],
+    ['expired', true],
+  ])
+  assert.deepEqual(
+    found.failures.map((one) => one.message),
+    ['no disk'],
+  )
+  assert.ok(found.wal[0]!.chunks > 0)
+  const earlier = await collectPeriod(context, 'dw', { fromMs: 0, toMs: 1, signal })
+  assert.deepEqual([earlier.backups, earlier.failures, earlier.wal[0]!.chunks], [[], [], 0])
+}
 
 /** The next such load is copied by itself, and the copy before it goes. */
 async function daemonCopies(stage: LoadStage, before: string): Promise<void> {
