@@ -13,108 +13,99 @@ interface Part {
 
 const right = (title: string): Column => ({ title, right: true })
 
+type PartOf = (report: PeriodReport) => Part
+
+const kinds: PartOf = (report) => ({
+  title: 'Kinds',
+  columns: ['KIND', right('BACKUPS'), right('MEDIAN'), right('LONGEST'), right('READ'), right('STORED'), right('RATE')],
+  rows: report.totals.map((one) => [
+    one.kind,
+    String(one.count),
+    formatDuration(one.medianMs),
+    formatDuration(one.longestMs),
+    formatSize(one.readBytes),
+    formatSize(one.storedBytes),
+    `${formatSize(one.readBytesPerSecond)}/s`,
+  ]),
+  none: 'no backups in this period',
+})
+
+const policy: PartOf = (report) => ({
+  title: 'Policy',
+  columns: ['SCHEDULE', 'WHEN', 'KIND', right('EXPECTED'), right('MADE'), 'MISSED'],
+  rows: report.coverage.map((one) => [
+    one.schedule,
+    one.when,
+    one.kind,
+    one.expected === null ? '-' : String(one.expected),
+    String(one.made),
+    one.missed.join(', ') || '-',
+  ]),
+  none: 'no schedules are declared',
+})
+
+const failures: PartOf = (report) => ({
+  title: 'Failures',
+  columns: ['AT', 'REPOSITORY', 'KIND', 'CODE', 'MESSAGE'],
+  rows: report.failures.map((one) => [one.at, one.repository ?? '-', one.kind ?? '-', one.code ?? '-', one.message]),
+  none: 'none',
+})
+
+const alerts: PartOf = (report) => ({
+  title: 'Alerts',
+  columns: ['AT', 'REASON', right('COUNT')],
+  rows: report.alerts.map((one) => [one.at, one.reason, one.count === null ? '-' : String(one.count)]),
+  none: 'none',
+})
+
+const wal: PartOf = (report) => ({
+  title: 'WAL',
+  columns: ['REPOSITORY', right('CHUNKS'), right('STORED')],
+  rows: report.wal.map((one) => [one.repository, String(one.chunks), formatSize(one.storedBytes)]),
+  none: 'none',
+})
+
+const backups: PartOf = (report) => ({
+  title: 'Backups',
+  columns: [
+    'BACKUP',
+    'REPOSITORY',
+    'KIND',
+    right('TOOK'),
+    right('READ'),
+    right('NEW'),
+    right('STORED'),
+    right('SHARED'),
+    right('STATIC'),
+    right('AUDITED'),
+    right('CORRUPT'),
+    'STATE',
+  ],
+  rows: report.backups.map((one) => [
+    one.id,
+    one.repository,
+    one.kind,
+    formatDuration(one.durationMs),
+    formatSize(one.readBytes),
+    formatSize(one.newBytes),
+    formatSize(one.storedBytes),
+    formatSize(one.sharedBytes),
+    formatSize(one.staticBytes),
+    formatSize(one.auditedBytes),
+    String(one.corruptBlocks),
+    one.gone ? 'gone' : 'kept',
+  ]),
+  none: 'none',
+})
+
 /** The same parts for both forms. */
-function partsOf(report: PeriodReport): readonly Part[] {
-  return [
-    {
-      title: 'Kinds',
-      columns: [
-        'KIND',
-        right('BACKUPS'),
-        right('MEDIAN'),
-        right('LONGEST'),
-        right('READ'),
-        right('STORED'),
-        right('RATE'),
-      ],
-      rows: report.totals.map((one) => [
-        one.kind,
-        String(one.count),
-        formatDuration(one.medianMs),
-        formatDuration(one.longestMs),
-        formatSize(one.readBytes),
-        formatSize(one.storedBytes),
-        `${formatSize(one.readBytesPerSecond)}/s`,
-      ]),
-      none: 'no backups in this period',
-    },
-    {
-      title: 'Policy',
-      columns: ['SCHEDULE', 'WHEN', 'KIND', right('EXPECTED'), right('MADE'), 'MISSED'],
-      rows: report.coverage.map((one) => [
-        one.schedule,
-        one.when,
-        one.kind,
-        one.expected === null ? '-' : String(one.expected),
-        String(one.made),
-        one.missed.join(', ') || '-',
-      ]),
-      none: 'no schedules are declared',
-    },
-    {
-      title: 'Failures',
-      columns: ['AT', 'REPOSITORY', 'KIND', 'CODE', 'MESSAGE'],
-      rows: report.failures.map((one) => [
-        one.at,
-        one.repository ?? '-',
-        one.kind ?? '-',
-        one.code ?? '-',
-        one.message,
-      ]),
-      none: 'none',
-    },
-    {
-      title: 'Alerts',
-      columns: ['AT', 'REASON', right('COUNT')],
-      rows: report.alerts.map((one) => [one.at, one.reason, one.count === null ? '-' : String(one.count)]),
-      none: 'none',
-    },
-    {
-      title: 'WAL',
-      columns: ['REPOSITORY', right('CHUNKS'), right('STORED')],
-      rows: report.wal.map((one) => [one.repository, String(one.chunks), formatSize(one.storedBytes)]),
-      none: 'none',
-    },
-    {
-      title: 'Backups',
-      columns: [
-        'BACKUP',
-        'REPOSITORY',
-        'KIND',
-        right('TOOK'),
-        right('READ'),
-        right('NEW'),
-        right('STORED'),
-        right('SHARED'),
-        right('STATIC'),
-        right('AUDITED'),
-        right('CORRUPT'),
-        'STATE',
-      ],
-      rows: report.backups.map((one) => [
-        one.id,
-        one.repository,
-        one.kind,
-        formatDuration(one.durationMs),
-        formatSize(one.readBytes),
-        formatSize(one.newBytes),
-        formatSize(one.storedBytes),
-        formatSize(one.sharedBytes),
-        formatSize(one.staticBytes),
-        formatSize(one.auditedBytes),
-        String(one.corruptBlocks),
-        one.gone ? 'gone' : 'kept',
-      ]),
-      none: 'none',
-    },
-  ]
-}
+const PARTS: readonly PartOf[] = [kinds, policy, failures, alerts, wal, backups]
 
 export function periodText(reports: readonly PeriodReport[]): string {
   return reports
     .map((report) => {
       const head = `backups of ${report.warehouse} from ${report.from} to ${report.to}`
-      const parts = partsOf(report).map(
+      const parts = PARTS.map((part) => part(report)).map(
         ({ title, columns, rows, none }) =>
           `${title.toUpperCase()}\n${rows.length === 0 ? none : formatTable(columns, rows)}`,
       )
@@ -132,7 +123,9 @@ const STYLE =
 /** Self-contained: no script, no request. Everything that comes from outside is escaped. */
 export function periodHtml(reports: readonly PeriodReport[]): string {
   const body = reports.map((report) => {
-    const parts = partsOf(report).map(htmlPart).join('\n')
+    const parts = PARTS.map((part) => part(report))
+      .map(htmlPart)
+      .join('\n')
     const notes = report.warnings.map((warning) => `<p class="warning">${escape(warning)}</p>`).join('\n')
     return `<h1>Backups of ${escape(report.warehouse)}</h1>\n<p>${escape(report.from)} to ${escape(report.to)}</p>\n${parts}\n${notes}`
   })
