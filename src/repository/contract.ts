@@ -1,6 +1,7 @@
 // What a repository offers to the rooms above. The format itself: doc/design/repository-format.md.
 import { serviceKey } from '../base/room.ts'
 import type { CommitEntry, ChangeMap, RelationFile } from '../wal/contract.ts'
+import type { Listing } from '../base/packed-list.ts'
 import type { Lsn } from '../wal/lsn.ts'
 import type { S3Options } from './store/s3/options.ts'
 
@@ -312,6 +313,23 @@ export interface Manifest {
   readonly madeBy: string
 }
 
+/** A manifest about to be written. Its longest lists need not lie in memory; files that are no array come in the order of their paths. */
+export type ManifestDraft = Omit<Manifest, 'files' | 'relations'> & {
+  readonly files: Listing<ManifestFile>
+  readonly relations: Listing<MappedRelation>
+}
+
+/** The long lists of a manifest. */
+export type ManifestList =
+  | 'files'
+  | 'relations'
+  | 'folders'
+  | 'unlogged'
+  | 'scratch'
+  | 'corrupt'
+  | 'packs'
+  | 'outsideFiles'
+
 export interface BackupStatistics {
   /** Bytes of the cluster's protected files. */
   readonly clusterBytes: number
@@ -355,10 +373,16 @@ export interface BackupWriter {
   readonly id: string
   readonly seed: PackWriterSeed
   openPackWriter(): Promise<PackWriter>
+  /**
+   * Takes maps one by one while packs are still being written; they become objects when finishMaps() is called, once, when all packs are finished: that
+   * is a durability barrier first. Refs are good from the moment they are given.
+   */
+  addMap(map: SegmentMap, signal: AbortSignal): Promise<MapRef>
+  finishMaps(packs: readonly PackRef[], signal: AbortSignal): Promise<void>
   /** Stores maps (bundled) after a durability barrier; call once, when all packs are finished. Refs in the order given. */
   writeMaps(maps: readonly SegmentMap[], packs: readonly PackRef[], signal: AbortSignal): Promise<readonly MapRef[]>
   /** Barrier, manifest, barrier, read back. When it resolves the backup is complete. Rejects with `repository.lease-lost` if it held too long. */
-  commit(manifest: Manifest, signal: AbortSignal): Promise<void>
+  commit(manifest: ManifestDraft, signal: AbortSignal): Promise<void>
   abandon(): Promise<void>
 }
 
@@ -513,7 +537,8 @@ export interface Repository {
     signal: AbortSignal,
     options?: { warehouse?: string; onDamaged?: (object: string, error: Error) => void },
   ): Promise<readonly BackupSummary[]>
-  readManifest(id: string, signal: AbortSignal): Promise<Manifest>
+  /** `without`: lists that come back empty, and cost neither time nor memory. */
+  readManifest(id: string, signal: AbortSignal, options?: { without?: readonly ManifestList[] }): Promise<Manifest>
   /** Backups that hold a lease and have no manifest yet. */
   listUnfinished(signal: AbortSignal): Promise<
     readonly {

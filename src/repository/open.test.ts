@@ -7,7 +7,7 @@ import { test } from 'node:test'
 
 import { systemClock } from '../base/clock.ts'
 import { isWharfError } from '../base/errors.ts'
-import type { ExtentRef, Manifest, ManifestFile, Repository, SegmentMap } from './contract.ts'
+import type { ExtentRef, Manifest, ManifestFile, MapRef, Repository, SegmentMap } from './contract.ts'
 import { initRepository, openRepository } from './open.ts'
 import { emptyManifest } from '../../test/support/sample-manifest.ts'
 import { openStore } from './stores.ts'
@@ -70,7 +70,16 @@ for (const unlock of [passphrase, { by: 'none' } satisfies Unlock] as const) {
     const smallRef = await writer.append({ file: 'PG_VERSION', blocks: new Uint32Array(0), plain: small })
     const { packs } = await writer.finish()
     assert.ok(packs.length > 1, 'packs roll over')
-    const refs = await backup.writeMaps(maps, packs, signal)
+    const refs: MapRef[] = []
+    for (const map of maps) refs.push(await backup.addMap(map, signal))
+    const names = async (): Promise<string[]> => {
+      const found: string[] = []
+      for await (const { name } of repository.store.list('maps/', { signal })) found.push(name)
+      return found
+    }
+    assert.deepEqual(await names(), [], 'no map is an object before its packs are durable')
+    await backup.finishMaps(packs, signal)
+    assert.deepEqual(await names(), [...new Set(refs.map((ref) => ref.object))])
     const files: ManifestFile[] = maps.map((map, at) => ({
       kind: 'segment',
       path: map.file,
@@ -97,7 +106,13 @@ for (const unlock of [passphrase, { by: 'none' } satisfies Unlock] as const) {
     const manifest: Manifest = { ...emptyManifest(backup.id, 'dw'), files, packs: packs.map((pack) => pack.id) }
     assert.deepEqual(await repository.listBackups(signal), [])
     assert.equal((await repository.listUnfinished(signal))[0]?.id, backup.id)
-    await backup.commit(manifest, signal)
+    const backwards = { length: 2, [Symbol.iterator]: () => files.toReversed().values() }
+    await assert.rejects(backup.commit({ ...manifest, files: backwards }, signal), /is listed after/)
+    assert.deepEqual(await repository.listBackups(signal), [])
+    await backup.commit(
+      { ...manifest, files: { length: files.length, [Symbol.iterator]: () => files.values() } },
+      signal,
+    )
 
     assert.deepEqual(
       (await repository.listBackups(signal)).map((one) => one.id),
@@ -105,6 +120,8 @@ for (const unlock of [passphrase, { by: 'none' } satisfies Unlock] as const) {
     )
     assert.deepEqual(await repository.listUnfinished(signal), [])
     assert.deepEqual(await repository.readManifest(backup.id, signal), manifest)
+    const part = await repository.readManifest(backup.id, signal, { without: ['files', 'packs'] })
+    assert.deepEqual(part, { ...manifest, files: [], packs: [] })
     assert.deepEqual(await repository.readMaps(refs, signal), maps)
     const reader = await openExtentReader(structuredClone(repository.readerSeed))
     for (const map of maps) {

@@ -6,6 +6,7 @@ import type {
   BackupWriter,
   ExtentReader,
   Manifest,
+  ManifestList,
   MapRef,
   Notices,
   ObjectStore,
@@ -81,10 +82,14 @@ export class StoredRepository implements Repository {
     return listBackups({ ...this.readOptions(signal), warehouse: options.warehouse, onDamaged: options.onDamaged })
   }
 
-  async readManifest(id: string, signal: AbortSignal): Promise<Manifest> {
+  async readManifest(
+    id: string,
+    signal: AbortSignal,
+    { without }: { without?: readonly ManifestList[] } = {},
+  ): Promise<Manifest> {
     const options = this.readOptions(signal)
     const object = await findManifest(id, options)
-    const { manifest, head } = await readManifest(object.name, options)
+    const { manifest, head } = await readManifest(object.name, { ...options, without })
     const late = await lateness(object, head, options)
     if (late) throw late
     return manifest

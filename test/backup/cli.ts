@@ -4,7 +4,7 @@ import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const launcher = fileURLToPath(new URL('../../bin/wharf', import.meta.url))
+export const launcher = fileURLToPath(new URL('../../bin/wharf', import.meta.url))
 
 export interface Ran {
   readonly code: number | null

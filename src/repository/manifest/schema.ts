@@ -2,7 +2,7 @@
 import { z } from 'zod'
 
 import { parseLsn, formatLsn } from '../../wal/lsn.ts'
-import type { BackupSummary, Manifest } from '../contract.ts'
+import type { BackupSummary, ManifestDraft } from '../contract.ts'
 
 const count = z.number().int().min(0)
 const lsn = z.string().transform((text, issues) => {
@@ -105,7 +105,7 @@ export const packsSchema = z.array(z.string().regex(/^[0-9a-f]{32}$/))
 export const outsideFilesSchema = z.array(z.strictObject({ path: z.string(), content: z.string() }))
 
 /** The head's JSON value; what JSON cannot hold is text. */
-export function headValue(manifest: Manifest, leaseUntilMs: number): object {
+export function headValue(manifest: ManifestDraft, leaseUntilMs: number): object {
   const {
     files,
     relations,

@@ -2,7 +2,7 @@
 import type { z } from 'zod'
 
 import { isWharfError, messageOf } from '../../base/errors.ts'
-import type { BackupSummary, Manifest } from '../contract.ts'
+import type { BackupSummary, Manifest, ManifestDraft, ManifestFile, ManifestList } from '../contract.ts'
 import { errors } from '../errors.ts'
 import { orReplacement } from '../heal/fall-back.ts'
 import { replacedName } from '../heal/names.ts'
@@ -50,18 +50,41 @@ const lists = {
 } as const
 type ListName = keyof typeof lists
 
-function* slices<T>(items: readonly T[], size: number): Generator<readonly T[]> {
-  for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size)
+function* slices<T>(items: Iterable<T>, size: number): Generator<readonly T[]> {
+  let slice: T[] = []
+  for (const item of items) {
+    if (slice.push(item) < size) continue
+    yield slice
+    slice = []
+  }
+  if (slice.length > 0) yield slice
 }
 
-function* sectionsOf(manifest: Manifest, leaseUntilMs: number): Generator<{ type: SectionType; plain: Buffer }> {
+const byPath = (one: ManifestFile, other: ManifestFile): number =>
+  one.path < other.path ? -1 : one.path > other.path ? 1 : 0
+
+/** An array may have any order; what comes one by one must have the right one. */
+function* sorted(files: ManifestDraft['files']): Generator<ManifestFile> {
+  if (Array.isArray(files)) {
+    yield* (files as ManifestFile[]).toSorted(byPath)
+    return
+  }
+  let before: string | undefined
+  for (const file of files) {
+    if (before !== undefined && file.path <= before) throw new RangeError(`${file.path} is listed after ${before}`)
+    before = file.path
+    yield file
+  }
+}
+
+function* sectionsOf(manifest: ManifestDraft, leaseUntilMs: number): Generator<{ type: SectionType; plain: Buffer }> {
   const json = (type: SectionType, value: unknown) => ({ type, plain: Buffer.from(JSON.stringify(value)) })
   yield json('manifestHead', headValue(manifest, leaseUntilMs))
   const { history, backupLabel, tablespaceMap, settings, distrusted } = manifest
   yield json('manifestDetails', { history, backupLabel, tablespaceMap, settings, distrusted })
   for (const slice of slices(manifest.folders, ITEMS_PER_SECTION)) yield json('folders', slice)
-  const files = [...manifest.files].sort((one, other) => (one.path < other.path ? -1 : one.path > other.path ? 1 : 0))
-  for (const slice of slices(files, FILES_PER_SECTION)) yield { type: 'files', plain: encodeFiles(slice) }
+  for (const slice of slices(sorted(manifest.files), FILES_PER_SECTION))
+    yield { type: 'files', plain: encodeFiles(slice) }
   for (const name of ['relations', 'unlogged', 'scratch', 'corrupt', 'outsideFiles', 'packs'] as const) {
     // Contents of configuration files can be long: each in a section of its own.
     for (const slice of slices<unknown>(manifest[name], name === 'outsideFiles' ? 1 : ITEMS_PER_SECTION))
@@ -71,7 +94,7 @@ function* sectionsOf(manifest: Manifest, leaseUntilMs: number): Generator<{ type
 
 /** Puts the manifest under its name, or under that of a replacement. The caller did the barrier before and does the one after. */
 export async function writeManifest(
-  manifest: Manifest,
+  manifest: ManifestDraft,
   leaseUntilMs: number,
   options: ReadOptions & { name?: string },
 ): Promise<{ sha256: string; bytes: number }> {
@@ -139,9 +162,14 @@ async function readOwnHead(name: string, options: ReadOptions): Promise<Manifest
   throw damagedManifest(name, 'it has no head')
 }
 
+/** Lists of a manifest that a reader can do without: they come back empty, their sections are neither parsed nor counted. */
+export interface ReadManifestOptions extends ReadOptions {
+  readonly without?: readonly ManifestList[] | undefined
+}
+
 export async function readManifest(
   name: string,
-  options: ReadOptions,
+  options: ReadManifestOptions,
 ): Promise<{ manifest: Manifest; head: ManifestHead }> {
   return orReplacement(name, options, (one) => readOwnManifest(one, options))
 }
@@ -149,19 +177,9 @@ export async function readManifest(
 /** That object and no replacement of it. */
 export async function readOwnManifest(
   name: string,
-  options: ReadOptions,
+  options: ReadManifestOptions,
 ): Promise<{ manifest: Manifest; head: ManifestHead }> {
-  try {
-    return await readAll(name, options)
-  } catch (error) {
-    throw asManifestError(error, name)
-  }
-}
-
-async function readAll(name: string, options: ReadOptions): Promise<{ manifest: Manifest; head: ManifestHead }> {
-  let head: ManifestHead | undefined
-  let details: z.infer<typeof detailsSchema> | undefined
-  const found = {
+  const found: { [Key in keyof ManifestCounts]: unknown[] } = {
     files: [],
     relations: [],
     folders: [],
@@ -170,28 +188,67 @@ async function readAll(name: string, options: ReadOptions): Promise<{ manifest: 
     corrupt: [],
     packs: [],
     outsideFiles: [],
-  } as {
-    -readonly [Key in keyof ManifestCounts]: unknown[]
+  }
+  const wanted = (list: ManifestList): boolean => options.without?.includes(list) !== true
+  const { head, details } = await readParts(name, options, {
+    wanted,
+    take: (list, items) => push(found[list], items),
+  })
+  return { manifest: assemble(summaryOf(head), details, found), head }
+}
+
+/** Reads and decodes all of it as readManifest() does, but keeps only the head: for a manifest just written, which may be larger than what is left of memory. */
+export async function proveManifest(name: string, options: ReadOptions): Promise<ManifestHead> {
+  const { head } = await readParts(name, options, { wanted: () => true, take: () => {} })
+  return head
+}
+
+interface Reading {
+  readonly wanted: (list: ManifestList) => boolean
+  readonly take: (list: ManifestList, items: readonly unknown[]) => void
+}
+
+interface Parts {
+  readonly head: ManifestHead
+  readonly details: z.infer<typeof detailsSchema>
+}
+
+async function readParts(name: string, options: ReadOptions, reading: Reading): Promise<Parts> {
+  try {
+    return await readAll(name, options, reading)
+  } catch (error) {
+    throw asManifestError(error, name)
+  }
+}
+
+async function readAll(name: string, options: ReadOptions, { wanted, take }: Reading): Promise<Parts> {
+  let head: ManifestHead | undefined
+  let details: Parts['details'] | undefined
+  const counted: Partial<Record<string, number>> = {}
+  const list = (of: ManifestList, decode: () => readonly unknown[]): void => {
+    if (!wanted(of)) return
+    const items = decode()
+    counted[of] = (counted[of] ?? 0) + items.length
+    take(of, items)
   }
   for await (const section of readSections(name, 'manifest', options)) {
-    if (section.type === 'manifestHead' && !head) head = parse(headSchema, section, name)
-    else if (section.type === 'manifestDetails' && !details) details = parse(detailsSchema, section, name)
-    else if (section.type === 'files')
-      push(
-        found.files,
-        decodeFiles(section.plain, { what: `section ${section.number}`, startLsn: head?.startLsn ?? 0n }),
-      )
-    else if (section.type in lists)
-      push(found[section.type as ListName], parse<unknown[]>(lists[section.type as ListName], section, name))
-    else throw damagedManifest(name, `section ${section.number} (${section.type}) has no place in a manifest`)
+    const { type } = section
+    if (type === 'manifestHead' && !head) head = parse(headSchema, section, name)
+    else if (type === 'manifestDetails' && !details) details = parse(detailsSchema, section, name)
+    else if (type === 'files') {
+      const of = { what: `section ${section.number}`, startLsn: head?.startLsn ?? 0n }
+      list('files', () => decodeFiles(section.plain, of))
+    } else if (type in lists) list(type as ListName, () => parse<unknown[]>(lists[type as ListName], section, name))
+    else throw damagedManifest(name, `section ${section.number} (${type}) has no place in a manifest`)
   }
   if (!head || !details) throw damagedManifest(name, 'it has no head')
   checkName(head, name)
   for (const [key, count] of Object.entries(head.counts)) {
-    const items = found[key as keyof ManifestCounts]
-    if (items.length !== count) throw damagedManifest(name, `it lists ${items.length} of ${count} ${key}`)
+    const items = counted[key] ?? 0
+    if (wanted(key as ManifestList) && items !== count)
+      throw damagedManifest(name, `it lists ${items} of ${count} ${key}`)
   }
-  return { manifest: assemble(summaryOf(head), details, found), head }
+  return { head, details }
 }
 
 function push(all: unknown[], items: readonly unknown[]): void {
@@ -205,9 +262,7 @@ function assemble(
 ): Manifest {
   const { corruptBlocks, unloggedBytes, ...facts } = summary
   void [corruptBlocks, unloggedBytes]
-  const relations = (found['relations'] as z.infer<typeof relationsSchema>).map((one) => ({
-    ...one,
-    belongsTo: one.belongsTo,
-  }))
-  return { ...facts, ...details, ...found, relations } as unknown as Manifest
+  // Optional fields that JSON left out come back as undefined.
+  for (const one of found['relations'] as z.infer<typeof relationsSchema>) one.belongsTo ??= undefined
+  return { ...facts, ...details, ...found } as unknown as Manifest
 }

@@ -1,13 +1,21 @@
 // A backup being written: the order of doc/design/repository-format.md section 8.
-import type { BackupWriter, Manifest, MapRef, PackRef, PackWriter, PackWriterSeed, SegmentMap } from '../contract.ts'
+import type {
+  BackupWriter,
+  ManifestDraft,
+  MapRef,
+  PackRef,
+  PackWriter,
+  PackWriterSeed,
+  SegmentMap,
+} from '../contract.ts'
 import { errors } from '../errors.ts'
 import type { Lease } from '../lease/lease.ts'
-import { writeBundles } from '../map/bundle.ts'
+import { BundleWriter } from '../map/bundle.ts'
 import type { ReadOptions } from '../object/decode.ts'
 import { packName } from '../pack/names.ts'
 import { SealedPackWriter } from '../pack/writer.ts'
 import { writeConfirmation } from './confirmation.ts'
-import { damagedManifest, manifestName, readOwnManifest, writeManifest } from './store.ts'
+import { damagedManifest, manifestName, proveManifest, writeManifest } from './store.ts'
 
 export interface BackupParts extends ReadOptions {
   readonly id: string
@@ -21,6 +29,7 @@ export class StoredBackupWriter implements BackupWriter {
   readonly seed: PackWriterSeed
   private readonly parts: BackupParts
   private readonly written = new Set<string>()
+  private maps: BundleWriter | undefined
 
   constructor(parts: BackupParts) {
     this.parts = parts
@@ -39,12 +48,14 @@ export class StoredBackupWriter implements BackupWriter {
     })
   }
 
-  async writeMaps(
-    maps: readonly SegmentMap[],
-    packs: readonly PackRef[],
-    signal: AbortSignal,
-  ): Promise<readonly MapRef[]> {
+  async addMap(map: SegmentMap, signal: AbortSignal): Promise<MapRef> {
+    signal.throwIfAborted()
     const { store, ring } = this.parts
+    return (this.maps ??= new BundleWriter({ store, ring, signal })).add(map)
+  }
+
+  async finishMaps(packs: readonly PackRef[], signal: AbortSignal): Promise<void> {
+    const { store } = this.parts
     await store.barrier({ signal })
     for (const pack of packs) {
       const name = packName(pack.id)
@@ -59,11 +70,22 @@ export class StoredBackupWriter implements BackupWriter {
       this.written.add(pack.id)
     }
     await this.parts.lease.held()
-    return writeBundles(maps, { store, ring, signal })
+    await this.maps?.finish()
+  }
+
+  async writeMaps(
+    maps: readonly SegmentMap[],
+    packs: readonly PackRef[],
+    signal: AbortSignal,
+  ): Promise<readonly MapRef[]> {
+    const refs: MapRef[] = []
+    for (const map of maps) refs.push(await this.addMap(map, signal))
+    await this.finishMaps(packs, signal)
+    return refs
   }
 
   /** `as`: a replacement of a damaged manifest goes under another name. */
-  async commit(manifest: Manifest, signal: AbortSignal, as: { name?: string } = {}): Promise<void> {
+  async commit(manifest: ManifestDraft, signal: AbortSignal, as: { name?: string } = {}): Promise<void> {
     const { id, warehouse, store, lease, ring } = this.parts
     if (manifest.id !== id || manifest.warehouse !== warehouse) {
       throw new TypeError(`manifest of ${manifest.id} of ${manifest.warehouse} committed as ${id} of ${warehouse}`)
@@ -76,7 +98,7 @@ export class StoredBackupWriter implements BackupWriter {
     const written = await writeManifest(manifest, untilMs, { ...options, name })
     try {
       await store.barrier({ signal })
-      const { head } = await readOwnManifest(name, options)
+      const head = await proveManifest(name, options)
       if (head.leaseUntilMs !== untilMs) throw damagedManifest(name, 'it is not the one just written')
       await lease.held()
       const info = await store.stat(name, { signal })
@@ -94,7 +116,7 @@ export class StoredBackupWriter implements BackupWriter {
   }
 
   /** Every pack that the manifest names must be there before it is written. */
-  private async requirePacks(manifest: Manifest, signal: AbortSignal): Promise<void> {
+  private async requirePacks(manifest: Pick<ManifestDraft, 'packs'>, signal: AbortSignal): Promise<void> {
     const { store } = this.parts
     const wanted = manifest.packs.filter((id) => !this.written.has(id))
     for (let at = 0; at < wanted.length; at += 64) {
@@ -108,6 +130,7 @@ export class StoredBackupWriter implements BackupWriter {
   }
 
   async abandon(): Promise<void> {
+    await this.maps?.abandon()
     await this.parts.lease.end('released')
   }
 }

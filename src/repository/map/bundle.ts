@@ -1,5 +1,5 @@
 // Bundles of segment maps: written by a backup in a few objects, read by reference.
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 
 import { isWharfError, messageOf } from '../../base/errors.ts'
 import { systemRandom } from '../../base/random.ts'
@@ -28,49 +28,97 @@ const NEIGHBOUR_GAP_BYTES = 64 * KIB
 const LARGEST_RANGE_BYTES = 8 * MIB
 const noLabel = Buffer.alloc(0)
 
-/** Stores maps; refs in the order given. Each bundle is read back in full. Durable after the next barrier. */
+/** A bundle whose maps are all there, but which has no name yet. */
+interface FullBundle {
+  readonly name: string
+  readonly stream: ObjectStream
+  /** SHA-256 over the frames of all maps, one after the other. */
+  readonly frames: Hash
+  maps: number
+}
+
+/**
+ * Takes maps one by one and stores them in bundles. Until finish() nothing of it is an object: what was written waits without a name, so that maps may come
+ * while their packs are not durable yet. Each bundle is read back in full. Durable after the next barrier.
+ */
+export class BundleWriter {
+  private readonly options: ReadOptions & { bundleBytes?: number | undefined }
+  private readonly full: FullBundle[] = []
+  private open: FullBundle | undefined
+
+  constructor(options: ReadOptions & { bundleBytes?: number | undefined }) {
+    this.options = options
+  }
+
+  /** Not for concurrent calls. */
+  async add(map: SegmentMap): Promise<MapRef> {
+    const bundle = (this.open ??= await this.begin())
+    const added = await bundle.stream.add({ type: 'map', label: noLabel, plain: encodeMap(map) }, true)
+    const hash = createHash('sha256')
+    for (const piece of added.pieces) {
+      hash.update(piece)
+      bundle.frames.update(piece)
+    }
+    bundle.maps++
+    if (bundle.stream.length >= (this.options.bundleBytes ?? BUNDLE_BYTES)) this.roll()
+    return { object: bundle.name, offset: added.offset, bytes: added.storedBytes, sha256: hash.digest('hex') }
+  }
+
+  private async begin(): Promise<FullBundle> {
+    const { store, ring, signal } = this.options
+    const objectId = systemRandom.bytes(16)
+    const name = mapsName(objectId.toString('hex'))
+    const stream = await ObjectStream.create(store, ring, { name, kind: 'maps', objectId, signal })
+    return { name, stream, frames: createHash('sha256'), maps: 0 }
+  }
+
+  private roll(): void {
+    if (this.open) this.full.push(this.open)
+    this.open = undefined
+  }
+
+  async finish(): Promise<void> {
+    this.roll()
+    for (let next = this.full[0]; next; next = this.full[0]) {
+      await next.stream.finish()
+      this.full.shift()
+      await readBack(next, this.options)
+    }
+  }
+
+  /** Leaves nothing behind. */
+  async abandon(): Promise<void> {
+    this.roll()
+    await Promise.allSettled(this.full.splice(0).map(({ stream }) => stream.abandon()))
+  }
+}
+
+/** Stores maps; refs in the order given. */
 export async function writeBundles(
   maps: readonly SegmentMap[],
   options: ReadOptions & { bundleBytes?: number },
 ): Promise<MapRef[]> {
-  const refs: MapRef[] = []
-  for (let at = 0; at < maps.length;) at = await writeBundle(maps, { ...options, at, refs })
-  return refs
-}
-
-async function writeBundle(
-  maps: readonly SegmentMap[],
-  options: ReadOptions & { at: number; refs: MapRef[]; bundleBytes?: number },
-): Promise<number> {
-  const { store, ring, signal, refs } = options
-  const objectId = systemRandom.bytes(16)
-  const name = mapsName(objectId.toString('hex'))
-  const stream = await ObjectStream.create(store, ring, { name, kind: 'maps', objectId, signal })
-  const first = refs.length
-  let at = options.at
+  const writer = new BundleWriter(options)
   try {
-    for (; at < maps.length && stream.length < (options.bundleBytes ?? BUNDLE_BYTES); at++) {
-      const added = await stream.add({ type: 'map', label: noLabel, plain: encodeMap(maps[at]!) }, true)
-      const hash = createHash('sha256')
-      for (const piece of added.pieces) hash.update(piece)
-      refs.push({ object: name, offset: added.offset, bytes: added.storedBytes, sha256: hash.digest('hex') })
-    }
-    await stream.finish()
+    const refs: MapRef[] = []
+    for (const map of maps) refs.push(await writer.add(map))
+    await writer.finish()
+    return refs
   } catch (error) {
-    await stream.abandon()
+    await writer.abandon()
     throw error
   }
-  await readBack(name, refs.slice(first), options)
-  return at
 }
 
-async function readBack(name: string, refs: readonly MapRef[], options: ReadOptions): Promise<void> {
+async function readBack(bundle: FullBundle, options: ReadOptions): Promise<void> {
+  const frames = createHash('sha256')
   let seen = 0
-  for await (const { frame } of readSections(name, 'maps', options)) {
-    if (sha256(frame) !== refs[seen]?.sha256) throw damaged(name, `map ${seen} is not what was written`)
+  for await (const { frame } of readSections(bundle.name, 'maps', options)) {
+    frames.update(frame)
     seen++
   }
-  if (seen !== refs.length) throw damaged(name, `it holds ${seen} of ${refs.length} maps just written`)
+  if (seen !== bundle.maps) throw damaged(bundle.name, `it holds ${seen} of ${bundle.maps} maps just written`)
+  if (!frames.digest().equals(bundle.frames.digest())) throw damaged(bundle.name, 'its maps are not what was written')
 }
 
 function sha256(bytes: Buffer): string {
