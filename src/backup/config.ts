@@ -5,7 +5,7 @@ import { cron, declaredName, duration, timezone, whole } from '../base/config-ty
 import { suggestion } from '../base/nearest.ts'
 import type { ConfigFinding, ConfigSection } from '../base/room.ts'
 import { patternProblem } from './unlogged/patterns.ts'
-import { sourceSchema } from './source-config.ts'
+import { sourceSchema, throttleSchema } from './source-config.ts'
 
 export const kindSchema = z
   .enum(['full', 'differential', 'incremental'])
@@ -51,6 +51,7 @@ const policy = z.strictObject({
     .describe('back up into this one alone; default: into every one of the warehouse'),
   unlogged,
   source: sourceSchema,
+  throttle: throttleSchema,
 })
 
 const schema = z.record(declaredName(), policy).prefault({})

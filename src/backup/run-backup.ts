@@ -17,6 +17,7 @@ import { choosePlaces, mirror, settleMirror } from './mirror.ts'
 import { ensureReceiving, type ReceivingWal } from './receive.ts'
 import { demandRights } from './server/demand-rights.ts'
 import { reportOf, type BackupReport } from './report.ts'
+import { throttleOf } from './source-config.ts'
 import { foreignWrites } from './unlogged/others.ts'
 import { keyOf, observationOf } from './unlogged/seen.ts'
 import { lookAtUnlogged } from './unlogged/unprotected.ts'
@@ -79,6 +80,7 @@ async function take(request: BackupRequest, tools: TakeTools): Promise<TakenBack
     repository,
     receive: async (scope) => scope.use(await receiveOrSay({ warehouse, repository }, context, signal)),
     ...chooseSource(policy.source, { warehouse, context, signal }),
+    throttle: throttleOf(policy.throttle),
     kind: request.kind,
     workers: request.workers ?? policy.workers ?? Math.min(MOST_WORKERS, availableParallelism()),
     fastCheckpoint: policy.checkpoint === 'fast',

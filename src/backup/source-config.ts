@@ -1,5 +1,9 @@
-// `backup.<warehouse>.source` of wharf.yaml: how the files of the cluster are read.
+// `backup.<warehouse>.source` and `throttle` of wharf.yaml: how the files of the cluster are read, and how fast.
 import { z } from 'zod'
+
+import { duration, size } from '../base/config-types.ts'
+import { DEFAULT_PROBE } from './throttle/guard.ts'
+import type { ThrottlePolicy } from './throttle/throttle.ts'
 
 export const sourceSchema = z
   .enum(['disk', 'sql'])
@@ -9,3 +13,45 @@ export const sourceSchema = z
   )
 
 export type SourcePolicy = z.output<typeof sourceSchema>
+
+const foreground = z.strictObject({
+  query: z
+    .string()
+    .min(1)
+    .default(DEFAULT_PROBE)
+    .describe('what is timed on the server all the while: a small read like those that must not suffer'),
+  factor: z.number().min(1.1).max(100).default(2).describe('how many times as long as before the backup it may take'),
+  target: duration().optional().describe('a time that is always good enough, whatever it took before'),
+  floor: size().prefault('4MB').describe('bytes a second that are read however slow the server answers'),
+})
+
+export const throttleSchema = z
+  .strictObject({
+    bytes_per_second: size()
+      .optional()
+      .describe('how much all threads together read of the data directory in a second'),
+    foreground_latency: foreground
+      .optional()
+      .describe('back off while the queries of the server take longer than before the backup'),
+    priority: z
+      .enum(['low', 'normal'])
+      .default('low')
+      .describe('low: copying threads give way to everything else on this machine (Linux)'),
+  })
+  .optional()
+  .describe('what holds a backup back for the sake of everybody else; default: nothing')
+
+export function throttleOf(config: z.output<typeof throttleSchema>): ThrottlePolicy | undefined {
+  if (config === undefined) return undefined
+  const { bytes_per_second, foreground_latency: latency, priority } = config
+  return {
+    bytesPerSecond: bytes_per_second,
+    foreground: latency && {
+      query: latency.query,
+      targetMs: latency.target,
+      factor: latency.factor,
+      floorBytesPerSecond: latency.floor,
+    },
+    lowPriority: priority === 'low',
+  }
+}

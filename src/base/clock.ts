@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 export interface Clock {
   /** Wall time, milliseconds since 1970 UTC. May jump. */
   now(): number
-  /** Milliseconds from an arbitrary start; never goes back. For durations and leases held in memory. */
+  /** Milliseconds from an arbitrary start; never goes back. For durations and leases held in memory. The same in all threads of the process. */
   monotonic(): number
   /** Resolves after `ms`; rejects with the signal's reason when it is aborted first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
@@ -12,7 +12,11 @@ export interface Clock {
 
 export const systemClock: Clock = {
   now: () => Date.now(),
-  monotonic: () => performance.now(),
+  // Not performance.now(): that begins anew in every thread.
+  monotonic: () => {
+    const [seconds, nanoseconds] = process.hrtime()
+    return seconds * 1000 + nanoseconds / 1e6
+  },
   sleep: async (ms, signal) => {
     try {
       await delay(ms, undefined, signal ? { signal } : {})

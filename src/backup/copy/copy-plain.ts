@@ -77,6 +77,7 @@ async function streamPlain(item: PlainItem, file: OpenFile, tools: CopyTools): P
 }
 
 async function fill(file: OpenFile, stretch: Stretch, tools: CopyTools): Promise<number | undefined> {
+  await tools.pace(stretch.into.length)
   const got = (await file.read([stretch]))?.[0]
   tools.onRead(got ?? 0)
   return got

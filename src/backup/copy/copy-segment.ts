@@ -16,6 +16,8 @@ export interface CopyTools {
   /** Room for one extent: in turn one of a few, since the pack writer may still be writing the one before. */
   nextBuffer(): Buffer
   readonly onRead: (bytes: number) => void
+  /** Waits until so many bytes may be read. */
+  readonly pace: (bytes: number) => Promise<void>
   /** Throws once everything must stop. */
   readonly throwIfStopped: () => void
 }
@@ -36,6 +38,7 @@ export async function copySegment(part: SegmentPart, tools: CopyTools): Promise<
   for (const group of groupsOf(part)) {
     tools.throwIfStopped()
     const buffer = tools.nextBuffer()
+    await tools.pace(group.length * BLOCK_BYTES)
     const read = await file.readGroup(group, buffer)
     if (read === undefined) return { kind: 'vanished', path: part.path }
     const judged = await judge({ part, file, group, buffer, read, tools, corrupt })

@@ -3,6 +3,7 @@ import type { SentError } from '../../base/sent-error.ts'
 import type { CorruptBlock, ExtentRef, PackRef, PackWriterSeed } from '../../repository/contract.ts'
 import type { FreshExtent } from '../plan/overlay.ts'
 import type { SourceDescriptor } from '../source/reading.ts'
+import type { ThreadThrottle } from '../throttle/throttle.ts'
 
 /** What a copying thread is started with. Holds the data key, and perhaps a password: never log it. */
 export interface WorkerStart {
@@ -10,6 +11,7 @@ export interface WorkerStart {
   readonly source: SourceDescriptor
   /** Whether the cluster has page checksums. */
   readonly checksums: boolean
+  readonly throttle: ThreadThrottle
   /** One Int32: not 0 once everything must stop. Read between groups of blocks, since a busy thread gets no messages. */
   readonly stop: SharedArrayBuffer
   /** One BigUint64: bytes read so far by all threads. */

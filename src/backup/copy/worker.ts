@@ -1,4 +1,5 @@
 // A copying thread: takes batches, reads, verifies and seals them with its own pack writer. Started by pool.ts.
+import { platform, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 
 import { systemClock } from '../../base/clock.ts'
@@ -7,6 +8,7 @@ import { sendError } from '../../base/sent-error.ts'
 import type { PackWriter } from '../../repository/contract.ts'
 import { openPackWriter } from '../../repository/workers.ts'
 import { openReading } from '../source/reading.ts'
+import { Bucket } from '../throttle/bucket.ts'
 import { copyGiven, copyPlain } from './copy-plain.ts'
 import { copySegment, type CopyTools } from './copy-segment.ts'
 import type { CopyItem, CopyResult, FromWorker, ToWorker, WorkerStart } from './messages.ts'
@@ -16,10 +18,24 @@ class Stopped extends Error {}
 /** The pack writer has at most one extent queued beyond the one it is given. */
 const BUFFERS = 3
 
+/** Who waits for a turn looks this often whether everything must stop. */
+const PATIENCE_MS = 100
+/** Behind everything of the usual priority. Linux keeps it for each thread (0 means the calling one), and the schedulers of its disks that know priorities follow it. */
+const LOW = 10
+
+function lowerPriority(): void {
+  // Elsewhere it would be the whole process, which also receives WAL.
+  if (platform() === 'linux') setPriority(0, LOW)
+}
+
 function makeTools(start: WorkerStart, writer: PackWriter): CopyTools {
   const stop = new Int32Array(start.stop)
   const bytesRead = new BigUint64Array(start.bytesRead)
   const buffers = Array.from({ length: BUFFERS }, () => Buffer.allocUnsafeSlow(MIB))
+  const bucket = start.throttle.bucket && new Bucket(start.throttle.bucket)
+  const throwIfStopped = (): void => {
+    if (Atomics.load(stop, 0) !== 0) throw new Stopped('stopped')
+  }
   let turn = 0
   return {
     source: openReading(start.source),
@@ -28,8 +44,13 @@ function makeTools(start: WorkerStart, writer: PackWriter): CopyTools {
     clock: systemClock,
     nextBuffer: () => buffers[turn++ % buffers.length]!,
     onRead: (bytes) => Atomics.add(bytesRead, 0, BigInt(bytes)),
-    throwIfStopped: () => {
-      if (Atomics.load(stop, 0) !== 0) throw new Stopped('stopped')
+    throwIfStopped,
+    pace: async (bytes) => {
+      let wait = bucket?.take(bytes, systemClock.monotonic()) ?? 0
+      for (; wait > 0; wait -= PATIENCE_MS) {
+        await systemClock.sleep(Math.min(wait, PATIENCE_MS))
+        throwIfStopped()
+      }
     },
   }
 }
@@ -50,6 +71,7 @@ function copyOne(item: CopyItem, tools: CopyTools): Promise<CopyResult> {
 
 async function work(port: NonNullable<typeof parentPort>, start: WorkerStart): Promise<void> {
   const send = (message: FromWorker): void => port.postMessage(message)
+  if (start.throttle.lowPriority) lowerPriority()
   const writer = await openPackWriter(start.seed)
   const tools = makeTools(start, writer)
   // Batches are worked on one after the other, whenever they arrive.

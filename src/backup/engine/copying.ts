@@ -26,6 +26,8 @@ export interface CopyingTools {
   readonly workers: number
   readonly clock: Clock
   readonly report: Report
+  /** Why reading is slower than it could be, if it is. */
+  readonly heldBack?: () => string | undefined
   readonly signal: AbortSignal
 }
 
@@ -45,6 +47,7 @@ export async function copyFiles(plan: FilePlan, tools: CopyingTools): Promise<As
     phase: 'copying',
     total,
     done: () => tools.pool.bytesRead,
+    ...(tools.heldBack ? { note: tools.heldBack } : {}),
     report: tools.report,
     clock: tools.clock,
   })

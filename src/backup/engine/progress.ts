@@ -10,16 +10,23 @@ const WINDOW_MS = 10_000
 export type Report = (event: Progress) => void
 
 /** Reports bytes until `stop` is called; `done` is asked each time. */
-export function reportBytes(of: { phase: string; total: number; done: () => number; report: Report; clock: Clock }): {
-  stop(): Promise<void>
-} {
+export function reportBytes(of: {
+  phase: string
+  total: number
+  done: () => number
+  note?: () => string | undefined
+  report: Report
+  clock: Clock
+}): { stop(): Promise<void> } {
   const end = new AbortController()
   const samples: { at: number; done: number }[] = []
   const emit = (): void => {
     const now = { at: of.clock.monotonic(), done: of.done() }
     samples.push(now)
     while (samples.length > 2 && now.at - samples[1]!.at > WINDOW_MS) samples.shift()
-    of.report({ phase: of.phase, done: now.done, total: of.total, unit: 'bytes', ...speed(samples, of.total) })
+    const note = of.note?.()
+    const said = note === undefined ? {} : { note }
+    of.report({ phase: of.phase, done: now.done, total: of.total, unit: 'bytes', ...speed(samples, of.total), ...said })
   }
   const ticking = (async () => {
     emit()

@@ -25,6 +25,7 @@ import { readControlFile } from '../server/control-data.ts'
 import { holdBackup, type HeldBackup } from '../server/held-backup.ts'
 import type { ClusterFiles } from '../source/cluster-files.ts'
 import { CONTROL_FILE } from '../source/exclusions.ts'
+import { Throttle, type ThrottlePolicy } from '../throttle/throttle.ts'
 import type { Assembly } from './assembly.ts'
 import { beginWriting } from './begin-writing.ts'
 import { askServer, checkServer, findBase, ownFacts } from './begin.ts'
@@ -47,6 +48,8 @@ export interface TakeOptions {
   readonly files: (dataDirectory: string, scope: AsyncDisposableStack) => ClusterFiles | Promise<ClusterFiles>
   /** What `files` reads: decides about the rights that are needed. Default: disk. */
   readonly source?: FileSource
+  /** Default: nothing is held back. */
+  readonly throttle?: ThrottlePolicy | undefined
   readonly kind: BackupKind
   readonly workers: number
   /** Whether the server takes its first checkpoint at once. */
@@ -74,6 +77,7 @@ export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
   const facts = await askServer(options)
   checkServer(facts, warehouse.declaration.name)
   await using scope = new AsyncDisposableStack()
+  const throttle = await Throttle.begin(options.throttle, options, scope)
   const files = await options.files(facts.dataDirectory, scope)
   const receiving = await options.receive(scope)
   const writer = await beginWriting(repository, options)
@@ -86,6 +90,7 @@ export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
       clock: options.clock,
       seed: writer.seed,
       source: files.descriptor,
+      throttle: throttle.forThreads,
       checksums: facts.dataChecksums,
     }),
   )
@@ -100,7 +105,9 @@ export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
     }),
   )
   const signal = AbortSignal.any([options.signal, held.lost])
-  const taking = new Taking({ ...options, signal }, { startedMs, facts, files, writer, pool, held, receiving })
+  throttle.watch(() => pool.bytesRead)
+  const parts = { startedMs, facts, files, writer, pool, held, receiving, throttle }
+  const taking = new Taking({ ...options, signal }, parts)
   try {
     const taken = await taking.run()
     complete = true
@@ -131,6 +138,7 @@ interface Parts {
   readonly pool: CopyPool
   readonly held: HeldBackup
   readonly receiving: Receiving
+  readonly throttle: Throttle
 }
 
 interface Stopped {
@@ -195,8 +203,9 @@ class Taking {
   private async copy(plan: FilePlan, own: OwnFacts): Promise<{ assembly: Assembly; stopped: Stopped }> {
     const { options, parts } = this
     const { pool } = parts
-    const tools: CopyingTools = { ...options, pool }
+    const tools: CopyingTools = { ...options, pool, heldBack: () => parts.throttle.note }
     const assembly = await copyFiles(plan, tools)
+    this.notes.push(...parts.throttle.notes())
     options.report({ phase: 'stopping' })
     const control = await readControlFile(this.files, options)
     const packs = await storeControlFile({ path: CONTROL_FILE, content: control.bytes }, assembly, tools)
