@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path'
 
 import { z } from 'zod'
 
-import { declaredName, secret } from '../base/config-types.ts'
+import { declaredName, duration, secret } from '../base/config-types.ts'
 import type { ConfigSection, Context } from '../base/room.ts'
 import { suggestion } from '../base/nearest.ts'
 import { bucketOptions, bucketSchema, lockSchema } from './bucket-config.ts'
@@ -12,13 +12,21 @@ import { errors } from './errors.ts'
 import { locationOf } from './store/s3/options.ts'
 import type { Unlock } from './unlock.ts'
 
+const program = z.array(z.string().min(1)).min(1)
+const keyKinds = ['passphrase', 'key_file', 'command', 'wrapper'] as const
+
 const key = z
   .strictObject({
     passphrase: secret().optional().describe('As ${env:NAME} or ${file:PATH}.'),
     key_file: z.string().min(1).optional().describe('File with the key; wharf repository init makes it.'),
+    command: program.optional().describe('Program with arguments that prints the key as a key file holds it.'),
+    wrapper: program
+      .optional()
+      .describe('Program with arguments that wraps and unwraps keys (a KMS): bytes in, bytes out; examples/keys.'),
+    timeout: duration().prefault('30s').describe('How long command or wrapper may take.'),
   })
-  .refine((value) => (value.passphrase === undefined) !== (value.key_file === undefined), {
-    message: 'give either passphrase or key_file',
+  .refine((value) => keyKinds.filter((kind) => value[kind] !== undefined).length === 1, {
+    message: 'give exactly one of passphrase, key_file, command and wrapper',
   })
 
 const entry = z
@@ -30,7 +38,7 @@ const entry = z
       .describe('Object lock of the bucket: what is stored cannot be removed before its time, by nobody.'),
     encryption: z
       .union([z.literal('none'), key])
-      .describe('passphrase, key_file, or none: then whoever reads the folder reads the data.'),
+      .describe('passphrase, key_file, command, wrapper, or none: then whoever reads the folder reads the data.'),
   })
   .refine((one) => (one.path === undefined) !== (one.s3 === undefined), { message: 'give either path or s3' })
   .refine((one) => one.lock === undefined || one.s3 !== undefined, {
@@ -72,6 +80,9 @@ function placeOf(one: RepositoryEntry, base: string): Pick<DeclaredRepository, '
 function unlockOf({ encryption }: RepositoryEntry, base: string): Unlock {
   if (encryption === 'none') return { by: 'none' }
   if (encryption.passphrase) return { by: 'passphrase', passphrase: encryption.passphrase.reveal() }
+  const { command, wrapper, timeout: timeoutMs } = encryption
+  if (command) return { by: 'command', program: { argv: command, timeoutMs } }
+  if (wrapper) return { by: 'wrapper', program: { argv: wrapper, timeoutMs } }
   return { by: 'key-file', path: resolve(base, encryption.key_file!) }
 }
 

@@ -4,6 +4,13 @@ import { defineErrors } from '../base/errors.ts'
 interface At {
   readonly location: string
 }
+type KeyKind = 'passphrase' | 'key-file' | 'command' | 'wrapper'
+const keyKinds: Readonly<Record<KeyKind, string>> = {
+  passphrase: 'passphrase',
+  'key-file': 'key file',
+  command: 'key command',
+  wrapper: 'key wrapper',
+}
 interface Named extends At {
   readonly name: string
 }
@@ -65,18 +72,61 @@ export const errors = defineErrors('repository', {
   },
   wrongKey: {
     exit: 'denied',
-    message: (at: At & { by: 'passphrase' | 'key-file' }) =>
-      `the ${at.by === 'passphrase' ? 'passphrase' : 'key file'} does not open the repository at ${at.location}`,
+    message: (at: At & { by: KeyKind }) => `the ${keyKinds[at.by]} does not open the repository at ${at.location}`,
     hint: (at) =>
       at.by === 'passphrase'
         ? 'check the passphrase in the encryption section of wharf.yaml; a trailing space or line feed in its file counts'
-        : 'check key_file in wharf.yaml: it must be the file that was there when the repository was created, or a copy of it',
+        : at.by === 'key-file'
+          ? 'check key_file in wharf.yaml: it must be the file that was there when the repository was created, or a copy of it'
+          : 'check what the program in the encryption section of wharf.yaml answers: it must be the key that the repository was created with, or one that was added since',
   },
   noKeySlot: {
     exit: 'denied',
-    message: (at: At & { by: 'passphrase' | 'key-file' }) =>
-      `the repository at ${at.location} has no key slot for a ${at.by === 'passphrase' ? 'passphrase' : 'key file'}`,
-    hint: (at) => `give the ${at.by === 'passphrase' ? 'key file' : 'passphrase'} that it was created with`,
+    message: (at: At & { by: KeyKind }) => `the repository at ${at.location} has no key slot for a ${keyKinds[at.by]}`,
+    hint: (at) =>
+      at.by === 'passphrase' || at.by === 'key-file'
+        ? `give the ${at.by === 'passphrase' ? 'key file' : 'passphrase'} that it was created with`
+        : 'open it with a key that it has a slot for, and add this one: wharf repository key add',
+  },
+  keyProgram: {
+    exit: 'denied',
+    message: (at: { program: string; reason: string }) => `the key program ${at.program} failed: ${at.reason}`,
+    hint: () =>
+      'run it by hand as the user that runs wharf; its standard error says more. The repository was not touched',
+  },
+  newerDataKey: {
+    exit: 'failed',
+    passing: true,
+    message: (at: { object: string; number: number; known: number }) =>
+      `${at.object} is sealed with data key ${at.number}, which was made after this program read the keys up to ${at.known}`,
+    hint: () => 'keys were rotated meanwhile: try again, or start the program anew',
+  },
+  unknownSlot: {
+    exit: 'notFound',
+    message: (at: At & { slot: string }) => `there is no key slot ${at.slot} in ${at.location}`,
+    hint: () => 'list them with: wharf repository key list',
+  },
+  lastSlot: {
+    exit: 'failed',
+    message: (at: At & { slot: string }) => `${at.slot} is the last key slot of ${at.location} that can be read`,
+    hint: () =>
+      'without it nobody could open the repository ever again: add another one first, with wharf repository key add',
+  },
+  slotDoesNotOpen: {
+    exit: 'failed',
+    message: (at: At & { by: KeyKind }) =>
+      `the ${keyKinds[at.by]} does not open the slot that was just made for it in ${at.location}`,
+    hint: () => 'the slot was removed again; a wrapper must give back exactly the bytes that it wrapped',
+  },
+  oneNewKey: {
+    exit: 'usage',
+    message: () => 'exactly one of --key-file, --passphrase-file, --command and --wrapper is needed',
+    hint: () => 'say how the repository shall be opened as well',
+  },
+  notEncrypted: {
+    exit: 'failed',
+    message: (at: At) => `the repository at ${at.location} is not encrypted: it has no keys`,
+    hint: () => 'copy it into an encrypted one: wharf repository copy',
   },
   encryptionMismatch: {
     exit: 'configuration',

@@ -6,6 +6,7 @@ import { check } from './operations/check.ts'
 import { copy } from './operations/copy.ts'
 import { init } from './operations/init.ts'
 import { inspect } from './operations/inspect.ts'
+import { keyAdd, keyList, keyRemove, keyRotate } from './operations/key.ts'
 import { list } from './operations/list.ts'
 import { show } from './operations/show.ts'
 import { stats } from './operations/stats.ts'
@@ -15,7 +16,10 @@ export const room: Room = {
   name: 'repository',
   summary: 'where backups and WAL are kept: packs, maps, manifests, WAL chunks, keys, leases, check',
   config: [repositoriesSection],
-  groups: { repository: 'where backups and WAL are kept: declare, create, show, check, heal, copy' },
-  operations: [add, init, list, show, check, copy, inspect, stats],
+  groups: {
+    'repository key': 'the keys that open a repository',
+    repository: 'where backups and WAL are kept: declare, create, show, check, heal, copy',
+  },
+  operations: [add, init, list, show, check, copy, keyList, keyAdd, keyRemove, keyRotate, inspect, stats],
   services: [repositoriesProvider],
 }

@@ -34,7 +34,7 @@ export class KeyRing {
   readonly seed: KeyRingSeed
   private readonly repositoryId: Buffer
   private readonly keys: ReadonlyMap<number, Uint8Array>
-  private readonly newest: number
+  readonly newest: number
 
   constructor(seed: KeyRingSeed) {
     this.seed = seed
@@ -75,6 +75,9 @@ export class KeyRing {
       throw damaged(`its sealing is ${head.sealing}, the repository's is ${this.sealing}`)
     if (head.sealing === 'none') return { head, bytes: own, key: undefined }
     const dataKey = this.keys.get(head.dataKey)
+    // Made since this program read the keys: nothing is wrong with the object.
+    if (!dataKey && head.dataKey > this.newest)
+      throw errors.newerDataKey({ object: name, number: head.dataKey, known: this.newest })
     if (!dataKey) throw damaged(`it names data key ${head.dataKey}, which is not there`)
     const decipher = createDecipheriv('aes-256-gcm', dataKey, head.wrapped.subarray(0, 12), { authTagLength: 16 })
     decipher.setAAD(own.subarray(0, HEAD_WRAPPED_BYTES))

@@ -9,16 +9,16 @@ import type { Unlock } from '../unlock.ts'
 import { decodePlain, encodePlain } from './plain.ts'
 import type { KeyRingSeed } from './ring.ts'
 import {
-  hexSchema,
-  keyFromFileSecret,
-  keyFromPassphrase,
-  readKeyFile,
-  SCRYPT_COST,
-  scryptSchema,
-  unwrapKey,
-  wrapKey,
-  wrappedSchema,
-} from './wrap.ts'
+  associated,
+  makeSlot,
+  SLOT_PREFIX,
+  slotKindOf,
+  slotOpener,
+  slotSchema,
+  type KeySlot,
+  type Opener,
+} from './slots.ts'
+import { hexSchema, unwrapKey, wrapKey, wrappedSchema } from './wrap.ts'
 
 export const FORMAT_OBJECT = 'format'
 const formatSchema = z.strictObject({
@@ -28,17 +28,11 @@ const formatSchema = z.strictObject({
 })
 export type FormatObject = z.infer<typeof formatSchema>
 
-const slotSchema = z.discriminatedUnion('by', [
-  z.strictObject({ slot: hexSchema(16), by: z.literal('passphrase'), scrypt: scryptSchema, wrapped: wrappedSchema }),
-  z.strictObject({ slot: hexSchema(16), by: z.literal('key-file'), salt: hexSchema(32), wrapped: wrappedSchema }),
-])
-export type KeySlot = z.infer<typeof slotSchema>
 const dataKeySchema = z.strictObject({ number: z.number().int().min(1).max(99_999_999), wrapped: wrappedSchema })
 export type DataKeyObject = z.infer<typeof dataKeySchema>
 
-const SLOT_PREFIX = 'keys/repository-'
 const DATA_PREFIX = 'keys/data-'
-const dataKeyName = (number: number) => `${DATA_PREFIX}${String(number).padStart(8, '0')}`
+export const dataKeyName = (number: number) => `${DATA_PREFIX}${String(number).padStart(8, '0')}`
 
 export interface StoreAt {
   readonly store: ObjectStore
@@ -81,10 +75,6 @@ export async function listKeys({
   return found
 }
 
-function associated(name: string, repository: string, facts: object): string {
-  return `${name}\n${repository}\n${JSON.stringify(facts)}`
-}
-
 /** Durable when it resolves. The format object comes last: without it there is no repository. */
 export async function createKeys(at: StoreAt, unlock: Unlock, createdMs: number): Promise<KeyRingSeed> {
   const repositoryId = systemRandom.bytes(16).toString('hex')
@@ -93,7 +83,7 @@ export async function createKeys(at: StoreAt, unlock: Unlock, createdMs: number)
   const dataKeys: { number: number; key: Buffer }[] = []
   if (unlock.by !== 'none') {
     const repositoryKey = systemRandom.bytes(32)
-    const slot = await newSlot(repositoryId, repositoryKey, unlock)
+    const slot = await makeSlot(repositoryId, repositoryKey, { unlock, signal: at.signal })
     await put(`${SLOT_PREFIX}${slot.slot}`, encodePlain('repository-key', slot))
     const key = systemRandom.bytes(32)
     const name = dataKeyName(1)
@@ -108,24 +98,6 @@ export async function createKeys(at: StoreAt, unlock: Unlock, createdMs: number)
   return { repositoryId, sealing, dataKeys }
 }
 
-async function newSlot(
-  repositoryId: string,
-  repositoryKey: Buffer,
-  unlock: Exclude<Unlock, { by: 'none' }>,
-): Promise<KeySlot> {
-  const slot = systemRandom.bytes(16).toString('hex')
-  const salt = systemRandom.bytes(32).toString('hex')
-  const name = `${SLOT_PREFIX}${slot}`
-  if (unlock.by === 'passphrase') {
-    const facts = { slot, by: 'passphrase' as const, scrypt: { n: unlock.scryptCost ?? SCRYPT_COST, r: 8, p: 1, salt } }
-    const wrapping = await keyFromPassphrase(unlock.passphrase, facts.scrypt)
-    return { ...facts, wrapped: wrapKey(wrapping, repositoryKey, associated(name, repositoryId, facts)) }
-  }
-  const facts = { slot, by: 'key-file' as const, salt }
-  const wrapping = keyFromFileSecret(await readKeyFile(unlock.path), salt)
-  return { ...facts, wrapped: wrapKey(wrapping, repositoryKey, associated(name, repositoryId, facts)) }
-}
-
 /** Rejects with `repository.not-initialised`, `.encryption-mismatch`, `.no-key-slot`, `.wrong-key`, `.damaged-object`. */
 export async function openKeys(at: StoreAt, unlock: Unlock): Promise<KeyRingSeed & { readonly createdMs: number }> {
   const format = await readFormat(at)
@@ -135,7 +107,7 @@ export async function openKeys(at: StoreAt, unlock: Unlock): Promise<KeyRingSeed
   const base = { repositoryId: format.repository, sealing: format.sealing, createdMs: format.createdMs }
   if (unlock.by === 'none') return { ...base, dataKeys: [] }
   const names = await listKeys(at)
-  const repositoryKey = await openSlots(at, { unlock, names: names.slots, repositoryId: format.repository })
+  const { key: repositoryKey } = await openSlots(at, { unlock, names: names.slots, repositoryId: format.repository })
   const dataKeys: { number: number; key: Buffer }[] = []
   for (const name of names.dataKeys) {
     const { wrapped, ...facts } = await readDataKey(name, at)
@@ -147,12 +119,18 @@ export async function openKeys(at: StoreAt, unlock: Unlock): Promise<KeyRingSeed
   return { ...base, dataKeys }
 }
 
+/** The repository key, with the slot that gave it. Rejects as openKeys() does. */
+export async function openRepositoryKey(at: StoreAt, unlock: Opener): Promise<{ key: Buffer; slot: KeySlot }> {
+  const { repository } = await readFormat(at)
+  return openSlots(at, { unlock, names: (await listKeys(at)).slots, repositoryId: repository })
+}
+
 async function openSlots(
   at: StoreAt,
-  wanted: { unlock: Exclude<Unlock, { by: 'none' }>; names: readonly string[]; repositoryId: string },
-): Promise<Buffer> {
+  wanted: { unlock: Opener; names: readonly string[]; repositoryId: string },
+): Promise<{ key: Buffer; slot: KeySlot }> {
   const { unlock, names, repositoryId } = wanted
-  const secret = unlock.by === 'key-file' ? await readKeyFile(unlock.path) : undefined
+  const open = slotOpener(repositoryId, unlock, at.signal)
   let tried = false
   let failure: unknown
   for (const name of names) {
@@ -164,15 +142,16 @@ async function openSlots(
       failure ??= error
       continue
     }
-    if (slot.by !== unlock.by) continue
+    if (slot.by !== slotKindOf(unlock)) continue
     tried = true
-    const { wrapped, ...facts } = slot
-    const wrapping =
-      facts.by === 'passphrase'
-        ? await keyFromPassphrase((unlock as { passphrase: string }).passphrase, facts.scrypt)
-        : keyFromFileSecret(secret!, facts.salt)
-    const key = unwrapKey(wrapping, wrapped, associated(name, repositoryId, facts))
-    if (key) return key
+    try {
+      const key = await open(slot)
+      if (key) return { key, slot }
+    } catch (error) {
+      // A wrapper refuses what another one wrapped.
+      if (unlock.by !== 'wrapper' || at.signal.aborted) throw error
+      failure ??= error
+    }
   }
   if (failure !== undefined) throw failure
   const params = { location: at.store.location, by: unlock.by }

@@ -78,9 +78,14 @@ export async function readKeyFile(path: string): Promise<Buffer> {
     if (codeOf(error) === 'ENOENT') throw errors.keyFileMissing({ path }, { cause: error })
     throw errors.keyFileUnreadable({ path, reason: messageOf(error) }, { cause: error })
   }
+  const secret = parseKeyLine(text)
+  if (!secret) throw errors.keyFileWrong({ path })
+  return secret
+}
+
+export function parseKeyLine(text: string): Buffer | undefined {
   const match = KEY_FILE.exec(text)
-  if (!match) throw errors.keyFileWrong({ path })
-  return Buffer.from(match[1]!, 'hex')
+  return match ? Buffer.from(match[1]!, 'hex') : undefined
 }
 
 /** Makes a new key file, 0600, durable. The caller made sure that there is none. */

@@ -16,7 +16,7 @@ const output = z.object({
   id: z.string(),
   encrypted: z.boolean(),
   createdAt: z.string(),
-  keys: z.array(z.object({ slot: z.string(), by: z.enum(['passphrase', 'key-file']) })),
+  keys: z.array(z.object({ slot: z.string(), by: z.enum(['passphrase', 'key-file', 'wrapper']) })),
   objects: z.number(),
   bytes: z.number(),
   backups: z.array(z.object({ warehouse: z.string(), id: z.string(), kind: z.string(), finishedAt: z.string() })),
