@@ -18,6 +18,10 @@ export interface WalStatus {
   readonly lagMs: number | undefined
   readonly lastMessageAt: string | undefined
   readonly error: { readonly code: string; readonly message: string; readonly hint?: string } | undefined
+  /** Present where receiving is synchronous: what commits wait for is durable in this folder before it is in the repository. */
+  readonly synchronous?:
+    | { readonly spool: string; readonly flushedLsn: string | undefined; readonly warnings: readonly string[] }
+    | undefined
 }
 
 /** A stretch of time to which the warehouse can be recovered now. Times ISO 8601. */

@@ -4,7 +4,8 @@ import { type Context, type Daemon } from '../base/room.ts'
 import type { Repository } from '../repository/contract.ts'
 import { parseLsn, type Lsn } from '../wal/lsn.ts'
 import { warehouses, type Session } from '../warehouse/contract.ts'
-import { awaitArchive } from './receiver/archived.ts'
+import { DiskGuard } from './guard/guard.ts'
+import { awaitArchive, requiredRepositories } from './receiver/archived.ts'
 import { receivers, type ReceiverRegistry, type SharedReceiver } from './receiver/registry.ts'
 import { defaultWalPolicy, slotName, streams, walSection } from './wal-config.ts'
 
@@ -46,6 +47,7 @@ class Needed implements ReceivingWal {
   private readonly warehouse: string
   private readonly registry: ReceiverRegistry
   private readonly slot: string
+  private readonly synchronous: boolean
   /** Undefined: all that are required count. */
   private readonly repository: Repository | undefined
   private own: SharedReceiver | undefined
@@ -61,7 +63,9 @@ class Needed implements ReceivingWal {
     this.warehouse = warehouse
     this.registry = parts.registry
     this.repository = parts.repository
-    this.slot = slotName(warehouse, context.section(walSection)[warehouse] ?? defaultWalPolicy)
+    const policy = context.section(walSection)[warehouse] ?? defaultWalPolicy
+    this.slot = slotName(warehouse, policy)
+    this.synchronous = policy.synchronous
   }
 
   async begin(signal: AbortSignal): Promise<void> {
@@ -84,7 +88,8 @@ class Needed implements ReceivingWal {
     await using session = await this.session(signal)
     for (let turn = 0; ; turn++) {
       const { active, durable } = await this.ask(session)
-      if (durable !== undefined && durable >= lsn) return true
+      // A synchronous receiver's slot says what is in its spool: then only the repositories themselves tell.
+      if (!this.synchronous && durable !== undefined && durable >= lsn) return true
       // The slot waits for every required repository; the one that was named may be further than another that is away.
       if (turn % ASK_REPOSITORY_EVERY === ASK_REPOSITORY_EVERY - 1 && (await this.holds(lsn, session, signal)))
         return true
@@ -98,12 +103,26 @@ class Needed implements ReceivingWal {
   }
 
   private async holds(lsn: Lsn, session: Session, signal: AbortSignal): Promise<boolean> {
-    if (!this.repository) return false
+    const repositories = this.repository ? [this.repository] : await this.required(signal)
+    if (!repositories) return false
     const [row] = await session.query<{ system: string; timeline: number }>(
       `SELECT s.system_identifier::text AS system, c.timeline_id AS timeline FROM pg_control_system() s, pg_control_checkpoint() c`,
     )
-    const ranges = await this.repository.wal.ranges(BigInt(row!.system), signal)
-    return ranges.some((range) => range.timeline === row!.timeline && range.startLsn < lsn && range.endLsn >= lsn)
+    for (const { wal } of repositories) {
+      const ranges = await wal.ranges(BigInt(row!.system), signal)
+      const holds = ranges.some(
+        (range) => range.timeline === row!.timeline && range.startLsn < lsn && range.endLsn >= lsn,
+      )
+      if (!holds) return false
+    }
+    return true
+  }
+
+  /** Undefined where their slot tells: they are only asked for a synchronous receiver. */
+  private async required(signal: AbortSignal): Promise<readonly Repository[] | undefined> {
+    if (!this.synchronous) return undefined
+    const warehouse = (await this.context.use(warehouses)).get(this.warehouse)
+    return await requiredRepositories(this.context, warehouse, signal)
   }
 
   private async receiveHere(signal: AbortSignal): Promise<void> {
@@ -160,8 +179,26 @@ export const receiverDaemon: Daemon = {
       const policy = context.section(walSection)[name] ?? defaultWalPolicy
       return repositories.length > 0 && policy.receive && streams(policy)
     })
-    await Promise.all(wanted.map(({ name }) => keepReceiving(context, name, signal)))
+    await Promise.all(wanted.map(({ name }) => guarded(context, name, signal)))
   },
+}
+
+/** Receives while the disk guard lets it. */
+async function guarded(context: Context, warehouse: string, signal: AbortSignal): Promise<void> {
+  let run: { readonly stop: AbortController; readonly ended: Promise<void> } | undefined
+  const start = (): void => {
+    const stop = new AbortController()
+    run = { stop, ended: keepReceiving(context, warehouse, AbortSignal.any([signal, stop.signal])) }
+  }
+  const stopReceiving = async (): Promise<void> => {
+    run?.stop.abort(new Error('the disk guard gave the slot up'))
+    await run?.ended
+    run = undefined
+  }
+  const guard = new DiskGuard({ context, warehouse, stopReceiving, startReceiving: start })
+  if (!guard.givenUp) start()
+  await guard.run(signal)
+  await run?.ended
 }
 
 async function keepReceiving(context: Context, warehouse: string, signal: AbortSignal): Promise<void> {

@@ -19,6 +19,7 @@ import { noticesDaemon } from './receiver/notices.ts'
 import { receivers, ReceiverRegistry } from './receiver/registry.ts'
 import { walStatusOf } from './receiver/standing.ts'
 import { backupSchedules, backupTask } from './schedules.ts'
+import { holesDaemon } from './holes.ts'
 import { walSection } from './wal-config.ts'
 
 export const room: Room = {
@@ -45,5 +46,6 @@ export const room: Room = {
     offer(taskKinds, copyTask),
     offer(daemons, copiesDaemon),
     offer(daemons, noticesDaemon),
+    offer(daemons, holesDaemon),
   ],
 }

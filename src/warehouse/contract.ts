@@ -61,7 +61,12 @@ export interface Warehouse {
     statementTimeoutMs?: number
     lockTimeoutMs?: number
   }): Promise<Session>
-  connectReplication(options: { purpose: string; signal: AbortSignal }): Promise<ReplicationSession>
+  /** `applicationName`: instead of `wharf <purpose>`, for synchronous_standby_names. */
+  connectReplication(options: {
+    purpose: string
+    applicationName?: string | undefined
+    signal: AbortSignal
+  }): Promise<ReplicationSession>
   facts(signal: AbortSignal): Promise<ServerFacts>
   /** What a worker thread needs for sessions of its own: `openSeededSession(seed)` of `warehouse/workers.ts`. */
   seed(): Promise<WarehouseSeed>

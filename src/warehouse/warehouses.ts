@@ -86,7 +86,11 @@ class DeclaredWarehouse implements Warehouse {
     return await openSession(await this.target(), options, this.tools.clock)
   }
 
-  async connectReplication(options: { purpose: string; signal: AbortSignal }): Promise<ReplicationSession> {
+  async connectReplication(options: {
+    purpose: string
+    applicationName?: string | undefined
+    signal: AbortSignal
+  }): Promise<ReplicationSession> {
     return await openReplication(await this.target(), options, this.tools.clock)
   }
 

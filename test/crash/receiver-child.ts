@@ -6,7 +6,7 @@ import { openRepository } from '../../src/repository/open.ts'
 import { openStore } from '../../src/repository/stores.ts'
 import { warehouseFor } from '../support/warehouse.ts'
 
-const [url = '', path = ''] = process.argv.slice(2)
+const [url = '', path = '', spool] = process.argv.slice(2)
 const signal = new AbortController().signal
 const unlock = { by: 'passphrase', passphrase: 'correct horse', scryptCost: 1024 } as const
 const repository = await openRepository({
@@ -21,6 +21,8 @@ const receiver = new Receiver({
   warehouse: warehouseFor({ url }),
   repositories: [repository],
   slot: 'wharf_retail',
+  // With a spool it is synchronous.
+  ...(spool === undefined ? {} : { spool }),
   sealAfterMs: 30,
   aliveAfterMs: 20_000,
   clock: systemClock,

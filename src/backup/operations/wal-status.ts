@@ -24,6 +24,10 @@ const line = z.strictObject({
   error: z.strictObject({ code: z.string(), message: z.string(), hint: z.string().optional() }).optional(),
   ranges: z.array(stretch).describe('WAL that the repository holds without a hole'),
   holes: z.array(stretch).describe('WAL between ranges that nobody has'),
+  synchronous: z
+    .strictObject({ spool: z.string(), flushedLsn: z.string().optional(), warnings: z.array(z.string()) })
+    .optional()
+    .describe('commits wait for us: what they wait for is durable in this folder before it is in the repository'),
   notices: z
     .array(z.strictObject({ reason: z.string(), at: z.string(), data: z.record(z.string(), z.string()) }))
     .optional()
@@ -83,6 +87,15 @@ async function linesOf(context: Context, name: string, signal: AbortSignal): Pro
         toLsn: formatLsn(one.endLsn),
       })),
       holes: [...holesOf(ranges)],
+      ...(status.synchronous === undefined
+        ? {}
+        : {
+            synchronous: {
+              spool: status.synchronous.spool,
+              ...(status.synchronous.flushedLsn === undefined ? {} : { flushedLsn: status.synchronous.flushedLsn }),
+              warnings: [...status.synchronous.warnings],
+            },
+          }),
       ...(notices.length === 0
         ? {}
         : {
@@ -124,6 +137,12 @@ function lineText(one: Line): string {
     lines.push(
       `    HOLE on timeline ${hole.timeline}: ${hole.fromLsn} to ${hole.toLsn} (${formatSize(holeBytes(hole))}) is lost`,
     )
+  }
+  if (one.synchronous) {
+    lines.push(
+      `    synchronous: fsynced up to ${one.synchronous.flushedLsn ?? 'nothing yet'} in the spool ${one.synchronous.spool}`,
+    )
+    for (const warning of one.synchronous.warnings) lines.push(`    WARNING ${warning}`)
   }
   for (const notice of one.notices ?? [])
     lines.push(`    ALERT ${notice.reason} at ${notice.at}: ${notice.data['message'] ?? notice.data['problem'] ?? ''}`)

@@ -27,7 +27,7 @@ export async function awaitArchive(
   repository?: Repository,
 ): Promise<ArchivedWal> {
   const warehouse = (await context.use(warehouses)).get(name)
-  const repositories = repository ? [repository] : await required(context, warehouse, signal)
+  const repositories = repository ? [repository] : await requiredRepositories(context, warehouse, signal)
   if (repositories.length === 0) throw receiverErrors.notReceiving({ warehouse: name })
   const facts = await warehouse.facts(signal)
   const waiting = new Waiting({ context, warehouse, repositories, facts })
@@ -35,7 +35,11 @@ export async function awaitArchive(
   return waiting
 }
 
-async function required(context: Context, warehouse: Warehouse, signal: AbortSignal): Promise<readonly Repository[]> {
+export async function requiredRepositories(
+  context: Context,
+  warehouse: Warehouse,
+  signal: AbortSignal,
+): Promise<readonly Repository[]> {
   const { opened, away } = await openAll(context, warehouse, signal)
   const { optionalRepositories } = warehouse.declaration
   const missing = away.find(({ name }) => !optionalRepositories.includes(name))

@@ -37,6 +37,26 @@ export const receiverErrors = defineErrors('backup', {
       `WAL of warehouse ${at.warehouse} up to ${at.lsn} did not become durable: ${at.why}`,
     hint: () => 'see `wharf wal status`',
   },
+  spoolFailed: {
+    exit: 'environment',
+    passing: true,
+    message: (at: { folder: string; why: string }) =>
+      `WAL cannot be kept in the synchronous spool ${at.folder}: ${at.why}`,
+    hint: () => 'commits wait until it can, unless another standby answers: make space, or look at the disk',
+  },
+  remoteApply: {
+    exit: 'configuration',
+    message: (at: { warehouse: string }) =>
+      `warehouse ${at.warehouse} is received synchronously, but synchronous_commit is remote_apply there`,
+    hint: () => 'nothing is ever applied here, commits would wait for ever: set synchronous_commit = on',
+  },
+  givenUp: {
+    exit: 'busy',
+    passing: true,
+    message: (at: { warehouse: string; since: string }) =>
+      `the slot of warehouse ${at.warehouse} was given up at ${at.since}: too little space is left for WAL on the server`,
+    hint: () => 'make space there; `wharf up` receives again by itself when enough is free, and takes a backup',
+  },
   archivesNothing: {
     exit: 'configuration',
     message: (at: { warehouse: string }) => `the server of warehouse ${at.warehouse} archives no WAL`,

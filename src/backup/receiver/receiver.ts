@@ -17,8 +17,11 @@ import { open, type Opening, type WalHole } from './opening.ts'
 import { primeParser } from './prime.ts'
 import type { WalPosition } from './resume.ts'
 import { ReceiverState } from './state.ts'
+import { completeSpool, removeSpool } from './spool/complete.ts'
+import { Spool } from './spool/spool.ts'
 import { StoreQueue, type ChunkFacts } from './store-queue.ts'
 import { Stretch } from './stretch.ts'
+import { synchronousWarnings } from './synchronous.ts'
 
 const FIRST_DELAY_MS = 200
 const LONGEST_DELAY_MS = 15_000
@@ -34,6 +37,8 @@ export interface ReceiverOptions {
   /** Those that are opened when they can be. */
   readonly members?: readonly Member[]
   readonly slot: string
+  /** Folder of the synchronous spool. Undefined: the server is told of WAL when every repository has it. */
+  readonly spool?: string | undefined
   readonly sealAfterMs: number
   readonly aliveAfterMs: number
   readonly clock: Clock
@@ -55,6 +60,8 @@ export class Receiver {
     this.options = options
     this.members = [...(options.repositories ?? []).map(openedMember), ...(options.members ?? [])]
     this.state = new ReceiverState({ ...options, members: this.members })
+    if (options.spool !== undefined)
+      this.state.synchronous = { spool: options.spool, flushedLsn: undefined, warnings: [] }
   }
 
   status(): readonly WalStatus[] {
@@ -104,9 +111,12 @@ export class Receiver {
   private async connect(signal: AbortSignal): Promise<void> {
     const { warehouse, slot } = this.options
     this.state.connecting()
-    await using session = await warehouse.connectReplication({ purpose: 'receive', signal })
     const members = this.members.filter((one) => one.required)
+    // What was acknowledged comes first, whether the server is there or not.
+    if (this.options.spool !== undefined) this.completed = await completeSpool(this.options.spool, members, signal)
+    await using session = await this.session(signal)
     const opening = await open(session, { warehouse, members, slot, signal })
+    await this.checkSynchronous(signal)
     await this.follow(opening)
     try {
       await this.receive(session, opening, {
@@ -182,16 +192,39 @@ export class Receiver {
     void this.options.alert({ reason: 'repository-behind', repository: name, required, message: messageOf(error) })
   }
 
+  /** Spool files that all repositories have: they go as soon as the slot is ours. */
+  private completed: readonly string[] = []
+
+  /** A synchronous receiver goes by the name of its slot in synchronous_standby_names. */
+  private session(signal: AbortSignal): Promise<ReplicationSession> {
+    const { warehouse, slot, spool } = this.options
+    return warehouse.connectReplication({
+      purpose: 'receive',
+      applicationName: spool === undefined ? undefined : slot,
+      signal,
+    })
+  }
+
+  private async checkSynchronous(signal: AbortSignal): Promise<void> {
+    const { warehouse, slot, log } = this.options
+    const { synchronous } = this.state
+    if (!synchronous) return
+    const warnings = await synchronousWarnings(warehouse, slot, signal)
+    for (const warning of warnings)
+      if (!synchronous.warnings.includes(warning)) log.warn({ warehouse: warehouse.declaration.name }, warning)
+    synchronous.warnings = warnings
+  }
+
   private async renewSlot(signal: AbortSignal): Promise<void> {
-    await using session = await this.options.warehouse.connectReplication({ purpose: 'receive', signal })
+    await using session = await this.session(signal)
     await session.dropSlot(this.options.slot)
     await session.ensureSlot(this.options.slot)
   }
 
   /** The server has removed WAL that no repository holds: says which, and goes on from what is there. */
   private async goOnBehindHole(opening: Opening, signal: AbortSignal): Promise<void> {
-    const { warehouse, slot } = this.options
-    await using session = await warehouse.connectReplication({ purpose: 'receive', signal })
+    const { slot } = this.options
+    await using session = await this.session(signal)
     const { timeline, flushLsn } = await session.identify()
     const { restartLsn } = await session.ensureSlot(slot)
     const start = { timeline, lsn: segmentStart(restartLsn ?? flushLsn, opening.shape.segmentBytes) }
@@ -226,10 +259,12 @@ export class Receiver {
       timeline: from.start.timeline,
       startLsn: from.start.lsn,
       signal: stop.signal,
-      gatherMs: GATHER_MS,
+      // Somebody waits for each commit of a synchronous one.
+      ...(this.options.spool === undefined ? { gatherMs: GATHER_MS } : {}),
     })
     const cutter = new ChunkCutter({ ...from.start, shape: opening.shape, parser: from.parser })
-    const queue = this.queue(opening, { source, cutter, signal: storing.signal })
+    await using spool = this.openSpool(opening, { start: from.start, source, cutter, stop })
+    const queue = this.queue(opening, { source, cutter, spool, signal: storing.signal })
     this.stores = queue
     const targets = opening.targets.map(({ repository }) => repository.name)
     this.state.streaming(from.start, { cutter, queue }, targets)
@@ -246,6 +281,7 @@ export class Receiver {
       sealAfterMs,
       aliveAfterMs,
       wantedLsn: () => this.state.wantedLsn(),
+      onMessage: (bytes) => spool?.add(bytes),
       onBytes: (at) => this.state.received(at),
       onAlive: () => this.state.alive(),
       onSilent: () => stop.abort(this.silent()),
@@ -266,10 +302,34 @@ export class Receiver {
       throw receiverErrors.serverEnded({ warehouse: this.options.warehouse.declaration.name })
   }
 
+  private openSpool(
+    opening: Opening,
+    at: { start: WalPosition; source: WalStreamSource; cutter: ChunkCutter; stop: AbortController },
+  ): Spool | undefined {
+    const { spool: folder } = this.options
+    if (folder === undefined) return undefined
+    return new Spool({
+      folder,
+      shape: opening.shape,
+      timeline: at.start.timeline,
+      startLsn: at.start.lsn,
+      onFlushed: (lsn) => {
+        // WAL came, so the slot is ours and nobody else's spool.
+        const old = this.completed
+        this.completed = []
+        void removeSpool(old).catch(() => {})
+        if (this.state.synchronous) this.state.synchronous.flushedLsn = lsn
+        at.source.report({ writtenLsn: at.cutter.endLsn, flushedLsn: lsn })
+      },
+      onFailed: (error) => at.stop.abort(error),
+    })
+  }
+
   private queue(
     opening: Opening,
-    at: { source: WalStreamSource; cutter: ChunkCutter; signal: AbortSignal },
+    at: { source: WalStreamSource; cutter: ChunkCutter; spool: Spool | undefined; signal: AbortSignal },
   ): StoreQueue {
+    const { spool } = at
     return new StoreQueue({
       targets: opening.targets,
       behind: new Map(opening.away.map(({ member }) => [member.name, undefined])),
@@ -281,8 +341,10 @@ export class Receiver {
       },
       onBehind: ({ repository }, error) => this.leaveBehind(openedMember(repository), opening, error),
       onDurable: (chunk) => {
-        at.source.report({ writtenLsn: at.cutter.endLsn, flushedLsn: chunk.endLsn })
+        const flushedLsn = spool && spool.flushedLsn > chunk.endLsn ? spool.flushedLsn : chunk.endLsn
+        at.source.report({ writtenLsn: at.cutter.endLsn, flushedLsn })
         this.state.durableUpTo(chunk.endLsn)
+        void spool?.release(chunk.endLsn).catch(() => {})
         if (chunk.problem !== undefined) void this.tellProblem(chunk)
       },
     })

@@ -3,11 +3,14 @@ import { messageOf } from '../../base/errors.ts'
 import { serviceKey, type Context } from '../../base/room.ts'
 import { runningControlDatabase } from '../../control/running.ts'
 import { repositories } from '../../repository/contract.ts'
+import { parseLsn } from '../../wal/lsn.ts'
 import { warehouses } from '../../warehouse/contract.ts'
 import type { WalStatus } from '../contract.ts'
 import { openEvents } from '../events.ts'
+import { readMark } from '../guard/mark.ts'
+import { submitAfterHole } from '../holes.ts'
 import { openReachable } from '../reachable.ts'
-import { defaultWalPolicy, slotName, walSection } from '../wal-config.ts'
+import { defaultWalPolicy, slotName, spoolFolder, walSection } from '../wal-config.ts'
 import { receiverErrors } from './errors.ts'
 import { Receiver } from './receiver.ts'
 
@@ -71,6 +74,8 @@ export class ReceiverRegistry {
     if (names.length === 0) throw receiverErrors.notReceiving({ warehouse: name })
     // A wrong key or a name that nobody declared is told at once, where no other repository serves.
     await openReachable(all, names, signal)
+    const mark = readMark(context.home, name)
+    if (mark) throw receiverErrors.givenUp({ warehouse: name, since: new Date(mark.sinceMs).toISOString() })
     const policy = context.section(walSection)[name] ?? defaultWalPolicy
     const receiver = new Receiver({
       warehouse,
@@ -80,17 +85,33 @@ export class ReceiverRegistry {
         open: (until) => all.open(one, until),
       })),
       slot: slotName(name, policy),
+      spool: spoolFolder(name, policy, context.home),
       sealAfterMs: policy.seal_after,
       aliveAfterMs: policy.alive_after,
       clock: context.clock,
       log: context.log,
-      alert: (data) => openEvents(context, name).emit('backup.alert', data),
+      alert: async (data) => {
+        await openEvents(context, name).emit('backup.alert', data)
+        if (data['reason'] === 'wal-hole') await this.backUpBehind(name, data)
+      },
       onStatus: (status) => void this.persist(status),
     })
     const stop = new AbortController()
     const entry: Entry = { receiver, stop, users: 0, ended: receiver.run(stop.signal) }
     this.entries.set(name, entry)
     return entry
+  }
+
+  /** What the newest backup reaches ends at the hole: the next one is asked for at once, where a control database runs. */
+  private async backUpBehind(warehouse: string, hole: Readonly<Record<string, unknown>>): Promise<void> {
+    try {
+      if (!(await runningControlDatabase(this.context))) return
+      const { repositories } = (await this.context.use(warehouses)).get(warehouse).declaration
+      const endLsn = parseLsn(String(hole['toLsn']))
+      await submitAfterHole(this.context, { warehouse, repository: repositories[0]!, endLsn })
+    } catch (error) {
+      this.context.log.warn({ warehouse }, `no backup could be asked for behind the hole: ${messageOf(error)}`)
+    }
   }
 
   private persisting = false

@@ -42,6 +42,8 @@ export class ReceiverState {
   private flow: { readonly cutter: ChunkCutter; readonly queue: StoreQueue } | undefined
   private readonly waiters = new Set<Waiter>()
   private told = -Infinity
+  /** Set by a receiver that is synchronous. */
+  synchronous: { readonly spool: string; flushedLsn: Lsn | undefined; warnings: readonly string[] } | undefined
   /** End of what is durable in every required repository; undefined before the first chunk of this run. */
   durable: Lsn | undefined
 
@@ -190,6 +192,7 @@ export class ReceiverState {
         lagMs: ownLagMs,
         lastMessageAt: this.lastMessageMs === undefined ? undefined : formatTime(this.lastMessageMs),
         error: failure === undefined ? undefined : describe(failure),
+        ...(this.synchronous === undefined ? {} : { synchronous: synchronousOf(this.synchronous) }),
       }
     })
   }
@@ -212,6 +215,11 @@ export class ReceiverState {
     this.told = now
     this.onStatus(this.status())
   }
+}
+
+function synchronousOf(of: NonNullable<ReceiverState['synchronous']>): WalStatus['synchronous'] {
+  const { spool, flushedLsn, warnings } = of
+  return { spool, flushedLsn: flushedLsn === undefined ? undefined : formatLsn(flushedLsn), warnings }
 }
 
 function describe(error: unknown): WalStatus['error'] {

@@ -20,6 +20,8 @@ export interface StretchParts {
   readonly aliveAfterMs: number
   /** Whether somebody waits for WAL up to here: then it is sealed at once. */
   readonly wantedLsn: () => Lsn | undefined
+  /** Each message as it comes, before anything else is done with it. */
+  readonly onMessage: (bytes: Buffer) => void
   readonly onBytes: (at: { endLsn: Lsn; serverLsn: Lsn }) => void
   /** The stream stands: the server took the command and nothing has failed since. */
   readonly onAlive: () => void
@@ -41,6 +43,7 @@ export class Stretch {
     const ticking = this.tick()
     try {
       for await (const message of source.messages()) {
+        this.parts.onMessage(message.bytes)
         if (!queue.hasRoom) await queue.room()
         for (const chunk of cutter.push(message.bytes, clock.monotonic())) queue.add(chunk)
         this.parts.onBytes({ endLsn: cutter.endLsn, serverLsn: message.serverLsn })

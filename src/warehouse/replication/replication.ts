@@ -16,7 +16,7 @@ const duplicateObject = '42710'
 
 export async function openReplication(
   target: ConnectionTarget,
-  options: { purpose: string; signal: AbortSignal },
+  options: { purpose: string; applicationName?: string | undefined; signal: AbortSignal },
   clock: Clock,
 ): Promise<ReplicationSession> {
   const client = await connectClient(target, { ...options, replication: true })

@@ -10,6 +10,8 @@ import { wireOf } from './wire.ts'
 export interface ConnectOptions {
   /** Shown in pg_stat_activity after `wharf `. */
   readonly purpose: string
+  /** Instead of `wharf <purpose>`: what synchronous_standby_names calls us. */
+  readonly applicationName?: string | undefined
   readonly database?: string | undefined
   readonly replication?: boolean
   readonly statementTimeoutMs?: number | undefined
@@ -31,7 +33,7 @@ export async function clientConfig(target: ConnectionTarget, options: ConnectOpt
     database: options.database ?? target.database,
     ...(password === undefined ? {} : { password }),
     ssl: await tlsOptions(target),
-    application_name: `wharf ${options.purpose}`,
+    application_name: options.applicationName ?? `wharf ${options.purpose}`,
     connectionTimeoutMillis: target.connectTimeoutMs,
     keepAlive: true,
     keepAliveInitialDelayMillis: 30_000,
