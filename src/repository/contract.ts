@@ -16,7 +16,7 @@ export interface PutOptions {
    * Epoch milliseconds until which nobody can remove the object. Left out: what the store is configured with for objects of that name.
    * Ignored where !abilities.objectLock.
    */
-  readonly retainUntilMs?: number
+  readonly retainUntilMs?: number | undefined
 }
 
 /** A place for immutable, uniquely named objects: a folder or a bucket. Every driver runs the conformance suite. */
@@ -25,6 +25,11 @@ export interface ObjectStore {
   readonly location: string
   /** What this store can do beyond the basics. */
   readonly abilities: StoreAbilities
+  /**
+   * Where objects are locked: how long what a backup needs must stay, and what each object gets beyond that when it is put, so that locks of
+   * shared objects need lengthening now and then instead of with each backup.
+   */
+  readonly retention?: { readonly promisedMs: number; readonly slackMs: number } | undefined
   /**
    * Stores a new object; rejects with `repository.object-exists` if the name is taken. When it resolves, the bytes are readable
    * by everyone, but only durable after barrier() (or with `durable: true`).

@@ -302,6 +302,20 @@ export const errors = defineErrors('repository', {
     hint: () =>
       'switch object lock on for the bucket (most servers: when it is created), without a default retention; or leave lock out',
   },
+  shadowed: {
+    exit: 'damaged',
+    message: (at: { name: string; newer: number }) =>
+      `${at.newer} newer version${at.newer === 1 ? ' lies' : 's lie'} over ${at.name}: somebody put ${at.newer === 1 ? 'it' : 'them'} there`,
+    hint: () =>
+      'nothing is lost: the original is read. Find out who may write to the bucket, then remove the newer versions by their ids',
+  },
+  deleteMarked: {
+    exit: 'damaged',
+    message: (at: { name: string; newer: number }) =>
+      `a delete marker hides ${at.name}${at.newer === 0 ? '' : `, and ${at.newer} newer version${at.newer === 1 ? ' lies' : 's lie'} over it`}: somebody deleted it`,
+    hint: () =>
+      'nothing is lost: the original is read. Find out who may delete in the bucket, then remove the marker by its id',
+  },
   objectLocked: {
     exit: 'denied',
     message: (at: Named & { until: string | undefined }) =>

@@ -10,6 +10,7 @@ import { keyAdd, keyList, keyRemove, keyRotate } from './operations/key.ts'
 import { list } from './operations/list.ts'
 import { show } from './operations/show.ts'
 import { stats } from './operations/stats.ts'
+import { validate } from './operations/validate-store.ts'
 import { repositoriesProvider } from './service.ts'
 
 export const room: Room = {
@@ -20,6 +21,6 @@ export const room: Room = {
     'repository key': 'the keys that open a repository',
     repository: 'where backups and WAL are kept: declare, create, show, check, heal, copy',
   },
-  operations: [add, init, list, show, check, copy, keyList, keyAdd, keyRemove, keyRotate, inspect, stats],
+  operations: [add, init, list, show, check, copy, keyList, keyAdd, keyRemove, keyRotate, inspect, stats, validate],
   services: [repositoriesProvider],
 }

@@ -42,6 +42,7 @@ export class FaultyStore implements ObjectStore {
   readonly location: string
   readonly descriptor: StoreDescriptor
   readonly abilities: StoreAbilities
+  readonly retention: ObjectStore['retention']
   private readonly inner: ObjectStore
   private readonly plan: FaultPlan
   private readonly counts = new Map<StoreCall, number>()
@@ -51,6 +52,7 @@ export class FaultyStore implements ObjectStore {
     this.plan = plan
     this.location = inner.location
     this.abilities = inner.abilities
+    this.retention = inner.retention
     this.descriptor = inner.descriptor
   }
 

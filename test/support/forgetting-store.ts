@@ -53,6 +53,7 @@ class ForgettingStore implements ObjectStore {
   readonly location: string
   readonly descriptor: StoreDescriptor
   readonly abilities: StoreAbilities
+  readonly retention: ObjectStore['retention']
   private readonly inner: ObjectStore
   private readonly options: ForgettingOptions
   private readonly epoch: string
@@ -67,6 +68,7 @@ class ForgettingStore implements ObjectStore {
     this.inner = inner
     this.location = inner.location
     this.abilities = inner.abilities
+    this.retention = inner.retention
     this.descriptor = forgettingDescriptor(options)
     this.epoch = epochOf(options.journal)
   }

@@ -29,6 +29,7 @@ import {
   writeCheckRecord,
   type History,
 } from './records.ts'
+import { checkVersions } from './versions.ts'
 import { checkOverlaps, checkWalObject } from './wal.ts'
 
 export interface CheckOptions {
@@ -64,6 +65,7 @@ const DEFAULT_SHARE = 1 / 30
 export async function checkRepository(options: CheckOptions): Promise<CheckResult> {
   const { store, signal } = options
   const findings = new Findings()
+  await checkVersions(options, findings)
   const ringSeed = await checkKeys(options, findings)
   const objects: ObjectInfo[] = []
   for await (const object of store.list('', { signal })) objects.push(object)

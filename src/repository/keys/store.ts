@@ -5,8 +5,9 @@ import { systemRandom } from '../../base/random.ts'
 import type { ObjectStore } from '../contract.ts'
 import { errors } from '../errors.ts'
 import { damaged } from '../object/decode.ts'
+import { withVersions } from '../object/versions.ts'
 import type { Unlock } from '../unlock.ts'
-import { decodePlain, encodePlain } from './plain.ts'
+import { decodePlain, encodePlain, type PlainKind } from './plain.ts'
 import type { KeyRingSeed } from './ring.ts'
 import {
   associated,
@@ -42,21 +43,23 @@ export interface StoreAt {
 export async function readFormat({ store, signal }: StoreAt): Promise<FormatObject> {
   const info = await store.stat(FORMAT_OBJECT, { signal })
   if (!info) throw errors.notInitialised({ location: store.location })
-  return decodePlain(await store.get(FORMAT_OBJECT, { signal }), {
-    kind: 'format',
-    name: FORMAT_OBJECT,
-    schema: formatSchema,
-  })
+  return readPlain({ kind: 'format', name: FORMAT_OBJECT, schema: formatSchema }, { store, signal })
+}
+
+function readPlain<T>(at: { kind: PlainKind; name: string; schema: z.ZodType<T> }, from: StoreAt): Promise<T> {
+  return withVersions(at.name, from, async (store) =>
+    decodePlain(await store.get(at.name, { signal: from.signal }), at),
+  )
 }
 
 export async function readSlot(name: string, { store, signal }: StoreAt): Promise<KeySlot> {
-  const slot = decodePlain(await store.get(name, { signal }), { kind: 'repository-key', name, schema: slotSchema })
+  const slot = await readPlain({ kind: 'repository-key', name, schema: slotSchema }, { store, signal })
   if (name !== `${SLOT_PREFIX}${slot.slot}`) throw damaged(name, `it is slot ${slot.slot} under another name`)
   return slot
 }
 
 export async function readDataKey(name: string, { store, signal }: StoreAt): Promise<DataKeyObject> {
-  const key = decodePlain(await store.get(name, { signal }), { kind: 'data-key', name, schema: dataKeySchema })
+  const key = await readPlain({ kind: 'data-key', name, schema: dataKeySchema }, { store, signal })
   if (name !== dataKeyName(key.number)) throw damaged(name, `it is data key ${key.number} under another name`)
   return key
 }

@@ -70,6 +70,8 @@ export const headSchema = z.strictObject({
   unloggedBytes: z.number(),
   counts,
   leaseUntilMs: z.number(),
+  /** Only where objects are locked: everything that the manifest names is, until then at least. */
+  lockedUntilMs: z.number().optional(),
 })
 export type ManifestHead = z.infer<typeof headSchema>
 
@@ -105,7 +107,7 @@ export const packsSchema = z.array(z.string().regex(/^[0-9a-f]{32}$/))
 export const outsideFilesSchema = z.array(z.strictObject({ path: z.string(), content: z.string() }))
 
 /** The head's JSON value; what JSON cannot hold is text. */
-export function headValue(manifest: ManifestDraft, leaseUntilMs: number): object {
+export function headValue(manifest: ManifestDraft, leaseUntilMs: number, lockedUntilMs?: number): object {
   const {
     files,
     relations,
@@ -143,13 +145,14 @@ export function headValue(manifest: ManifestDraft, leaseUntilMs: number): object
       scratch: scratch.length,
     },
     leaseUntilMs,
+    lockedUntilMs,
   }
 }
 
 /** What a list of backups shows. Optional fields that JSON left out come back as undefined. */
 export function summaryOf(head: ManifestHead): BackupSummary {
-  const { counts, leaseUntilMs, ...facts } = head
-  void [counts, leaseUntilMs]
+  const { counts, leaseUntilMs, lockedUntilMs, ...facts } = head
+  void [counts, leaseUntilMs, lockedUntilMs]
   return {
     ...facts,
     parent: facts.parent,

@@ -50,6 +50,13 @@ const lists = {
 } as const
 type ListName = keyof typeof lists
 
+/** What the store's clock says of a backup. */
+export interface ManifestTimes {
+  readonly leaseUntilMs: number
+  /** Undefined where the store locks nothing: when the manifest may go first, and when the first of what it names may. */
+  readonly locked: { readonly manifestMs: number; readonly contentMs: number } | undefined
+}
+
 function* slices<T>(items: Iterable<T>, size: number): Generator<readonly T[]> {
   let slice: T[] = []
   for (const item of items) {
@@ -77,9 +84,9 @@ function* sorted(files: ManifestDraft['files']): Generator<ManifestFile> {
   }
 }
 
-function* sectionsOf(manifest: ManifestDraft, leaseUntilMs: number): Generator<{ type: SectionType; plain: Buffer }> {
+function* sectionsOf(manifest: ManifestDraft, times: ManifestTimes): Generator<{ type: SectionType; plain: Buffer }> {
   const json = (type: SectionType, value: unknown) => ({ type, plain: Buffer.from(JSON.stringify(value)) })
-  yield json('manifestHead', headValue(manifest, leaseUntilMs))
+  yield json('manifestHead', headValue(manifest, times.leaseUntilMs, times.locked?.contentMs))
   const { history, backupLabel, tablespaceMap, settings, distrusted } = manifest
   yield json('manifestDetails', { history, backupLabel, tablespaceMap, settings, distrusted })
   for (const slice of slices(manifest.folders, ITEMS_PER_SECTION)) yield json('folders', slice)
@@ -95,15 +102,19 @@ function* sectionsOf(manifest: ManifestDraft, leaseUntilMs: number): Generator<{
 /** Puts the manifest under its name, or under that of a replacement. The caller did the barrier before and does the one after. */
 export async function writeManifest(
   manifest: ManifestDraft,
-  leaseUntilMs: number,
+  times: ManifestTimes,
   options: ReadOptions & { name?: string },
 ): Promise<{ sha256: string; bytes: number }> {
   const { store, ring, signal } = options
   const name = options.name ?? manifestName(manifest.warehouse, manifest.id)
-  const stream = await ObjectStream.create(store, ring, { name, kind: 'manifest', signal })
+  const stream = await ObjectStream.create(store, ring, {
+    name,
+    kind: 'manifest',
+    signal,
+    retainUntilMs: times.locked?.manifestMs,
+  })
   try {
-    for (const { type, plain } of sectionsOf(manifest, leaseUntilMs))
-      await stream.add({ type, plain, label: noLabel }, true)
+    for (const { type, plain } of sectionsOf(manifest, times)) await stream.add({ type, plain, label: noLabel }, true)
     return await stream.finish()
   } catch (error) {
     await stream.abandon()

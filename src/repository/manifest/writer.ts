@@ -15,6 +15,7 @@ import type { ReadOptions } from '../object/decode.ts'
 import { packName } from '../pack/names.ts'
 import { SealedPackWriter } from '../pack/writer.ts'
 import { writeConfirmation } from './confirmation.ts'
+import { extendLocks } from './locks.ts'
 import { damagedManifest, manifestName, proveManifest, writeManifest } from './store.ts'
 
 export interface BackupParts extends ReadOptions {
@@ -30,6 +31,7 @@ export class StoredBackupWriter implements BackupWriter {
   private readonly parts: BackupParts
   private readonly written = new Set<string>()
   private maps: BundleWriter | undefined
+  private readonly bundles = new Set<string>()
 
   constructor(parts: BackupParts) {
     this.parts = parts
@@ -51,7 +53,9 @@ export class StoredBackupWriter implements BackupWriter {
   async addMap(map: SegmentMap, signal: AbortSignal): Promise<MapRef> {
     signal.throwIfAborted()
     const { store, ring } = this.parts
-    return (this.maps ??= new BundleWriter({ store, ring, signal })).add(map)
+    const ref = await (this.maps ??= new BundleWriter({ store, ring, signal })).add(map)
+    this.bundles.add(ref.object)
+    return ref
   }
 
   async finishMaps(packs: readonly PackRef[], signal: AbortSignal): Promise<void> {
@@ -93,9 +97,11 @@ export class StoredBackupWriter implements BackupWriter {
     const options: ReadOptions = { store, ring, signal }
     await this.requirePacks(manifest, signal)
     await store.barrier({ signal })
+    const own = new Set([...this.bundles, ...[...this.written].map(packName)])
+    const locked = await extendLocks({ manifest, startedMs: lease.startedMs, written: own }, options)
     const untilMs = await lease.held()
     const name = as.name ?? manifestName(warehouse, id)
-    const written = await writeManifest(manifest, untilMs, { ...options, name })
+    const written = await writeManifest(manifest, { leaseUntilMs: untilMs, locked }, { ...options, name })
     try {
       await store.barrier({ signal })
       const head = await proveManifest(name, options)

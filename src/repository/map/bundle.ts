@@ -18,6 +18,7 @@ import {
 } from '../object/decode.ts'
 import { ObjectStream } from '../object/encode.ts'
 import { HEAD_BYTES } from '../object/head.ts'
+import { withVersions } from '../object/versions.ts'
 import { FRAME_HEAD_BYTES, Sealer } from '../object/sealer.ts'
 import { mapsName } from '../pack/names.ts'
 import { decodeMap, encodeMap, MapError } from './codec.ts'
@@ -137,7 +138,9 @@ export async function readMaps(refs: readonly MapRef[], options: ReadOptions): P
   for (const [name, indexes] of byObject) {
     indexes.sort((one, other) => refs[one]!.offset - refs[other]!.offset)
     try {
-      await readBundle(name, { indexes, refs, result }, options)
+      await withVersions(name, options, (store) =>
+        readBundle(name, { indexes, refs, result }, { ...options, store }),
+      )
     } catch (error) {
       if (!isReplaceable(error)) throw error
       await readReplaced(name, { indexes, refs, result, error }, options)

@@ -17,6 +17,8 @@ import {
   type SectionType,
 } from './section.ts'
 
+import { isShadowLike, otherVersions, withVersions } from './versions.ts'
+
 export interface StoredSection extends Section {
   readonly number: number
   readonly offset: number
@@ -73,9 +75,40 @@ export function openFrame(
 
 /**
  * All sections of an object in order. Only when it ends is the whole object proven; who stops early has verified what was read.
- * The object is read in ranges, so that its size does not matter.
+ * The object is read in ranges, so that its size does not matter. Where somebody put another version over it, the original is read.
  */
 export async function* readSections(
+  name: string,
+  kind: ObjectKind | undefined,
+  options: ReadOptions,
+): AsyncGenerator<StoredSection> {
+  let given = 0
+  const from = async function* (store: ObjectStore): AsyncGenerator<StoredSection> {
+    for await (const section of readOnce(name, kind, { ...options, store })) {
+      // What was given was under its seal: the rest follows from the version that has it.
+      if (section.number < given) continue
+      given++
+      yield section
+    }
+  }
+  try {
+    yield* from(options.store)
+  } catch (error) {
+    if (!isShadowLike(error)) throw error
+    for await (const view of otherVersions(name, options)) {
+      try {
+        yield* from(view)
+        return
+      } catch (again) {
+        if (!isShadowLike(again)) throw again
+      }
+    }
+    throw error
+  }
+}
+
+/** The sections of what the store shows under the name. */
+async function* readOnce(
   name: string,
   kind: ObjectKind | undefined,
   options: ReadOptions,
@@ -128,7 +161,19 @@ export interface DirectoryEntry {
 }
 
 /** Head, directory and tail of an object, without its other sections. `objectBytes` by the store. */
-export async function readDirectory(
+export function readDirectory(
+  name: string,
+  kind: ObjectKind | undefined,
+  options: ReadOptions & { objectBytes: number },
+): Promise<{ opened: OpenedHead; entries: readonly DirectoryEntry[] }> {
+  return withVersions(name, options, async (store) => {
+    const objectBytes =
+      store === options.store ? options.objectBytes : ((await store.stat(name, options))?.bytes ?? options.objectBytes)
+    return readDirectoryOnce(name, kind, { ...options, store, objectBytes })
+  })
+}
+
+async function readDirectoryOnce(
   name: string,
   kind: ObjectKind | undefined,
   options: ReadOptions & { objectBytes: number },

@@ -112,7 +112,13 @@ export class ObjectStream {
   static async create(
     store: ObjectStore,
     ring: KeyRing,
-    object: { name: string; kind: ObjectKind; objectId?: Buffer; signal: AbortSignal },
+    object: {
+      name: string
+      kind: ObjectKind
+      objectId?: Buffer
+      signal: AbortSignal
+      retainUntilMs?: number | undefined
+    },
   ): Promise<ObjectStream> {
     const encoder = new ObjectEncoder(ring, object)
     const stream = new ObjectStream(await store.create(object.name, object), encoder)

@@ -9,6 +9,7 @@ import type { KeyRing } from '../keys/ring.ts'
 import { HEAD_BYTES } from '../object/head.ts'
 import { openFrame, openObjectHead } from '../object/decode.ts'
 import { Sealer } from '../object/sealer.ts'
+import { isShadowLike, otherVersions } from '../object/versions.ts'
 import { decodeExtentLabel } from './label.ts'
 import { packName } from './names.ts'
 
@@ -50,6 +51,39 @@ export class PackReader implements ExtentReader {
   }
 
   async *read(pack: string, wanted: readonly ExtentWanted[], signal: AbortSignal): AsyncGenerator<ExtentRead> {
+    let given = 0
+    try {
+      for await (const one of this.readShown(pack, wanted, signal)) {
+        given++
+        yield one
+      }
+    } catch (error) {
+      if (!isShadowLike(error)) throw error
+      // Somebody put a newer version over the pack: the rest comes from the original.
+      for await (const store of otherVersions(packName(pack), { store: this.parts.store, signal })) {
+        try {
+          for await (const one of new PackReader({ ...this.parts, store }).readShown(
+            pack,
+            wanted.slice(given),
+            signal,
+          )) {
+            given++
+            yield one
+          }
+          return
+        } catch (again) {
+          if (!isShadowLike(again)) throw again
+        }
+      }
+      throw error
+    }
+  }
+
+  private async *readShown(
+    pack: string,
+    wanted: readonly ExtentWanted[],
+    signal: AbortSignal,
+  ): AsyncGenerator<ExtentRead> {
     const ranges = rangesOf(wanted)
     let next = this.fetch(pack, ranges[0], signal)
     for (let at = 0; at < ranges.length; at++) {

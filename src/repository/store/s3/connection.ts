@@ -4,13 +4,15 @@ import { S3Client } from '@aws-sdk/client-s3'
 import { systemClock, withTimeLimit } from '../../../base/clock.ts'
 import { systemRandom } from '../../../base/random.ts'
 import { retry } from '../../../base/retry.ts'
-import { MIB } from '../../../base/units.ts'
-import { mayPass, nameOf, s3Failure } from './failures.ts'
+import { MIB, MINUTE_MS } from '../../../base/units.ts'
+import { headerOf, mayPass, nameOf, s3Failure, statusOf } from './failures.ts'
 import { defaultLimits, locationOf, type S3Credentials, type S3Limits, type S3Options } from './options.ts'
 
 /** A try may take `idleMs` plus this for every MiB that it moves: 100 kB/s is a line that works. */
 const MS_PER_MIB = 10_000
 const LONGEST_DELAY_MS = 5_000
+/** Servers refuse signatures that are five to fifteen minutes off. */
+const NOTABLE_SKEW_MS = 4 * MINUTE_MS
 const MOST_CONNECTIONS = 64
 
 export interface Call {
@@ -27,6 +29,8 @@ export class S3Connection {
   readonly client: S3Client
   /** Server's clock minus ours, from the newest answer. */
   private clockOffsetMs: number | undefined
+  /** What tries are signed with. */
+  private signedOffsetMs = 0
 
   constructor(options: S3Options) {
     this.location = locationOf(options)
@@ -52,7 +56,12 @@ export class S3Connection {
       longestDelayMs: LONGEST_DELAY_MS,
       budgetMs: this.limits.retryMs,
     }
-    const tools = { clock: systemClock, random: systemRandom, signal, isPassing: (error: unknown) => mayPass(error) }
+    const tools = {
+      clock: systemClock,
+      random: systemRandom,
+      signal,
+      isPassing: (error: unknown) => mayPass(error) || this.setsClock(error),
+    }
     return retry(policy, tools, async () => {
       const limited = withTimeLimit(signal, attemptMs)
       try {
@@ -67,6 +76,21 @@ export class S3Connection {
         throw error
       }
     })
+  }
+
+  /**
+   * A refusal that comes from clocks that differ; answers without a body do not say so. Takes the server's time, so that the next try is
+   * signed with it.
+   */
+  private setsClock(error: unknown): boolean {
+    const date = Date.parse(headerOf(error, 'date') ?? '')
+    if (statusOf(error) !== 403 || Number.isNaN(date)) return false
+    const { config } = this.client
+    const offset = date - systemClock.now()
+    if (Math.abs(offset - this.signedOffsetMs) < NOTABLE_SKEW_MS) return false
+    config.systemClockOffset = offset
+    this.signedOffsetMs = offset
+    return true
   }
 
   /** As raw(); errors say what failed on what. */

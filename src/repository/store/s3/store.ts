@@ -30,7 +30,7 @@ import type { S3Options } from './options.ts'
 import { putWhole, S3Writer, type UploadParts } from './upload.ts'
 
 /** What must be removable while the rest is locked. */
-const UNLOCKED = ['leases/', 'tombstones/', 'holds/']
+const UNLOCKED = ['leases/', 'tombstones/', 'holds/', 'checks/']
 
 /** Asks the bucket whether it keeps versions, unless that is known already (in a worker thread). */
 export async function openS3Store(
@@ -62,6 +62,7 @@ export class S3Store implements ObjectStore {
   readonly location: string
   readonly abilities: StoreAbilities
   readonly descriptor: StoreDescriptor
+  readonly retention: ObjectStore['retention']
   readonly connection: S3Connection
   readonly options: S3Options
 
@@ -70,6 +71,8 @@ export class S3Store implements ObjectStore {
     this.connection = connection
     this.location = connection.location
     this.abilities = abilities
+    const days = options.lock?.days
+    this.retention = days === undefined ? undefined : { promisedMs: days * DAY_MS, slackMs: lockSlackMs(days) }
     this.descriptor = { kind: 's3', options, versions: abilities.versions }
   }
 
@@ -92,9 +95,9 @@ export class S3Store implements ObjectStore {
 
   /** Undefined where objects of that name get no lock. */
   private async usualRetention(name: string, signal: AbortSignal): Promise<number | undefined> {
-    const { lock } = this.options
-    if (!lock || UNLOCKED.some((prefix) => name.startsWith(prefix))) return undefined
-    return (this.connection.roughNow() ?? (await this.now({ signal }))) + lockedMs(lock.days)
+    const { retention } = this
+    if (!retention || UNLOCKED.some((prefix) => name.startsWith(prefix))) return undefined
+    return (this.connection.roughNow() ?? (await this.now({ signal }))) + retention.promisedMs + retention.slackMs
   }
 
   async put(name: string, chunks: readonly Uint8Array[], options: PutOptions): Promise<void> {
@@ -308,10 +311,6 @@ export class S3Store implements ObjectStore {
  */
 export function lockSlackMs(days: number): number {
   return Math.max(DAY_MS, (days * DAY_MS) / 4)
-}
-
-function lockedMs(days: number): number {
-  return days * DAY_MS + lockSlackMs(days)
 }
 
 async function bodyOf(answer: GetObjectCommandOutput, signal: AbortSignal): Promise<Buffer> {
