@@ -6,7 +6,7 @@ import { takeBackup, type Receiving, type TakenBackup, type TakeOptions } from '
 import { diskFiles } from '../../src/backup/source/disk.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { silentLog } from '../../src/base/log.ts'
-import type { BackupKind, Repository } from '../../src/repository/contract.ts'
+import type { BackupKind, Repository, StoreDescriptor } from '../../src/repository/contract.ts'
 import { initRepository, openRepository } from '../../src/repository/open.ts'
 import { openStore } from '../../src/repository/stores.ts'
 import { warehousesSection } from '../../src/warehouse/config.ts'
@@ -19,6 +19,8 @@ import { reconstruct } from './reconstruct.ts'
 const signal = new AbortController().signal
 
 export interface WorldOptions {
+  /** Where the repository is; left out: in a folder of the world. */
+  readonly place?: StoreDescriptor
   readonly major: Major
   readonly checksums?: boolean
   readonly settings?: Readonly<Record<string, string>>
@@ -127,10 +129,10 @@ export function makeRepository(path: string, options: { leaseMs?: number } = {})
 /** Encrypted, with a cheap key derivation. */
 export async function openTestRepository(
   path: string,
-  options: { leaseMs?: number; create?: boolean } = {},
+  options: { leaseMs?: number; create?: boolean; place?: StoreDescriptor } = {},
 ): Promise<Repository> {
   await mkdir(path, { recursive: true })
-  const store = await openStore({ kind: 'file', path })
+  const store = await openStore(options.place ?? { kind: 'file', path })
   const unlock = { by: 'passphrase', passphrase: 'correct horse', scryptCost: 1024 } as const
   if (options.create) await initRepository({ store, unlock, signal })
   const lease = options.leaseMs === undefined ? {} : { leaseMs: options.leaseMs }

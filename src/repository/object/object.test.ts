@@ -25,6 +25,7 @@ const seeds: Record<string, KeyRingSeed> = {
 /** One object in memory, under any name. */
 function holding(bytes: Buffer): ObjectStore {
   return {
+    abilities: { versions: false, objectLock: false },
     get: async (_: string, { offset = 0, length = bytes.length }: { offset?: number; length?: number }) =>
       Buffer.from(bytes.subarray(offset, offset + length)),
   } as unknown as ObjectStore
