@@ -1,7 +1,7 @@
 // What the test server understands, and how it answers.
 import type { IncomingMessage } from 'node:http'
 
-import { etagOf, verifyChecksums, type Bucket, type Upload, type Version } from './bucket.ts'
+import { crcOf, etagOf, verifyChecksums, type Bucket, type Upload, type Version } from './bucket.ts'
 import { listObjects, listUploads, listVersions } from './lists.ts'
 import { Refusal } from './signature.ts'
 
@@ -237,7 +237,7 @@ function putObject(serving: Serving, bucket: Bucket, asked: Asked): Answer {
     headers: keptHeaders(asked),
     retention,
   })
-  return ok(stored(bucket, version))
+  return ok({ ...stored(bucket, version), 'x-amz-checksum-crc32c': crcOf(version.body) })
 }
 
 function required(bucket: Bucket, asked: Asked): Version {
@@ -344,8 +344,7 @@ function ofUpload(serving: Serving, bucket: Bucket, asked: Asked): Answer {
     if (asked.isTampered !== true) verifyChecksums(asked.headers, asked.body)
     const etag = etagOf(asked.body)
     upload.parts.set(Number(asked.query.get('partNumber')), { body: Buffer.from(asked.body), etag })
-    const crc = asked.headers['x-amz-checksum-crc32c']
-    return ok({ etag, ...(typeof crc === 'string' ? { 'x-amz-checksum-crc32c': crc } : {}) })
+    return ok({ etag, 'x-amz-checksum-crc32c': crcOf(asked.body) })
   }
   if (asked.operation === 'AbortMultipartUpload') {
     bucket.uploads.delete(upload.id)

@@ -26,6 +26,7 @@ const PARTS_AT_ONCE = 3
 /** In the metadata of every object: tells our own put, whose answer was lost, from somebody else's. */
 const PUT_ID = 'wharf-put'
 const ABORT_MS = 30_000
+const OTHER_BYTES = 'the server stored other bytes than were sent'
 
 export interface UploadParts {
   readonly connection: S3Connection
@@ -91,7 +92,10 @@ export async function putWhole(parts: UploadParts, body: Buffer): Promise<void> 
   }
   const call = { what: `write ${name}`, signal, bytes: body.length }
   await onlyOnce(parts, putId, () =>
-    connection.raw(call, (abortSignal) => connection.client.send(new PutObjectCommand(command), { abortSignal })),
+    connection.raw(call, async (abortSignal) => {
+      const { ChecksumCRC32C: stored } = await connection.client.send(new PutObjectCommand(command), { abortSignal })
+      if (stored !== undefined && stored !== command.ChecksumCRC32C) throw new Error(OTHER_BYTES)
+    }),
   )
 }
 
@@ -204,7 +208,7 @@ export class S3Writer implements ObjectWriter {
       connection.client.send(new UploadPartCommand(command), { abortSignal }),
     )
     if (ChecksumCRC32C !== undefined && ChecksumCRC32C !== sums.ChecksumCRC32C)
-      throw connection.fail(call, new Error('the server stored other bytes than were sent'))
+      throw connection.fail(call, new Error(OTHER_BYTES))
     this.done[number - 1] = {
       PartNumber: number,
       ETag,
