@@ -138,9 +138,7 @@ export async function readMaps(refs: readonly MapRef[], options: ReadOptions): P
   for (const [name, indexes] of byObject) {
     indexes.sort((one, other) => refs[one]!.offset - refs[other]!.offset)
     try {
-      await withVersions(name, options, (store) =>
-        readBundle(name, { indexes, refs, result }, { ...options, store }),
-      )
+      await withVersions(name, options, (store) => readBundle(name, { indexes, refs, result }, { ...options, store }))
     } catch (error) {
       if (!isReplaceable(error)) throw error
       await readReplaced(name, { indexes, refs, result, error }, options)
