@@ -55,6 +55,13 @@ export const backupErrors = defineErrors('backup', {
     hint: () =>
       'run the backup on the host of the server, where its data directory can be read, or read it through SQL: backup.<warehouse>.source: sql',
   },
+  otherCluster: {
+    exit: 'configuration',
+    message: (at: { warehouse: string; repository: string; own: bigint; known: bigint; newest: string }) =>
+      `the server of warehouse ${at.warehouse} is another cluster (system identifier ${at.own}) than all its backups in repository ${at.repository} (${at.known}; newest: ${at.newest})`,
+    hint: (at: { warehouse: string }) =>
+      `if it was upgraded with pg_upgrade or made anew on purpose, run \`wharf backup run ${at.warehouse} --adopt\` once: the older backups stay, and are never mixed with the new ones; else look at the url of the warehouse`,
+  },
   unreadable: {
     exit: 'denied',
     message: (at: { path: string }) => `cannot read ${at.path}: permission denied`,

@@ -31,6 +31,8 @@ export interface BackupRequest {
   /** Into this one alone; default: that of the policy, else into every one of the warehouse. */
   readonly repository?: string | undefined
   readonly workers?: number | undefined
+  /** See TakeOptions.adopt. */
+  readonly adopt?: boolean | undefined
 }
 
 /** Resolves when the backup is complete and durable. */
@@ -59,6 +61,9 @@ export async function runBackup(
     return reportOf(manifest, { repository, notes, copies })
   } catch (error) {
     const code = isWharfError(error) ? error.code : undefined
+    // Whoever replaced a cluster must hear of it even if nobody reads the log of the schedule.
+    if (code === 'backup.other-cluster')
+      await events.emit('backup.alert', { reason: 'other-cluster', repository, message: messageOf(error) })
     await events.emit('backup.failed', { repository, kind: request.kind, code, message: messageOf(error) })
     throw error
   }
@@ -86,6 +91,7 @@ async function take(request: BackupRequest, tools: TakeTools): Promise<TakenBack
     fastCheckpoint: policy.checkpoint === 'fast',
     unloggedWaitMs: policy.unlogged.wait,
     madeBy: madeBy(),
+    adopt: request.adopt ?? false,
     clock: context.clock,
     log: context.log,
     report: tools.report,

@@ -38,8 +38,8 @@ export interface Wanted {
   readonly data: Buffer
 }
 
-/** Lays records one after the other over `count` segments, with page headers; returns the segments. */
-export function layWal(records: readonly Wanted[], count: number): Buffer[] {
+/** Lays records one after the other over `count` segments from `start` on, with page headers; returns the segments. */
+export function layWal(records: readonly Wanted[], count: number, start = START): Buffer[] {
   const bytes = Buffer.alloc(SEGMENT * count)
   let position = 0
   let previous = 0n
@@ -48,7 +48,7 @@ export function layWal(records: readonly Wanted[], count: number): Buffer[] {
     bytes.writeUInt16LE(pageMagics[18]!, position)
     bytes.writeUInt16LE((long ? pageFlags.longHeader : 0) | (remaining > 0 ? pageFlags.continuation : 0), position + 2)
     bytes.writeUInt32LE(1, position + 4)
-    bytes.writeBigUInt64LE(START + BigInt(position), position + 8)
+    bytes.writeBigUInt64LE(start + BigInt(position), position + 8)
     bytes.writeUInt32LE(remaining, position + 16)
     if (long) {
       bytes.writeBigUInt64LE(77n, position + 24)
@@ -59,7 +59,7 @@ export function layWal(records: readonly Wanted[], count: number): Buffer[] {
   }
   for (const one of records) {
     if (position % WAL_PAGE_BYTES === 0) header(0)
-    const lsn = START + BigInt(position)
+    const lsn = start + BigInt(position)
     const record = recordBytes({ rmgr: one.rmgr, info: one.info ?? 0, data: one.data, previous })
     previous = lsn
     for (let done = 0; done < record.length;) {

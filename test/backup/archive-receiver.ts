@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { Receiving } from '../../src/backup/engine/take.ts'
+import { primeParser } from '../../src/backup/receiver/prime.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import type { Repository } from '../../src/repository/contract.ts'
 import { WalIndexer } from '../../src/wal/indexer.ts'
@@ -73,11 +74,8 @@ export class ArchiveReceiver implements Receiving {
     const { repository, systemIdentifier, walSegmentBytes, server } = this.options
     const { timeline, startLsn, bytes } = segment
     const majorVersion = server.major
-    if (this.open?.endLsn !== startLsn || this.open.timeline !== timeline) {
-      const indexer = new WalIndexer(majorVersion, startLsn)
-      const stream = new RecordStream({ startLsn, majorVersion, segmentBytes: walSegmentBytes }, indexer)
-      this.open = { stream, indexer, endLsn: startLsn, timeline }
-    }
+    if (this.open?.endLsn !== startLsn || this.open.timeline !== timeline)
+      this.open = await this.openAt(startLsn, timeline, signal)
     const { stream, indexer } = this.open
     stream.push(bytes)
     const endLsn = startLsn + BigInt(bytes.length)
@@ -95,5 +93,18 @@ export class ArchiveReceiver implements Receiving {
       problem,
     }
     await repository.wal.put({ ...chunk, changeMap: problem === undefined ? changeMap : undefined }, signal)
+  }
+
+  /** A record may have begun in WAL that is stored already, perhaps on the timeline that this one branched off. */
+  private async openAt(startLsn: Lsn, timeline: number, signal: AbortSignal): Promise<NonNullable<typeof this.open>> {
+    const { repository, systemIdentifier, walSegmentBytes: segmentBytes, server } = this.options
+    const majorVersion = server.major
+    const shape = { systemIdentifier, majorVersion, postgresVersion: majorVersion * 10_000, segmentBytes }
+    const before = { timeline: this.open?.timeline ?? timeline, lsn: startLsn }
+    const primed = await primeParser(repository.wal, before, shape, signal)
+    if (primed?.continues && primed.stream.synced) return { ...primed, endLsn: startLsn, timeline }
+    const indexer = new WalIndexer(majorVersion, startLsn)
+    const stream = new RecordStream({ startLsn, majorVersion, segmentBytes }, indexer)
+    return { stream, indexer, endLsn: startLsn, timeline }
   }
 }

@@ -10,12 +10,12 @@ const tables = `
 export async function contentsOf(server: TestServer): Promise<Record<string, string>> {
   const contents: Record<string, string> = {}
   for (const { datname } of await server.psql<{ datname: string }>(userDatabases)) {
-    for (const { name } of await server.psql<{ name: string }>(tables, datname)) {
-      const [row] = await server.psql<{ rows: string; hash: string | null }>(
+    await using client = await server.connect(datname)
+    for (const { name } of (await client.query<{ name: string }>(tables)).rows) {
+      const { rows } = await client.query<{ rows: string; hash: string | null }>(
         `select count(*)::text as rows, md5(string_agg(md5(t::text), '' order by md5(t::text))) as hash from ${name} t`,
-        datname,
       )
-      contents[`${datname} ${name}`] = `${row!.rows} rows ${row!.hash ?? ''}`
+      contents[`${datname} ${name}`] = `${rows[0]!.rows} rows ${rows[0]!.hash ?? ''}`
     }
   }
   return contents

@@ -37,6 +37,8 @@ export interface World extends AsyncDisposable {
   take(kind: BackupKind, more?: Partial<TakeOptions>): Promise<TakenBackup>
   /** A server on what the backup holds, recovered to the end of the archive (or as the settings say). */
   restore(id: string, settings?: Readonly<Record<string, string>>): Promise<TestServer>
+  /** The same WAL, into another repository. */
+  receivingInto(repository: Repository): Receiving
   /** Until everything that is committed now is in the archive. */
   archiveAll(): Promise<void>
 }
@@ -96,6 +98,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
       })
       return scope.use(restored)
     },
+    receivingInto: (other) => new ArchiveReceiver({ server, archive, repository: other, ...facts }),
     archiveAll: async () => {
       const [row] = await server.psql<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn')
       const { parseLsn } = await import('../../src/wal/lsn.ts')

@@ -15,6 +15,8 @@ export interface ChildOptions {
   readonly archive: string
   readonly kind: BackupKind
   readonly leaseMs: number
+  /** The phase at which the process stops itself (SIGSTOP), as if the machine had paused it. */
+  readonly pauseAt?: string
 }
 
 const options = JSON.parse(process.argv[2]!) as ChildOptions
@@ -35,6 +37,9 @@ const receiving = new ArchiveReceiver({ server, archive: options.archive, reposi
 const { manifest } = await takeBackup({
   ...takeDefaults({ warehouse, repository, receiving }),
   kind: options.kind,
-  report: ({ phase }) => process.stderr.write(`${phase}\n`),
+  report: ({ phase }) => {
+    process.stderr.write(`${phase}\n`)
+    if (phase === options.pauseAt) process.kill(process.pid, 'SIGSTOP')
+  },
 })
 process.stdout.write(`${manifest.id}\n`)

@@ -8,13 +8,18 @@ import { systemClock } from '../../src/base/clock.ts'
 import type { Progress } from '../../src/base/operation.ts'
 import { runRecovery, type RecoveryReport, type RecoveryRequest } from '../../src/recovery/run-recovery.ts'
 import { endServer } from '../../src/warehouse/servers.ts'
-import type { World } from '../backup/world.ts'
 import { testContext } from '../support/context.ts'
-import { binariesOf, type TestServer } from '../support/postgres.ts'
+import { binariesOf, type Major, type TestServer } from '../support/postgres.ts'
 
 const signal = new AbortController().signal
 const passphrase = 'correct horse'
 let count = 0
+
+/** What of a world a recovery needs. */
+export interface Source {
+  readonly folder: string
+  readonly server: { readonly major: Major }
+}
 
 export type Wishes = Partial<Omit<RecoveryRequest, 'warehouse'>>
 
@@ -54,7 +59,7 @@ export class Recovered implements AsyncDisposable {
 }
 
 /** Options of a recovery of `world` into a new folder: `start` unless told otherwise. */
-export async function requestFor(world: World, wishes: Wishes): Promise<RecoveryRequest> {
+export async function requestFor(world: Source, wishes: Wishes): Promise<RecoveryRequest> {
   const passphraseFile = join(world.folder, 'passphrase')
   await writeFile(passphraseFile, `${passphrase}\n`, { mode: 0o600 })
   return {
@@ -75,7 +80,7 @@ export async function requestFor(world: World, wishes: Wishes): Promise<Recovery
   }
 }
 
-export async function recover(world: World, wishes: Wishes, abort: AbortSignal = signal): Promise<Recovered> {
+export async function recover(world: Source, wishes: Wishes, abort: AbortSignal = signal): Promise<Recovered> {
   const request = await requestFor(world, wishes)
   await using scope = new AsyncDisposableStack()
   const context = testContext({ home: join(world.folder, 'home'), rooms: [] }, scope)

@@ -60,6 +60,31 @@ async function readHistory(control: ControlData, files: ClusterFiles, options: T
   return kept
 }
 
+/**
+ * After pg_upgrade, an initdb under the old name or a wrong URL the server is another cluster than the one that was backed up: nothing of the two
+ * may be compared, and whether the new one shall take the old one's place is for people to say.
+ */
+export async function checkCluster(own: OwnFacts, options: TakeOptions): Promise<readonly string[]> {
+  const warehouse = options.warehouse.declaration.name
+  const { repository, signal } = options
+  const backups = await repository.listBackups(signal, { warehouse, onDamaged: () => {} })
+  const newest = backups.toSorted((one, other) => other.startedMs - one.startedMs)[0]
+  const { systemIdentifier } = own.control
+  if (newest === undefined || backups.some((one) => one.systemIdentifier === systemIdentifier)) return []
+  const known = newest.systemIdentifier
+  if (!options.adopt)
+    throw backupErrors.otherCluster({
+      warehouse,
+      repository: repository.name,
+      own: systemIdentifier,
+      known,
+      newest: newest.id,
+    })
+  return [
+    `the cluster ${systemIdentifier} takes the place of ${known}, as was asked for: nothing is shared with the older backups`,
+  ]
+}
+
 /** What this backup builds on, and of which kind it turns out to be: an increment without a parent is a full backup. */
 export async function findBase(
   kind: BackupKind,

@@ -28,7 +28,7 @@ import { CONTROL_FILE } from '../source/exclusions.ts'
 import { Throttle, type ThrottlePolicy } from '../throttle/throttle.ts'
 import type { Assembly } from './assembly.ts'
 import { beginWriting } from './begin-writing.ts'
-import { askServer, checkServer, findBase, ownFacts } from './begin.ts'
+import { askServer, checkCluster, checkServer, findBase, ownFacts } from './begin.ts'
 import { copyFiles, storeControlFile, type CopyingTools } from './copying.ts'
 import { manifestFiles, newMaps, packsOf, staticBytes } from './manifest.ts'
 import type { Report } from './progress.ts'
@@ -57,6 +57,8 @@ export interface TakeOptions {
   /** How long to wait for loads that are not logged; default: without end. */
   readonly unloggedWaitMs?: number | undefined
   readonly madeBy: string
+  /** Go on although all backups of the warehouse are of another cluster: it was upgraded or made anew on purpose. */
+  readonly adopt?: boolean
   readonly clock: Clock
   readonly log: Log
   readonly report: Report
@@ -180,6 +182,7 @@ class Taking {
   async run(): Promise<TakenBackup> {
     const { options, parts } = this
     const own = await ownFacts(parts.held, parts.facts, this.files, options)
+    this.notes.push(...(await checkCluster(own, options)))
     options.report({ phase: 'waiting for wal', note: `up to ${formatLsn(own.startLsn)}` })
     if (options.kind !== 'full') await this.waitForWal(own, own.startLsn)
     const { kind, base, notes } = await findBase(options.kind, own, options)

@@ -23,6 +23,10 @@ export const run = defineOperation({
       .optional()
       .describe('into this one alone; default: into every repository of the warehouse'),
     workers: whole(1, 64).optional().describe('threads that copy'),
+    adopt: z
+      .boolean()
+      .default(false)
+      .describe('go on although all backups of the warehouse are of another cluster: it was upgraded or made anew'),
   }),
   positional: ['warehouse'],
   output: backupReport,
@@ -35,6 +39,7 @@ export const run = defineOperation({
     'backup.other-server',
     'backup.lacks-right',
     'backup.server-changed',
+    'backup.other-cluster',
     'backup.session-lost',
     'backup.in-recovery',
     'repository.busy',

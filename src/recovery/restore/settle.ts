@@ -35,6 +35,17 @@ function hashOf(descriptor: number, buffer: Buffer): string {
   }
 }
 
+/** A system may give fewer bytes than there are: that is no end of file. */
+function readFully(descriptor: number, into: Buffer, offset: number): number {
+  let filled = 0
+  while (filled < into.length) {
+    const got = readSync(descriptor, into, filled, into.length - filled, offset + filled)
+    if (got === 0) break
+    filled += got
+  }
+  return filled
+}
+
 /** Findings name file, block and reason; at most 20 of one file. */
 export function verifyFile(
   one: VerifyTask['files'][number],
@@ -44,7 +55,7 @@ export function verifyFile(
   const descriptor = openSync(one.path, 'r')
   try {
     for (let at = 0; ;) {
-      const count = readSync(descriptor, tools.buffer, 0, tools.buffer.length, at)
+      const count = readFully(descriptor, tools.buffer, at)
       if (count === 0) return findings
       if (count % BLOCK_BYTES !== 0)
         return [...findings, `${one.file} ends within block ${Math.floor((at + count) / BLOCK_BYTES)}`]
