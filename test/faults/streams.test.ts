@@ -90,6 +90,7 @@ void test('short reads: every stream of backup, store and recovery gives the sam
     nextBuffer: () => Buffer.alloc(1 << 20),
     onRead: () => {},
     throwIfStopped: () => {},
+    pace: () => Promise.resolve(),
   }
   const sha256 = createHash('sha256').update(content).digest('hex')
   const plain = { kind: 'plain', path: '16400', bytes: content.length, knownSha256: undefined } as const
