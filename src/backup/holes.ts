@@ -1,15 +1,13 @@
 // A hole in the WAL ends what the newest backup can reach: another backup is taken by itself, as soon as somebody sees it.
 import { messageOf } from '../base/errors.ts'
 import type { Context, Daemon } from '../base/room.ts'
-import { runEngine } from '../runs/contract.ts'
-import { formatLsn, parseLsn, type Lsn } from '../wal/lsn.ts'
+import { parseLsn } from '../wal/lsn.ts'
 import { warehouses } from '../warehouse/contract.ts'
+import { submitAfterHole } from './after-hole.ts'
 import { holesOf, openAll } from './receiver/standing.ts'
 
 /** Looking lists all WAL of a repository: seldom. Whoever makes a hole in this process asks at once. */
 const EVERY_MS = 5 * 60_000
-const RETRIES = 5
-const RETRY_DELAY_MS = 60_000
 
 export const holesDaemon: Daemon = {
   name: 'backups after holes',
@@ -43,20 +41,4 @@ export async function backUpAfterHoles(context: Context, warehouse: string, sign
     submitted++
   }
   return submitted
-}
-
-export async function submitAfterHole(
-  context: Context,
-  of: { warehouse: string; repository: string; endLsn: Lsn },
-): Promise<void> {
-  const { warehouse, repository, endLsn } = of
-  const input = { warehouse, kind: 'incremental', repository }
-  const engine = await context.use(runEngine)
-  await engine.submit({
-    pipeline: `backup ${warehouse}`,
-    trigger: 'after',
-    actor: 'schedule',
-    idempotencyKey: `backup/${warehouse}/after hole/${repository}/${formatLsn(endLsn)}`,
-    tasks: [{ name: 'backup', kind: 'backup', input, needs: [], retries: RETRIES, retryDelayMs: RETRY_DELAY_MS }],
-  })
 }

@@ -23,5 +23,5 @@ export function readStandbyNames(setting: string, name: string): StandbyNames {
     .filter((one) => one !== '')
   const namesUs = members.includes('*') || members.includes(name.toLowerCase())
   const isAny = grouped?.[1]?.toUpperCase() === 'ANY'
-  return { namesUs, hasSecond: isAny && members.length > Number(grouped![2]) }
+  return { namesUs, hasSecond: isAny && members.length > Number(grouped[2]) }
 }
