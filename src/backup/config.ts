@@ -1,18 +1,25 @@
 // `backup:` of wharf.yaml: for each warehouse how and when it is backed up.
 import { z } from 'zod'
 
-import { cron, declaredName, duration, timezone, whole } from '../base/config-types.ts'
+import { cron, declaredName, duration, size, textType, timezone, whole } from '../base/config-types.ts'
 import { suggestion } from '../base/nearest.ts'
 import type { ConfigFinding, ConfigSection } from '../base/room.ts'
+import { systemSchemasOf } from './plan/tiers.ts'
 import { patternProblem } from './unlogged/patterns.ts'
 import { sourceSchema, throttleSchema } from './source-config.ts'
 
 export const kindSchema = z
   .enum(['full', 'differential', 'incremental'])
-  .describe('full reads everything; differential shares with the last full backup, incremental with the newest of all')
+  .describe(
+    'full reads everything but what is proven static; differential shares with the last full backup, incremental with the newest of all',
+  )
 
 const common = {
   kind: kindSchema.default('incremental'),
+  independent: z
+    .boolean()
+    .default(false)
+    .describe('a full backup that shares nothing with any other, and proves nothing static'),
   missed: z
     .enum(['skip', 'last'])
     .default('last')
@@ -39,6 +46,32 @@ const unlogged = z
   })
   .prefault({})
 
+/** `1/90`, `1%`, `0.5%`, `0`: a share from 0 to 1. */
+function share(): z.ZodType<number, string> {
+  return textType(z.string(), { name: 'SHARE', write: (value) => `${Number(value) * 100}%` }, (text) => {
+    const part = /^(\d+)\/(\d+)$/.exec(text)
+    const percent = /^(\d+(?:\.\d+)?)%$/.exec(text)
+    const value = part ? Number(part[1]) / Number(part[2]) : percent ? Number(percent[1]) / 100 : text === '0' ? 0 : NaN
+    if (!(value >= 0 && value <= 1)) throw new Error(`${text} is no share: write 1/90, 1% or 0`)
+    return value
+  })
+}
+
+const audit = z.strictObject({
+  share_per_day: share().prefault('1/90').describe('share of the cluster that is compared in a day; 0: none'),
+  bytes_per_second: size().optional().describe('at most this fast'),
+})
+
+const pattern = z.string().min(1)
+const tierRule = z.strictObject({
+  match: z
+    .strictObject({ database: pattern.optional(), schema: pattern.optional(), relation: pattern.optional() })
+    .describe('patterns with * and ?; what is left out matches everything'),
+  tier: z
+    .enum(['critical', 'standard', 'scratch'])
+    .describe('how much it matters; scratch is left out of backups: it comes back empty'),
+})
+
 const policy = z.strictObject({
   schedules: z.record(declaredName(), schedule).default({}).describe('name of the schedule: when, and which kind'),
   workers: whole(1, 64).optional().describe('threads that copy; default: one per core, at most 4'),
@@ -46,6 +79,11 @@ const policy = z.strictObject({
     .enum(['fast', 'spread'])
     .default('fast')
     .describe('whether the server writes its checkpoint at once, or spreads it over checkpoint_completion_target'),
+  tiers: z
+    .array(tierRule)
+    .default([])
+    .describe('the most specific rule that matches a table holds: relation before schema before database'),
+  audit: audit.prefault({}).describe('how much of what has not changed is compared with its stored image'),
   repository: declaredName()
     .optional()
     .describe('back up into this one alone; default: into every one of the warehouse'),
@@ -81,6 +119,15 @@ function checkNames(value: BackupConfig, all: Readonly<Record<string, unknown>>)
     for (const [index, pattern] of one.unlogged.copy.entries()) {
       const problem = patternProblem(pattern)
       if (problem !== undefined) findings.push({ path: ['backup', name, 'unlogged', 'copy', index], message: problem })
+    }
+    for (const [at, { match }] of one.tiers.entries()) {
+      const [system] = match.schema === undefined ? [] : systemSchemasOf(match.schema)
+      if (system === undefined) continue
+      findings.push({
+        path: ['backup', name, 'tiers', String(at), 'match', 'schema'],
+        message: `the pattern "${match.schema}" matches the system schema ${system}, which no tier may name`,
+        hint: 'system catalogs are always protected; name schemas of your own',
+      })
     }
     for (const [schedule, when] of Object.entries(one.schedules)) {
       if ('after' in when) demand('pipeline', when.after, pipelines, ['backup', name, 'schedules', schedule, 'after'])

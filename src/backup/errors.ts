@@ -20,6 +20,12 @@ export const backupErrors = defineErrors('backup', {
     hint: (at) =>
       `the backup can be restored; once the repository can be reached: wharf repository copy ${at.complete[0]} ${at.missing[0]}; or declare it with required: false`,
   },
+  noBackup: {
+    exit: 'notFound',
+    message: (at: { warehouse: string; repository: string }) =>
+      `repository ${at.repository} has no complete backup of warehouse ${at.warehouse}`,
+    hint: (at) => `take one: wharf backup run ${at.warehouse}`,
+  },
   unknownBackup: {
     exit: 'notFound',
     message: (at: { id: string }) => `no complete backup ${at.id} in any repository`,

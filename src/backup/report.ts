@@ -43,6 +43,7 @@ export const backupReport = z.strictObject({
   files: z.number(),
   relations: z.number(),
   unlogged: z.array(named),
+  scratch: z.array(named),
   corrupt: z.array(
     z.strictObject({
       file: z.string(),
@@ -87,7 +88,8 @@ export function reportOf(
     ...manifest.statistics,
     files: manifest.files.length,
     relations: manifest.relations.length,
-    unlogged: unloggedRelations(manifest, relations),
+    unlogged: byRelation(manifest.unlogged, relations),
+    scratch: byRelation(manifest.scratch, relations),
     corrupt: manifest.corrupt.map((one) => ({ ...one, ...relations.of(one.file) })),
     copies: [...(more.copies ?? [])],
     notes: [...more.notes],
@@ -113,9 +115,12 @@ function key(file: RelationFile): string {
 }
 
 /** Files of one relation together, largest relation first. */
-function unloggedRelations(manifest: Manifest, relations: RelationNames): z.output<typeof named>[] {
+function byRelation(
+  files: readonly { readonly path: string; readonly bytes: number }[],
+  relations: RelationNames,
+): z.output<typeof named>[] {
   const found = new Map<string, z.output<typeof named>>()
-  for (const { path, bytes } of manifest.unlogged) {
+  for (const { path, bytes } of files) {
     const name = relations.of(path) ?? { relation: path.replace(/(_(fsm|vm))?(\.\d+)?$/, '') }
     const id = JSON.stringify(name)
     found.set(id, { ...name, bytes: bytes + (found.get(id)?.bytes ?? 0) })
@@ -141,6 +146,10 @@ export function reportText(report: BackupReport): string {
   for (const one of report.unlogged)
     lines.push(
       `  unlogged   ${nameOf(one)} (${formatSize(one.bytes)}) is not protected: a restore brings it back empty`,
+    )
+  for (const one of report.scratch)
+    lines.push(
+      `  scratch    ${nameOf(one)} (${formatSize(one.bytes)}) is left out by its tier: a restore brings it back empty`,
     )
   for (const one of report.corrupt)
     lines.push(`  CORRUPT    block ${one.block} of ${one.file} (${one.relation ?? 'unknown relation'}): ${one.reason}`)

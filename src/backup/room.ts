@@ -9,6 +9,7 @@ import { list } from './operations/list.ts'
 import { report } from './operations/report.ts'
 import { run } from './operations/run.ts'
 import { show } from './operations/show.ts'
+import { staticData } from './operations/static.ts'
 import { unprotected } from './operations/unprotected.ts'
 import { walArchiveCommand } from './operations/wal-archive-command.ts'
 import { walReceive } from './operations/wal-receive.ts'
@@ -30,7 +31,19 @@ export const room: Room = {
     backup: 'take backups of a warehouse, list and show them',
     wal: 'receive the WAL of a warehouse, and show how far it is kept',
   },
-  operations: [run, list, show, report, unprotected, copy, copies, walArchiveCommand, walReceive, walStatus],
+  operations: [
+    run,
+    list,
+    show,
+    staticData,
+    report,
+    unprotected,
+    copy,
+    copies,
+    walArchiveCommand,
+    walReceive,
+    walStatus,
+  ],
   migrations: [
     { name: '0001-wal-position', file: new URL('migrations/0001-wal-position.sql', import.meta.url) },
     { name: '0002-unlogged-seen', file: new URL('migrations/0002-unlogged-seen.sql', import.meta.url) },

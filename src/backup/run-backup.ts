@@ -28,6 +28,8 @@ const MOST_WORKERS = 4
 export interface BackupRequest {
   readonly warehouse: string
   readonly kind: BackupKind
+  /** A full backup that shares nothing. */
+  readonly independent?: boolean | undefined
   /** Into this one alone; default: that of the policy, else into every one of the warehouse. */
   readonly repository?: string | undefined
   readonly workers?: number | undefined
@@ -53,10 +55,17 @@ export async function runBackup(
   try {
     const places = await choosePlaces(await context.use(repositories), wanted, tools.signal)
     repository = places.first.name
-    const { manifest, notes } = await take(request, { context, policy, warehouse, repository: places.first, ...tools })
+    const { manifest, notes, alerts } = await take(request, {
+      context,
+      policy,
+      warehouse,
+      repository: places.first,
+      ...tools,
+    })
     await tell(manifest, repository, events)
     const copies = await mirror(manifest.id, places, { clock: context.clock, ...tools })
     if (manifest.unlogged.length > 0) await tellForeignWrites(context, { warehouse, events, signal: tools.signal })
+    for (const alert of alerts) await events.emit('backup.alert', { backup: manifest.id, repository, ...alert })
     await settleMirror(manifest.id, copies, { warehouse: declaration, first: repository, events })
     return reportOf(manifest, { repository, notes, copies })
   } catch (error) {
@@ -86,7 +95,13 @@ async function take(request: BackupRequest, tools: TakeTools): Promise<TakenBack
     receive: async (scope) => scope.use(await receiveOrSay({ warehouse, repository }, context, signal)),
     ...chooseSource(policy.source, { warehouse, context, signal }),
     throttle: throttleOf(policy.throttle),
-    kind: request.kind,
+    kind: request.independent ? 'full' : request.kind,
+    independent: request.independent ?? false,
+    tiers: policy.tiers,
+    audit: {
+      sharePerDay: policy.audit.share_per_day,
+      bytesPerSecond: policy.audit.bytes_per_second,
+    },
     workers: request.workers ?? policy.workers ?? Math.min(MOST_WORKERS, availableParallelism()),
     fastCheckpoint: policy.checkpoint === 'fast',
     unloggedWaitMs: policy.unlogged.wait,

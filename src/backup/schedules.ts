@@ -7,7 +7,12 @@ import type { Schedule, TaskKind } from '../runs/contract.ts'
 import { backupSection, kindSchema } from './config.ts'
 import { runBackup } from './run-backup.ts'
 
-const taskInput = z.strictObject({ warehouse: declaredName(), kind: kindSchema, repository: declaredName().optional() })
+const taskInput = z.strictObject({
+  warehouse: declaredName(),
+  kind: kindSchema,
+  independent: z.boolean().default(false),
+  repository: declaredName().optional(),
+})
 type TaskInput = z.output<typeof taskInput>
 
 /** Repeatable: an attempt that died left nothing visible, the next one starts from the beginning. */
@@ -24,7 +29,7 @@ const RETRY_DELAY_MS = 60_000
 export function backupSchedules(context: Context): readonly Schedule[] {
   return Object.entries(context.section(backupSection)).flatMap(([warehouse, policy]) =>
     Object.entries(policy.schedules).map(([name, schedule]): Schedule => {
-      const input: TaskInput = { warehouse, kind: schedule.kind }
+      const input: TaskInput = { warehouse, kind: schedule.kind, independent: schedule.independent }
       const isCron = 'cron' in schedule
       return {
         id: `backup/${warehouse}/${name}`,

@@ -134,6 +134,25 @@ export const recoveryErrors = defineErrors('recovery', {
       `backup ${at.backup} holds ${at.count} ${at.count === 1 ? 'block that was' : 'blocks that were'} damaged at the source already: ${at.blocks.join(', ')}`,
     hint: () => 'choose an older backup with --backup, or take them as they are with --allow-corrupt',
   },
+  scratchNeedsStart: {
+    exit: 'usage',
+    message: (at: { backup: string; relations: readonly string[] }) =>
+      `backup ${at.backup} leaves out ${at.relations.length} scratch relations, which must be emptied before anyone may connect: ${at.relations.slice(0, 5).join(', ')}`,
+    hint: () => 'add --start: the server is started behind closed doors, the relations are emptied, then it opens',
+  },
+  scratchNotEmptied: {
+    exit: 'failed',
+    message: (at: { database: string; why: string }) =>
+      `the scratch relations of database ${at.database} could not be emptied: ${at.why}`,
+    hint: () =>
+      'they hold rubbish, so the server was stopped; a prepared transaction of the original may hold a lock on them',
+  },
+  invalidPages: {
+    exit: 'damaged',
+    message: (at: { relations: readonly string[]; log: string }) =>
+      `WAL changes pages that the restored files lack, of relations that no tier has left out: ${at.relations.join(', ')}`,
+    hint: (at) => `the server was stopped; see ${at.log}, and recover from another backup`,
+  },
   targetNotEmpty: {
     exit: 'failed',
     message: (at: { directory: string; found: string }) => `${at.directory} is not empty (${at.found})`,

@@ -74,6 +74,7 @@ export async function runRecovery(request: RecoveryRequest, context: Context, to
       fromLsn: prepared.manifest.startLsn,
       port,
       verify: request.verify,
+      left: prepared.manifest,
       workers: workersOf(request),
       leftovers: delivery.leftovers,
       listenAddresses: request.original ? (prepared.manifest.settings['listen_addresses'] ?? '127.0.0.1') : '127.0.0.1',
@@ -181,6 +182,17 @@ function stepTimes(
   })
 }
 
+function scratchLines({ scratch }: StartProof): readonly string[] {
+  if (scratch === undefined) return []
+  return [
+    ...(scratch.relations.length > 0 ? [`scratch relations are empty: ${scratch.relations.join(', ')}`] : []),
+    ...scratch.doubtful.map(
+      (one) =>
+        `${one} is in a database that was copied after the backup: nobody can tell whether it holds rubbish; look at it`,
+    ),
+  ]
+}
+
 function nextSteps(
   prepared: PreparedRecovery,
   request: RecoveryRequest,
@@ -190,6 +202,7 @@ function nextSteps(
   if (found.proof) {
     const { server } = found.proof
     return [
+      ...scratchLines(found.proof),
       `the server runs: psql -h ${server.socketDirectory} -p ${server.port} (or -h 127.0.0.1), superuser ${server.user}`,
     ]
   }

@@ -1,6 +1,6 @@
 // What the main thread and the copying threads say to each other. Everything here is structured-cloneable.
 import type { SentError } from '../../base/sent-error.ts'
-import type { CorruptBlock, ExtentRef, PackRef, PackWriterSeed } from '../../repository/contract.ts'
+import type { CorruptBlock, ExtentRef, MapRun, PackRef, PackWriterSeed } from '../../repository/contract.ts'
 import type { FreshExtent } from '../plan/overlay.ts'
 import type { SourceDescriptor } from '../source/reading.ts'
 import type { ThreadThrottle } from '../throttle/throttle.ts'
@@ -16,10 +16,12 @@ export interface WorkerStart {
   readonly stop: SharedArrayBuffer
   /** One BigUint64: bytes read so far by all threads. */
   readonly bytesRead: SharedArrayBuffer
+  /** One BigUint64: bytes read so far for audits. */
+  readonly bytesAudited: SharedArrayBuffer
 }
 
 /** One piece of work: a part of a segment file, or a plain file. */
-export type CopyItem = SegmentPart | PlainItem | GivenItem
+export type CopyItem = SegmentPart | PlainItem | GivenItem | StoredItem
 
 export interface SegmentPart {
   readonly kind: 'segment'
@@ -45,7 +47,35 @@ export interface GivenItem {
   readonly content: Uint8Array
 }
 
-export type CopyResult = SegmentCopied | PlainCopied | { readonly kind: 'vanished'; readonly path: string }
+/** A part of a stored segment, to be read back from the repository. */
+export interface StoredItem {
+  readonly kind: 'stored'
+  readonly path: string
+  /** Number of the file's first block within its fork: for checksums. */
+  readonly firstBlock: number
+  readonly extents: readonly ExtentRef[]
+  readonly runs: readonly MapRun[]
+  /** Whether the blocks on disk are read as well and compared. */
+  readonly compare: boolean
+  /** End of the change map: pages with this LSN or a later one have changed since. */
+  readonly mapEndLsn: bigint
+}
+
+export interface StoredRead {
+  readonly kind: 'stored'
+  readonly path: string
+  /** Blocks (numbers within the file) that are whole on disk and differ in more than hints. */
+  readonly differing: readonly number[]
+  /** Blocks that are bad on disk, while the stored image is good. */
+  readonly rotten: readonly number[]
+  /** Blocks of pages of an unknown kind that differ under the same LSN. */
+  readonly unsure: number
+  readonly comparedBlocks: number
+  /** Why the stored image cannot be used; undefined where it is whole. */
+  readonly damaged: string | undefined
+}
+
+export type CopyResult = SegmentCopied | PlainCopied | StoredRead | { readonly kind: 'vanished'; readonly path: string }
 
 export interface SegmentCopied {
   readonly kind: 'segment'

@@ -18,7 +18,7 @@ const ABANDON_MS = 5000
 // Sources run as they are in development; compiled they have another ending, which tsc does not rewrite here.
 const entry = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
 
-export interface PoolOptions extends Omit<WorkerStart, 'stop' | 'bytesRead'> {
+export interface PoolOptions extends Omit<WorkerStart, 'stop' | 'bytesRead' | 'bytesAudited'> {
   /** Threads to start with; they load while the caller goes on. */
   readonly workers: number
   readonly clock: Clock
@@ -34,6 +34,7 @@ export class CopyPool implements AsyncDisposable {
   private readonly start: WorkerStart
   private readonly stopFlag = new SharedArrayBuffer(4)
   private readonly readCounter = new SharedArrayBuffer(8)
+  private readonly auditCounter = new SharedArrayBuffer(8)
   private readonly waiting = new Set<(event: FromWorker & { thread: Thread }) => void>()
   private failure: Error | undefined
   private readonly onFailure = new Set<(error: Error) => void>()
@@ -43,7 +44,7 @@ export class CopyPool implements AsyncDisposable {
   constructor(options: PoolOptions) {
     const { workers, clock, ...start } = options
     this.clock = clock
-    this.start = { ...start, stop: this.stopFlag, bytesRead: this.readCounter }
+    this.start = { ...start, stop: this.stopFlag, bytesRead: this.readCounter, bytesAudited: this.auditCounter }
     this.grow(workers)
   }
 
@@ -55,6 +56,10 @@ export class CopyPool implements AsyncDisposable {
   /** Bytes read by all threads so far. */
   get bytesRead(): number {
     return Number(Atomics.load(new BigUint64Array(this.readCounter), 0))
+  }
+
+  get bytesAudited(): number {
+    return Number(Atomics.load(new BigUint64Array(this.auditCounter), 0))
   }
 
   /** Copies everything; results come as batches are done. Rejects with the first failure of any thread, or when the signal aborts. */

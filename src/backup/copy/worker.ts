@@ -5,13 +5,14 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { systemClock } from '../../base/clock.ts'
 import { MIB } from '../../base/units.ts'
 import { sendError } from '../../base/sent-error.ts'
-import type { PackWriter } from '../../repository/contract.ts'
-import { openPackWriter } from '../../repository/workers.ts'
+import type { ExtentReader, PackWriter } from '../../repository/contract.ts'
+import { openExtentReader, openPackWriter } from '../../repository/workers.ts'
 import { openReading } from '../source/reading.ts'
 import { Bucket } from '../throttle/bucket.ts'
 import { copyGiven, copyPlain } from './copy-plain.ts'
-import { copySegment, type CopyTools } from './copy-segment.ts'
+import { copySegment } from './copy-segment.ts'
 import type { CopyItem, CopyResult, FromWorker, ToWorker, WorkerStart } from './messages.ts'
+import { readStored, type StoredTools } from './read-stored.ts'
 
 class Stopped extends Error {}
 
@@ -28,9 +29,11 @@ function lowerPriority(): void {
   if (platform() === 'linux') setPriority(0, LOW)
 }
 
-function makeTools(start: WorkerStart, writer: PackWriter): CopyTools {
+function makeTools(start: WorkerStart, writer: PackWriter): StoredTools {
   const stop = new Int32Array(start.stop)
   const bytesRead = new BigUint64Array(start.bytesRead)
+  const bytesAudited = new BigUint64Array(start.bytesAudited)
+  let reader: Promise<ExtentReader> | undefined
   const buffers = Array.from({ length: BUFFERS }, () => Buffer.allocUnsafeSlow(MIB))
   const bucket = start.throttle.bucket && new Bucket(start.throttle.bucket)
   const throwIfStopped = (): void => {
@@ -44,6 +47,8 @@ function makeTools(start: WorkerStart, writer: PackWriter): CopyTools {
     clock: systemClock,
     nextBuffer: () => buffers[turn++ % buffers.length]!,
     onRead: (bytes) => Atomics.add(bytesRead, 0, BigInt(bytes)),
+    reader: () => (reader ??= openExtentReader(start.seed)),
+    onAudited: (bytes) => Atomics.add(bytesAudited, 0, BigInt(bytes)),
     throwIfStopped,
     pace: async (bytes) => {
       let wait = bucket?.take(bytes, systemClock.monotonic()) ?? 0
@@ -55,7 +60,7 @@ function makeTools(start: WorkerStart, writer: PackWriter): CopyTools {
   }
 }
 
-async function copyAll(items: readonly CopyItem[], tools: CopyTools): Promise<readonly CopyResult[]> {
+async function copyAll(items: readonly CopyItem[], tools: StoredTools): Promise<readonly CopyResult[]> {
   const results: CopyResult[] = []
   for (const item of items) {
     tools.throwIfStopped()
@@ -64,7 +69,8 @@ async function copyAll(items: readonly CopyItem[], tools: CopyTools): Promise<re
   return results
 }
 
-function copyOne(item: CopyItem, tools: CopyTools): Promise<CopyResult> {
+function copyOne(item: CopyItem, tools: StoredTools): Promise<CopyResult> {
+  if (item.kind === 'stored') return readStored(item, tools)
   if (item.kind === 'segment') return copySegment(item, tools)
   return item.kind === 'plain' ? copyPlain(item, tools) : copyGiven(item, tools)
 }

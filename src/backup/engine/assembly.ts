@@ -23,6 +23,8 @@ export class Assembly {
   readonly corrupt: CorruptBlock[] = []
   /** Files that were gone when their turn came. */
   readonly vanished = new Set<string>()
+  /** Segments that were to be shared and had to be read whole after all. */
+  readonly readWhole = new Set<string>()
   /** Plain bytes newly stored: of segments, and of all other files. */
   newSegmentBytes = 0
   newPlainBytes = 0
@@ -40,7 +42,7 @@ export class Assembly {
   take(result: CopyResult): void {
     if (result.kind === 'plain') this.takePlain(result)
     else if (result.kind === 'segment') this.takePart(result)
-    else this.takeVanished(result.path)
+    else if (result.kind === 'vanished') this.takeVanished(result.path)
   }
 
   private takePlain(result: PlainCopied): void {

@@ -10,6 +10,7 @@ import type { Base } from '../plan/files.ts'
 import { chooseParent, ownSpans, type OwnFacts } from '../plan/parent.ts'
 import { checkIdentity, readControlFile } from '../server/control-data.ts'
 import { backupRights, demandRights } from '../server/demand-rights.ts'
+import { askSummaries, type SummaryMiss } from '../server/summaries.ts'
 import type { HeldBackup } from '../server/held-backup.ts'
 import type { ClusterFiles } from '../source/cluster-files.ts'
 import { demandSameServer } from '../source/server-identity.ts'
@@ -85,13 +86,23 @@ export async function checkCluster(own: OwnFacts, options: TakeOptions): Promise
   ]
 }
 
-/** What this backup builds on, and of which kind it turns out to be: an increment without a parent is a full backup. */
-export async function findBase(
-  kind: BackupKind,
-  own: OwnFacts,
-  options: TakeOptions,
-): Promise<{ kind: BackupKind; base: Base | undefined; notes: readonly string[] }> {
-  if (kind === 'full') return { kind, base: undefined, notes: [] }
+/** What a backup builds on, and of which kind it turns out to be: an increment without a parent is a full backup. */
+export interface FoundBase {
+  readonly kind: BackupKind
+  readonly base: Base | undefined
+  /** Relations that an audit has found out: they stay distrusted whatever the backup builds on. */
+  readonly distrusted: Manifest['distrusted']
+  readonly notes: readonly string[]
+  readonly missed: readonly SummaryMiss[]
+}
+
+export interface BaseTools extends TakeOptions {
+  readonly facts: ServerFacts
+  /** Until all WAL before our start is in the repository; only asked where there is something to build on. */
+  readonly waitForWal: () => Promise<void>
+}
+
+export async function findBase(kind: BackupKind, own: OwnFacts, options: BaseTools): Promise<FoundBase> {
   const warehouse = options.warehouse.declaration.name
   const notes: string[] = []
   const backups = await options.repository.listBackups(options.signal, {
@@ -99,25 +110,37 @@ export async function findBase(
     onDamaged: (object, error) => notes.push(`manifest ${object} is damaged and no parent: ${messageOf(error)}`),
   })
   const { parent, refused } = chooseParent(backups, own, kind === 'differential')
-  if (parent === undefined)
-    return { kind: 'full', base: undefined, notes: [...notes, `a full backup is taken: ${refused}`] }
+  if (parent === undefined) {
+    if (kind !== 'full') notes.push(`a full backup is taken: ${refused}`)
+    else if (backups.length > 0 && !options.independent) notes.push(`nothing is taken over as static: ${refused}`)
+    return { kind: 'full', base: undefined, distrusted: [], notes, missed: [] }
+  }
+  const manifest = await options.repository.readManifest(parent.id, options.signal)
+  const { distrusted } = manifest
+  if (options.independent) return { kind: 'full', base: undefined, distrusted, notes, missed: [] }
   if (refused !== undefined) notes.push(`not built on ${refused}`)
-  const base = await openBase(await options.repository.readManifest(parent.id, options.signal), own, options)
+  await options.waitForWal()
+  const { base, ...more } = await openBase(
+    { parent: manifest, purpose: kind === 'full' ? 'static' : 'increment' },
+    own,
+    options,
+  )
   if (base.doubt !== undefined) notes.push(`everything is read whole: ${base.doubt}`)
-  return { kind, base, notes }
+  return { kind, base, distrusted, notes: [...notes, ...more.notes], missed: more.missed }
 }
 
-async function openBase(parent: Manifest, own: OwnFacts, options: TakeOptions): Promise<Base> {
-  const changes = await collectChanges(
-    options.repository.wal,
-    {
-      systemIdentifier: parent.systemIdentifier,
-      spans: ownSpans(own),
-      fromLsn: parent.startLsn,
-      // Right behind a page's header no WAL exists yet that anybody could have kept.
-      untilLsn: withoutPageHeader(own.startLsn, own.control.walSegmentBytes),
-    },
-    options.signal,
-  )
-  return { parent, changes: changes.map, doubt: changes.doubt }
+async function openBase(
+  on: Pick<Base, 'parent' | 'purpose'>,
+  own: OwnFacts,
+  options: BaseTools,
+): Promise<{ base: Base; notes: readonly string[]; missed: readonly SummaryMiss[] }> {
+  const range = { spans: ownSpans(own), fromLsn: on.parent.startLsn, untilLsn: own.startLsn }
+  const { systemIdentifier } = on.parent
+  // Right behind a page's header no WAL exists yet that anybody could have kept.
+  const untilLsn = withoutPageHeader(own.startLsn, own.control.walSegmentBytes)
+  const changes = await collectChanges(options.repository.wal, { systemIdentifier, ...range, untilLsn }, options.signal)
+  if (changes.map === undefined)
+    return { base: { ...on, changes: undefined, doubt: changes.doubt }, notes: [], missed: [] }
+  const { map, missed, note } = await askSummaries(changes.map, range, options)
+  return { base: { ...on, changes: map, doubt: undefined }, notes: note === undefined ? [] : [note], missed }
 }

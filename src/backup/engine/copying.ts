@@ -76,6 +76,15 @@ export async function storeControlFile(
   return tools.pool.finish(tools.signal)
 }
 
+/** Copies some segments more: those that a first look has shown to need it. `parent`: the map that the blocks are laid over. */
+export async function copySegments(
+  segments: readonly (SegmentWork & { readonly parent: SegmentMap | undefined })[],
+  to: { readonly assembly: Assembly; readonly tools: CopyingTools },
+): Promise<void> {
+  const items = segments.flatMap(({ parent, ...work }) => expectSegment(to.assembly, work, parent))
+  await copyItems(items, to.assembly, to.tools)
+}
+
 function copyItems(items: readonly CopyItem[], assembly: Assembly, tools: CopyingTools): Promise<void> {
   return tools.pool.copy(makeBatches(items), { signal: tools.signal, onResult: (result) => assembly.take(result) })
 }

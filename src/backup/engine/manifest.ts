@@ -4,6 +4,7 @@ import { BLOCK_BYTES } from '../../wal/contract.ts'
 import type { Lsn } from '../../wal/lsn.ts'
 import type { FilePlan, PlannedPlain, PlannedSegment } from '../plan/files.ts'
 import type { Assembly } from './assembly.ts'
+import type { StoredFindings } from './stored.ts'
 
 /** New maps in the order of their paths, and their places once they are written. */
 export function newMaps(assembly: Assembly): readonly SegmentMap[] {
@@ -18,6 +19,7 @@ export interface FilesOf {
   readonly backupId: string
   readonly startLsn: Lsn
   readonly startedMs: number
+  readonly audits: StoredFindings['audits'] | undefined
   /** The control file as listed: it is not in the plan. */
   readonly control: PlannedPlain['listed']
 }
@@ -42,19 +44,24 @@ function segmentFile(
   of: FilesOf,
 ): ManifestFile {
   const { path, mode, modifiedMs } = segment.listed
-  const isWhole = segment.plan.kind === 'whole'
+  const seen = seenOf(segment, of)
   const common = {
     kind: 'segment',
     path,
     mode,
     modifiedMs,
     imageLsn: of.startLsn,
-    auditedMs: isWhole ? of.startedMs : segment.parent!.auditedMs,
-    auditBlock: isWhole ? 0 : segment.parent!.auditBlock,
+    ...seen,
   } as const
   if (made) return { ...common, bytes: made.map.blockCount * BLOCK_BYTES, map: made.ref, storedBy: of.backupId }
   const { map, storedBy, bytes } = segment.parent!
   return { ...common, bytes, map, storedBy }
+}
+
+/** When all blocks of a segment had last been seen on disk. */
+function seenOf({ plan, parent, listed }: PlannedSegment, of: FilesOf): { auditedMs: number; auditBlock: number } {
+  if (plan.kind === 'whole' || of.assembly.readWhole.has(listed.path)) return { auditedMs: of.startedMs, auditBlock: 0 }
+  return of.audits?.get(listed.path) ?? { auditedMs: parent!.auditedMs, auditBlock: parent!.auditBlock }
 }
 
 function plainFile({ listed, parent }: PlannedPlain, assembly: Assembly): ManifestFile {
@@ -72,9 +79,9 @@ function plainFile({ listed, parent }: PlannedPlain, assembly: Assembly): Manife
 }
 
 /** Bytes of files that were not opened. */
-export function staticBytes(plan: FilePlan): number {
+export function staticBytes(plan: FilePlan, assembly: Assembly): number {
   return plan.segments
-    .filter((segment) => segment.plan.kind === 'share')
+    .filter(({ plan, listed }) => (plan.kind === 'share' || plan.kind === 'prove') && !assembly.maps.has(listed.path))
     .reduce((bytes, { parent }) => bytes + parent!.bytes, 0)
 }
 

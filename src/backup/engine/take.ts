@@ -9,6 +9,7 @@ import type {
   PackRef,
   Repository,
 } from '../../repository/contract.ts'
+import { changeMapBytes } from '../../repository/change-map-size.ts'
 import type { ControlData } from '../../wal/contract.ts'
 import { parseBackupLabel } from '../../wal/labels.ts'
 import { formatLsn, type Lsn } from '../../wal/lsn.ts'
@@ -20,7 +21,9 @@ import { backupErrors } from '../errors.ts'
 import { chooseChunks } from '../plan/changes.ts'
 import { planFiles, type Base, type FilePlan } from '../plan/files.ts'
 import { ownSpans, type OwnFacts } from '../plan/parent.ts'
-import { nameTablespaces, readOutsideFiles, readRelations, readSettings } from '../server/catalog.ts'
+import type { AuditPolicy } from '../plan/static.ts'
+import type { TierRule } from '../plan/tiers.ts'
+import { nameTablespaces, readOutsideFiles, readSettings } from '../server/catalog.ts'
 import { readControlFile } from '../server/control-data.ts'
 import { holdBackup, type HeldBackup } from '../server/held-backup.ts'
 import type { ClusterFiles } from '../source/cluster-files.ts'
@@ -29,9 +32,12 @@ import { Throttle, type ThrottlePolicy } from '../throttle/throttle.ts'
 import type { Assembly } from './assembly.ts'
 import { beginWriting } from './begin-writing.ts'
 import { askServer, checkCluster, checkServer, findBase, ownFacts } from './begin.ts'
-import { copyFiles, storeControlFile, type CopyingTools } from './copying.ts'
+import { copyFiles, copySegments, storeControlFile, type CopyingTools } from './copying.ts'
 import { manifestFiles, newMaps, packsOf, staticBytes } from './manifest.ts'
+import { judgeFindings, type BackupAlert, type Outcome } from './outcome.ts'
 import type { Report } from './progress.ts'
+import { examineStored, type StoredFindings } from './stored.ts'
+import { readTiers, takenBack, type ReadTiers } from './tiering.ts'
 
 /** WAL on its way into the repository for as long as the backup lasts. */
 export interface Receiving {
@@ -51,6 +57,12 @@ export interface TakeOptions {
   /** Default: nothing is held back. */
   readonly throttle?: ThrottlePolicy | undefined
   readonly kind: BackupKind
+  /** Shares nothing with any other backup, and proves nothing static: for full backups. */
+  readonly independent?: boolean
+  /** Default: every relation is of tier standard. */
+  readonly tiers?: readonly TierRule[]
+  /** Undefined: nothing is audited. */
+  readonly audit?: AuditPolicy | undefined
   readonly workers: number
   /** Whether the server takes its first checkpoint at once. */
   readonly fastCheckpoint: boolean
@@ -69,6 +81,7 @@ export interface TakenBackup {
   readonly manifest: Manifest
   /** What an operator should know although the backup is good: why whole reads, files left out, parts of the map missing. */
   readonly notes: readonly string[]
+  readonly alerts: readonly BackupAlert[]
 }
 
 /** Resolves when the backup is complete: everything durable, the manifest read back. */
@@ -153,15 +166,24 @@ interface Stopped {
 
 type Catalog = Pick<Manifest, 'relations' | 'tablespaces' | 'settings' | 'outsideFiles'>
 
+/** What the copying has brought. */
+interface Copied {
+  /** Where tiers leave something out: after the second look. */
+  readonly plan: FilePlan
+  /** Read before the end of the backup: what is dropped later is still in it. Undefined where nothing is left out. */
+  readonly tiers: ReadTiers | undefined
+  readonly assembly: Assembly
+  readonly stopped: Stopped
+  readonly findings: StoredFindings | undefined
+}
+
 /** All that a manifest is made of. */
-interface Committing {
+interface Committing extends Copied {
   readonly own: OwnFacts
   readonly kind: BackupKind
   readonly base: Base | undefined
-  readonly plan: FilePlan
   readonly catalog: Catalog
-  readonly assembly: Assembly
-  readonly stopped: Stopped
+  readonly outcome: Outcome
 }
 
 class Taking {
@@ -171,6 +193,7 @@ class Taking {
   private readonly startedMs: number
   private readonly notes: string[] = []
   private bytesRead = 0
+  private bytesAudited = 0
 
   constructor(options: TakeOptions, parts: Parts) {
     this.options = options
@@ -183,31 +206,75 @@ class Taking {
     const { options, parts } = this
     const own = await ownFacts(parts.held, parts.facts, this.files, options)
     this.notes.push(...(await checkCluster(own, options)))
-    options.report({ phase: 'waiting for wal', note: `up to ${formatLsn(own.startLsn)}` })
-    if (options.kind !== 'full') await this.waitForWal(own, own.startLsn)
-    const { kind, base, notes } = await findBase(options.kind, own, options)
-    this.notes.push(...notes)
+    const found = await findBase(options.kind, own, {
+      ...options,
+      facts: parts.facts,
+      waitForWal: () => this.waitForWal(own, own.startLsn),
+    })
+    const { kind, base } = found
+    this.notes.push(...found.notes)
     options.report({ phase: 'listing' })
     const tablespaces = await this.files.tablespaces(options.signal)
     const versionFolder = `PG_${parts.facts.majorVersion}_${own.control.catalogVersion}`
     const listed = this.files.list({ signal: options.signal, versionFolder, majorVersion: parts.facts.majorVersion })
-    const plan = await planFiles(listed, tablespaces, base)
-    for (const { path, what } of plan.odd) this.notes.push(`${path} is left out: ${what}`)
-    const copied = await this.copy(plan, own)
+    const tiers = await this.firstTiers(own)
+    const planned = await planFiles(listed, tablespaces, base, tiers?.leftOut)
+    for (const { path, what } of planned.odd) this.notes.push(`${path} is left out: ${what}`)
+    const copied = await this.copy(planned, own, base)
+    const { plan } = copied
     const [catalog] = await Promise.all([
-      this.readCatalog(tablespaces),
+      this.readCatalog(tablespaces, copied.tiers),
       this.waitForWal(own, copied.stopped.stopLsn).then(() => this.checkWal(own, copied.stopped.stopLsn)),
     ])
+    const outcome = await judgeFindings({
+      backupId: parts.writer.id,
+      plan,
+      findings: copied.findings,
+      missed: found.missed,
+      distrusted: found.distrusted,
+      since: {
+        systemIdentifier: own.control.systemIdentifier,
+        spans: ownSpans(own),
+        fromLsn: own.startLsn,
+        untilLsn: copied.stopped.stopLsn,
+      },
+      wal: options.repository.wal,
+      signal: options.signal,
+    })
+    this.notes.push(...outcome.notes)
     options.report({ phase: 'storing' })
-    const manifest = await this.commit({ own, kind, base, plan, catalog, ...copied })
-    return { manifest, notes: this.notes }
+    const manifest = await this.commit({ own, kind, base, catalog, outcome, ...copied })
+    return { manifest, notes: this.notes, alerts: outcome.alerts }
   }
 
-  private async copy(plan: FilePlan, own: OwnFacts): Promise<{ assembly: Assembly; stopped: Stopped }> {
+  /** Rules that leave something out need the catalog before the listing. */
+  private async firstTiers(own: OwnFacts): Promise<ReadTiers | undefined> {
+    const { warehouse, tiers = [], signal } = this.options
+    if (!tiers.some((one) => one.tier === 'scratch')) return undefined
+    if (own.control.fullPageWrites) return await readTiers(warehouse, tiers, signal)
+    this.notes.push(
+      'scratch relations are stored all the same: with full_page_writes = off WAL cannot be replayed without them',
+    )
+    return undefined
+  }
+
+  private async copy(planned: FilePlan, own: OwnFacts, base: Base | undefined): Promise<Copied> {
     const { options, parts } = this
     const { pool } = parts
     const tools: CopyingTools = { ...options, pool, heldBack: () => parts.throttle.note }
-    const assembly = await copyFiles(plan, tools)
+    const assembly = await copyFiles(planned, tools)
+    const findings =
+      base &&
+      (await examineStored({
+        plan: planned,
+        parent: base.parent,
+        assembly,
+        tools,
+        mapEndLsn: own.startLsn,
+        startedMs: this.startedMs,
+        audit: options.audit,
+      }))
+    const { plan, tiers } = await this.takeBack(planned, { assembly, tools })
     this.notes.push(...parts.throttle.notes())
     options.report({ phase: 'stopping' })
     const control = await readControlFile(this.files, options)
@@ -215,7 +282,27 @@ class Taking {
     this.bytesRead = pool.bytesRead + control.bytes.length
     const stopped = await parts.held.stop()
     if (control.data.timeline !== own.timeline) throw this.timelineChanged(own.timeline, control.data.timeline)
-    return { assembly, stopped: { ...stopped, control: control.data, packs } }
+    this.bytesAudited = pool.bytesAudited
+    return { plan, tiers, assembly, findings, stopped: { ...stopped, control: control.data, packs } }
+  }
+
+  /** The second look: what is left out by now is all that is left out. */
+  private async takeBack(
+    plan: FilePlan,
+    to: { assembly: Assembly; tools: CopyingTools },
+  ): Promise<Pick<Copied, 'plan' | 'tiers'>> {
+    const { warehouse, tiers: rules = [], signal } = this.options
+    if (plan.scratch.length === 0) return { plan, tiers: undefined }
+    const tiers = await readTiers(warehouse, rules, signal)
+    this.notes.push(...tiers.notes)
+    const back = takenBack(plan, tiers)
+    await copySegments(
+      back.map((planned) => ({ planned, blocks: undefined, parent: undefined })),
+      to,
+    )
+    const again = new Set(back.map((one) => one.listed.path))
+    const scratch = plan.scratch.filter((one) => !again.has(one.path))
+    return { plan: { ...plan, segments: [...plan.segments, ...back], scratch }, tiers }
   }
 
   private timelineChanged(from: number, to: number): Error {
@@ -252,7 +339,9 @@ class Taking {
     const backupId = parts.writer.id
     const { startedMs } = this
     const { startLsn } = of.own
-    const files = manifestFiles({ plan: of.plan, assembly, maps, refs, backupId, startLsn, startedMs, control: listed })
+    const audits = of.findings?.audits
+    const whole = { plan: of.plan, assembly, maps, refs, backupId, startLsn, startedMs, audits, control: listed }
+    const files = manifestFiles(whole)
     const label = parseBackupLabel(stopped.backupLabel)
     if (label.startTimeline !== of.own.timeline) throw this.timelineChanged(of.own.timeline, label.startTimeline)
     const finishedMs = options.clock.now()
@@ -269,8 +358,8 @@ class Taking {
       folders: of.plan.folders,
       files,
       unlogged: of.plan.unlogged,
-      scratch: [],
-      distrusted: [],
+      scratch: of.plan.scratch.map(({ path, mode, bytes }) => ({ path, mode, bytes })),
+      distrusted: of.outcome.distrusted,
       corrupt: assembly.corrupt,
       packs: await packsOf(
         files,
@@ -293,8 +382,8 @@ class Taking {
       // One node per warehouse so far: it goes by the name of the warehouse.
       node: name,
       kind,
-      parent: base?.parent.id,
-      independent: kind === 'full',
+      parent: base?.purpose === 'increment' ? base.parent.id : undefined,
+      independent: base === undefined,
       systemIdentifier: control.systemIdentifier,
       timeline: own.timeline,
       history: own.history,
@@ -307,14 +396,14 @@ class Taking {
     }
   }
 
-  private async readCatalog(tablespaces: Manifest['tablespaces']): Promise<Catalog> {
-    const { warehouse, signal } = this.options
-    const relations = await readRelations(warehouse, signal)
+  private async readCatalog(tablespaces: Manifest['tablespaces'], tiers: ReadTiers | undefined): Promise<Catalog> {
+    const { warehouse, tiers: rules = [], signal } = this.options
+    const known = tiers ?? (await readTiers(warehouse, rules, signal))
     await using session = await warehouse.connect({ purpose: 'backup catalog', signal })
     const outside = await readOutsideFiles(session, this.parts.facts.dataDirectory, this.files.local)
-    this.notes.push(...relations.warnings, ...outside.warnings)
+    this.notes.push(...known.warnings, ...outside.warnings)
     return {
-      relations: relations.value,
+      relations: known.relations,
       tablespaces: await nameTablespaces(session, tablespaces),
       settings: await readSettings(session),
       outsideFiles: outside.value,
@@ -330,10 +419,10 @@ class Taking {
       newBytes: assembly.newSegmentBytes + assembly.newPlainBytes,
       storedBytes: of.stopped.packs.reduce((bytes, pack) => bytes + pack.bytes, 0),
       sharedBytes: Math.max(0, segments - assembly.newSegmentBytes),
-      staticBytes: staticBytes(of.plan),
-      auditedBytes: 0,
-      skippedScratchBytes: 0,
-      changeMapBytes: 0,
+      staticBytes: staticBytes(of.plan, assembly),
+      auditedBytes: this.bytesAudited,
+      skippedScratchBytes: of.plan.scratch.reduce((bytes, file) => bytes + file.bytes, 0),
+      changeMapBytes: of.base?.changes === undefined ? 0 : changeMapBytes(of.base.changes),
       durationMs: finishedMs - this.startedMs,
     }
   }

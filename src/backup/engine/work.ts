@@ -42,6 +42,7 @@ export function plainItem({ listed, parent }: PlannedPlain): CopyItem {
 export function itemBytes(item: CopyItem): number {
   if (item.kind === 'plain') return item.bytes
   if (item.kind === 'given') return item.content.length
+  if (item.kind === 'stored') return item.runs.reduce((sum, run) => sum + run.count, 0) * BLOCK_BYTES
   return (item.blocks instanceof Uint32Array ? item.blocks.length : item.blocks.count) * BLOCK_BYTES
 }
 

@@ -11,6 +11,7 @@ export const run = defineOperation({
   summary: 'back up a warehouse while it is in use',
   description: [
     'Copies the data directory of the server on this host into a repository, verifies every page, and waits until all WAL that the backup needs is durable there.',
+    'A full backup reads everything anew, except static data: what no WAL has touched since its image was taken is read back from the repository and shared, unless --independent is given.',
     'An incremental backup reads only the blocks that changed since its parent; it restores on its own all the same. Without a usable parent a full backup is taken, and the output says why.',
     'Where the warehouse has several repositories the server is read once, into the first that works; the others get a copy. One that is not required and fails is alerted; one that is required makes the command fail, although the backup is complete in the others.',
     'Works without a control database.',
@@ -19,6 +20,7 @@ export const run = defineOperation({
   input: z.strictObject({
     warehouse: declaredName().describe('name of the warehouse in wharf.yaml'),
     kind: kindSchema.default('incremental'),
+    independent: z.boolean().default(false).describe('take a full backup that shares nothing with any other'),
     repository: declaredName()
       .optional()
       .describe('into this one alone; default: into every repository of the warehouse'),

@@ -34,6 +34,8 @@ export interface FilePlan {
   readonly plains: readonly PlannedPlain[]
   readonly folders: Manifest['folders']
   readonly unlogged: Manifest['unlogged']
+  /** Relations of tier scratch: left out. */
+  readonly scratch: readonly ListedFile[]
   /** Left out, and worth saying. */
   readonly odd: readonly { readonly path: string; readonly what: string }[]
   /** Why segments are read whole, and how many. Empty for a full backup. */
@@ -46,15 +48,18 @@ export interface Base {
   /** What changed since the parent's start; undefined where nobody can know (then everything is read whole). */
   readonly changes: ChangeMap | undefined
   readonly doubt: string | undefined
+  /** `static`: a full backup, which takes over what nothing has touched, once it is proven, and reads all else. */
+  readonly purpose: 'increment' | 'static'
 }
 
-/** `tablespaces`: those found on disk when the backup began; what appears later is left to WAL. */
+/** `tablespaces`: those found on disk when the backup began; what appears later is left to WAL. `leftOut`: keyOf() relations of tier scratch. */
 export async function planFiles(
   entries: AsyncIterable<ListedEntry>,
   tablespaces: readonly ManifestTablespace[],
   base: Base | undefined,
+  leftOut: ReadonlySet<string> = new Set(),
 ): Promise<FilePlan> {
-  const planner = new Planner(tablespaces, base)
+  const planner = new Planner({ tablespaces, base, leftOut })
   for await (const entry of entries) planner.add(entry)
   return planner
 }
@@ -64,16 +69,26 @@ class Planner implements FilePlan {
   readonly plains: PlannedPlain[] = []
   readonly folders: { path: string; mode: number }[] = []
   readonly unlogged: { path: string; bytes: number }[] = []
+  readonly scratch: ListedFile[] = []
   readonly odd: { path: string; what: string }[] = []
   readonly reasons = new Map<string, number>()
   private readonly tablespaces: readonly ManifestTablespace[]
   private readonly base: Base | undefined
+  private readonly leftOut: ReadonlySet<string>
   private readonly known = new Map<string, ManifestFile>()
+  private readonly distrusted: ReadonlySet<string>
   private readonly suspects = new Map<string, number[]>()
 
-  constructor(tablespaces: readonly ManifestTablespace[], base: Base | undefined) {
+  constructor(of: {
+    tablespaces: readonly ManifestTablespace[]
+    base: Base | undefined
+    leftOut: ReadonlySet<string>
+  }) {
+    const { tablespaces, base } = of
+    this.leftOut = of.leftOut
     this.tablespaces = tablespaces
     this.base = base
+    this.distrusted = new Set(base?.parent.distrusted.map((one) => keyOf(one.file)))
     for (const file of base?.parent.files ?? []) this.known.set(file.path, file)
     for (const { file, block } of base?.parent.corrupt ?? []) {
       const blocks = this.suspects.get(file)
@@ -92,7 +107,7 @@ class Planner implements FilePlan {
   }
 
   private addPlain(listed: ListedFile): void {
-    const parent = this.known.get(listed.path)
+    const parent = this.base?.purpose === 'increment' ? this.known.get(listed.path) : undefined
     this.plains.push({ listed, parent: parent?.kind === 'plain' ? parent : undefined })
   }
 
@@ -103,6 +118,10 @@ class Planner implements FilePlan {
     // A block that is just being added may show in part: PostgreSQL does not count it either.
     const blockCount = Math.floor(listed.bytes / BLOCK_BYTES)
     if (name === undefined || name.segment * BLOCKS_PER_SEGMENT + blockCount > 0xffff_ffff) return this.addPlain(listed)
+    if (name.fork !== 'init' && this.leftOut.has(keyOf(name.file))) {
+      this.scratch.push(listed)
+      return
+    }
     const plan = this.decide({ ...name, blockCount, parent, path: listed.path })
     const firstBlock = name.segment * BLOCKS_PER_SEGMENT
     this.segments.push({ listed, firstBlock, blockCount, plan, parent })
@@ -128,16 +147,23 @@ class Planner implements FilePlan {
       suspects: this.suspects.get(of.path) ?? [],
       doubt: this.doubtAbout(of.file),
     })
+    if (this.base.purpose === 'static')
+      return plan.kind === 'share' ? { kind: 'prove' } : { kind: 'whole', reason: 'full backup' }
     if (plan.kind === 'whole') this.reasons.set(plan.reason, (this.reasons.get(plan.reason) ?? 0) + 1)
     return plan
   }
 
   private doubtAbout(file: RelationFile): string | undefined {
     if (this.base?.doubt !== undefined) return this.base.doubt
+    if (this.distrusted.has(keyOf(file))) return 'an audit has found a change that WAL did not name'
     return this.base?.changes?.isDatabaseDoubtful(file.tablespace, file.database)
       ? 'database copied, moved or dropped whole'
       : undefined
   }
+}
+
+export function keyOf(file: RelationFile): string {
+  return `${file.tablespace}/${file.database}/${file.relfilenode}`
 }
 
 function isTouched(changes: ChangeMap, file: RelationFile): boolean {

@@ -23,6 +23,8 @@ export interface SegmentFacts {
 export type SegmentPlan =
   /** Nothing is read, not even opened: the parent's map is named again. */
   | { readonly kind: 'share' }
+  /** As shared, by a full backup: the parent's image is read back from the repository before it is named again. */
+  | { readonly kind: 'prove' }
   /** Every block is read; the parent is not looked at. */
   | { readonly kind: 'whole'; readonly reason: string }
   /** These blocks (numbers within the segment file, sorted, distinct, below blockCount) are read, all others are the parent's. */
@@ -33,7 +35,7 @@ export type SegmentPlan =
  * shortest length the fork was cut to; every block beyond what the parent stored. The last two because extending a file with zeros is not
  * logged: without them rows that were there before the cut would come back.
  */
-export function planSegment(facts: SegmentFacts): SegmentPlan {
+export function planSegment(facts: SegmentFacts): Exclude<SegmentPlan, { kind: 'prove' }> {
   if (facts.doubt !== undefined) return { kind: 'whole', reason: facts.doubt }
   const stored = facts.parentBlockCount
   if (stored === undefined) return { kind: 'whole', reason: 'new' }
@@ -49,7 +51,7 @@ export function planSegment(facts: SegmentFacts): SegmentPlan {
 }
 
 /** Free space and visibility maps change without WAL naming their blocks: whole as soon as anything of the relation moved. */
-function planMapFork(facts: SegmentFacts, stored: number): SegmentPlan {
+function planMapFork(facts: SegmentFacts, stored: number): Exclude<SegmentPlan, { kind: 'prove' }> {
   if (facts.relationTouched) return { kind: 'whole', reason: 'map fork of a changed relation' }
   if (facts.suspects.length > 0) return { kind: 'whole', reason: 'corrupt in the parent' }
   return facts.blockCount === stored ? { kind: 'share' } : { kind: 'whole', reason: 'map fork of another length' }

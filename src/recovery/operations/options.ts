@@ -104,6 +104,7 @@ export const planOutput = z.object({
   space: z.array(z.object({ folders: z.array(z.string()), neededBytes: z.number(), freeBytes: z.number() })),
   lost: z.object({
     unlogged: z.object({ relations: z.array(z.string()), bytes: z.number() }),
+    scratch: z.object({ relations: z.array(z.string()), bytes: z.number() }),
     transactions: z.object({ count: z.number(), first: z.string(), last: z.string() }).optional(),
     uncounted: z.string().optional(),
     loads: z.array(z.string()),

@@ -32,6 +32,7 @@ const runOutput = z.object({
       replayed: z.object({ lsn: z.string(), timeline: z.number() }),
       connections: connectionProof,
       pages: z.object({ files: z.number(), bytes: z.number(), checksums: z.boolean() }).optional(),
+      scratch: z.object({ relations: z.array(z.string()), doubtful: z.array(z.string()) }).optional(),
       server: z.object({ pid: z.number(), port: z.number(), socketDirectory: z.string(), user: z.string() }),
       times: z.object({ replayMs: z.number(), verifyMs: z.number(), startMs: z.number() }),
     })

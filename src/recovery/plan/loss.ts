@@ -3,11 +3,14 @@ import { isWharfError } from '../../base/errors.ts'
 import type { CorruptBlock, Manifest } from '../../repository/contract.ts'
 import { BLOCKS_PER_SEGMENT } from '../../wal/contract.ts'
 import { formatLsn, type Lsn } from '../../wal/lsn.ts'
+import { scratchNames } from '../server/scratch.ts'
 import { endsTransaction, type ResolvedTarget } from '../target/resolve.ts'
 import { formatMoment } from '../target/time.ts'
 
 export interface Loss {
   readonly unlogged: { readonly relations: readonly string[]; readonly bytes: number }
+  /** Left out by tier. */
+  readonly scratch: { readonly relations: readonly string[]; readonly bytes: number }
   /** Committed after the target; undefined where nothing is known to be. */
   readonly transactions: { readonly count: number; readonly first: string; readonly last: string } | undefined
   /** Why transactions and loads could not be counted. */
@@ -34,6 +37,7 @@ export async function lossOf(manifest: Manifest, resolved: ResolvedTarget, signa
       relations: relations.map((one) => `${one.database}.${one.schema}.${one.name}`),
       bytes: manifest.unlogged.reduce((sum, one) => sum + one.bytes, 0),
     },
+    scratch: { relations: scratchNames(manifest), bytes: manifest.statistics.skippedScratchBytes },
     ...after,
     hole: hole && { from: formatLsn(hole.fromLsn), to: formatLsn(hole.toLsn) },
     corrupt: manifest.corrupt.map((one) => nameCorrupt(one, manifest)),

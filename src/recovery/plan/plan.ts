@@ -265,6 +265,9 @@ function lossLines(lost: Loss): readonly string[] {
           `unlogged relations come back empty (${formatSize(lost.unlogged.bytes)}): ${lost.unlogged.relations.join(', ')}`,
         ]
       : []),
+    ...(lost.scratch.relations.length > 0
+      ? [`scratch relations come back empty (${formatSize(lost.scratch.bytes)}): ${lost.scratch.relations.join(', ')}`]
+      : []),
     ...(lost.hole ? [`everything after ${lost.hole.from}: WAL up to ${lost.hole.to} is missing`] : []),
     ...lost.corrupt.map((one) => `damaged at the source: ${one}`),
   ]

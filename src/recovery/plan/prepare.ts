@@ -135,6 +135,8 @@ export function refuseToRun({ plan, manifest, options }: PreparedRecovery): void
       blocks: plan.lost.corrupt.slice(0, 10),
     })
   }
+  if (manifest.scratch.length > 0 && !options.start)
+    throw errors.scratchNeedsStart({ backup: manifest.id, relations: plan.lost.scratch.relations })
   const short = plan.space.find((one) => one.neededBytes > one.freeBytes)
   if (short)
     throw errors.noSpace({

@@ -32,7 +32,7 @@ export const controlTemporary = 'global/pg_control.wharf'
 
 export interface RestoreParts {
   readonly repository: Pick<Repository, 'readMaps'>
-  readonly manifest: Pick<Manifest, 'files' | 'id'>
+  readonly manifest: Pick<Manifest, 'files' | 'scratch' | 'id'>
   readonly layout: Layout
   readonly owner: Owner | undefined
   readonly signal: AbortSignal
@@ -43,7 +43,7 @@ export function filesToRestore(manifest: Pick<Manifest, 'files'>): readonly Mani
   return manifest.files.filter((file) => !ownFiles.has(file.path))
 }
 
-export function targetPath(layout: Layout, file: ManifestFile): string {
+export function targetPath(layout: Layout, file: { readonly path: string }): string {
   return placeOf(layout, file.path === controlPath ? controlTemporary : file.path)
 }
 
@@ -93,7 +93,16 @@ async function makeFiles(group: readonly ManifestFile[], parts: RestoreParts): P
   await Promise.all(Array.from({ length: 16 }, one))
 }
 
-async function makeFile(file: ManifestFile, { layout, owner, signal }: RestoreParts): Promise<void> {
+/** Stubs of what a tier left out: of their stored length, so that replay finds its blocks, and without any disk. Whole blocks, as the server counts. */
+export async function makeStubs(parts: RestoreParts): Promise<void> {
+  for (const file of parts.manifest.scratch)
+    await makeFile({ ...file, bytes: file.bytes - (file.bytes % BLOCK_BYTES) }, parts)
+}
+
+async function makeFile(
+  file: Pick<ManifestFile, 'path' | 'mode' | 'bytes'>,
+  { layout, owner, signal }: RestoreParts,
+): Promise<void> {
   signal.throwIfAborted()
   const path = targetPath(layout, file)
   try {

@@ -12,7 +12,7 @@ import type { Manifest, Repository } from '../../repository/contract.ts'
 import type { ControlData } from '../../wal/contract.ts'
 import { invalidateCheckpoint, parseControlFile } from '../../wal/control-file.ts'
 import { recoveryErrors as errors } from '../errors.ts'
-import { controlPath, controlTemporary, filesToRestore, targetPath, writeTasks } from './distribute.ts'
+import { controlPath, controlTemporary, filesToRestore, makeStubs, targetPath, writeTasks } from './distribute.ts'
 import { makeFolders, syncFolders } from './folders.ts'
 import type { Layout } from './layout.ts'
 import { writeMarker, type Marker } from './marker.ts'
@@ -63,6 +63,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   await makeTargets(layout, owner, (manifest.folders.find((one) => one.path === 'base')?.mode ?? 0o700) & 0o750)
   await writeMarker(layout.root, marker)
   const folders = await makeFolders(layout, manifest, owner)
+  await makeStubs(options)
   const counts = await fetchFiles(options)
   const control = await readControl(layout, manifest)
   const configuration = await options.configure(control)

@@ -9,6 +9,7 @@ import type { Environment } from '../../base/environment.ts'
 import { isWharfError, messageOf } from '../../base/errors.ts'
 import type { Progress } from '../../base/operation.ts'
 import { DAY_MS } from '../../base/units.ts'
+import type { Manifest } from '../../repository/contract.ts'
 import { formatLsn, type Lsn } from '../../wal/lsn.ts'
 import {
   endServer,
@@ -24,6 +25,7 @@ import { writeOwned } from '../restore/small-files.ts'
 import type { StopPoint } from '../target/resolve.ts'
 import { findUser, type PrivateServer } from './connect.ts'
 import { lastComplaint, replayToTarget, type Replayed } from './replay.ts'
+import { checkComplaints, emptyScratch, stubSettings, type Emptied } from './scratch.ts'
 import { superuserCandidates } from './superusers.ts'
 import { verifyByConnections, verifyPages, type ConnectionProof, type PageProof } from './verify.ts'
 
@@ -36,6 +38,8 @@ export interface StartParts {
   readonly fromLsn: Lsn
   readonly port: number
   readonly verify: 'connect' | 'checksums' | 'full'
+  /** What the backup left out by tier: emptied before the doors open. */
+  readonly left: Pick<Manifest, 'scratch' | 'relations'>
   readonly workers: number
   /** Files that only recovery needed: removed when the target is reached. */
   readonly leftovers: readonly string[]
@@ -51,6 +55,8 @@ export interface StartProof {
   readonly replayed: { readonly lsn: string; readonly timeline: number }
   readonly connections: ConnectionProof
   readonly pages: PageProof | undefined
+  /** Scratch relations that came back empty; undefined where none were left out. */
+  readonly scratch: Emptied | undefined
   readonly server: {
     readonly pid: number
     readonly port: number
@@ -109,7 +115,7 @@ export async function startAndProve(parts: StartParts): Promise<StartProof> {
     return marks.at(-1)! - marks.at(-2)!
   }
   try {
-    const { server, replayed } = await replayBehindDoors(parts)
+    const { server, replayed, scratch } = await replayBehindDoors(parts)
     const replayMs = lap()
     const connections = await verifyByConnections(server, { amcheck: parts.verify === 'full', signal: parts.signal })
     await stop(parts, 'fast')
@@ -122,6 +128,7 @@ export async function startAndProve(parts: StartParts): Promise<StartProof> {
       replayed: { lsn: formatLsn(replayed.lsn), timeline: replayed.timeline },
       connections,
       pages,
+      scratch,
       server: { pid: opened.pid, port: opened.port, socketDirectory: opened.socketDirectory, user: server.user },
       times: { replayMs, verifyMs, startMs },
     }
@@ -140,7 +147,9 @@ function logFileOf(dataDirectory: string): string {
  * Nobody but us gets in: no address, a socket that only the server's user and root can open, and a pg_hba.conf of our own that lets
  * that in without a password. All by command line, so that nothing of it stays.
  */
-async function replayBehindDoors(parts: StartParts): Promise<{ server: PrivateServer; replayed: Replayed }> {
+async function replayBehindDoors(
+  parts: StartParts,
+): Promise<{ server: PrivateServer; replayed: Replayed; scratch: Emptied | undefined }> {
   const { dataDirectory } = parts
   const hba = join(dataDirectory, 'wharf-recovery.hba')
   await writeOwned(hba, 'local all all trust\n', parts.owner)
@@ -158,13 +167,17 @@ async function replayBehindDoors(parts: StartParts): Promise<{ server: PrivateSe
     logging_collector: 'off',
     log_destination: 'stderr',
     ssl: 'off',
+    ...(parts.left.scratch.length > 0 ? stubSettings : {}),
   })
   await chmod(started.socketDirectory, 0o700)
   const user = await findUser(started, await superuserCandidates(dataDirectory))
   const server = { socketDirectory: started.socketDirectory, port: started.port, user }
   const toLsn = parts.stop.lsn
   const replayed = await replayToTarget({ ...parts, server, logFile, toLsn })
-  return { server, replayed }
+  if (parts.left.scratch.length === 0) return { server, replayed, scratch: undefined }
+  await checkComplaints(logFile, parts.left.scratch)
+  parts.progress({ phase: 'emptying scratch relations' })
+  return { server, replayed, scratch: await emptyScratch(server, parts.left, parts.signal) }
 }
 
 async function run(parts: StartParts, settings: Readonly<Record<string, string>>): Promise<StartedServer> {

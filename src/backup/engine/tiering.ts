@@ -1,0 +1,37 @@
+// Tiers while a backup is taken: what is left out by name, and a second look before the end, since a name may have changed meanwhile.
+import { BLOCK_BYTES, BLOCKS_PER_SEGMENT } from '../../wal/contract.ts'
+import type { Warehouse } from '../../warehouse/contract.ts'
+import { keyOf, type FilePlan, type PlannedSegment } from '../plan/files.ts'
+import { assignTiers, type Tiered, type TierRule } from '../plan/tiers.ts'
+import { readRelations } from '../server/catalog.ts'
+import { readTierFacts } from '../server/tier-facts.ts'
+import { parseSegmentPath } from '../source/paths.ts'
+
+export type ReadTiers = Tiered & { readonly warnings: readonly string[] }
+
+export async function readTiers(
+  warehouse: Warehouse,
+  rules: readonly TierRule[],
+  signal: AbortSignal,
+): Promise<ReadTiers> {
+  const { value, warnings } = await readRelations(warehouse, signal)
+  if (rules.length === 0) return { relations: value, leftOut: new Set(), notes: [], warnings }
+  return { ...assignTiers(value, await readTierFacts(warehouse, value, signal), rules), warnings }
+}
+
+/** The files that are left out no more: renamed, attached or referred to since the first look. They must be read before the backup ends. */
+export function takenBack(plan: FilePlan, now: Pick<ReadTiers, 'leftOut'>): readonly PlannedSegment[] {
+  return plan.scratch.flatMap((listed) => {
+    const name = parseSegmentPath(listed.path)!
+    if (now.leftOut.has(keyOf(name.file))) return []
+    return [
+      {
+        listed,
+        firstBlock: name.segment * BLOCKS_PER_SEGMENT,
+        blockCount: Math.floor(listed.bytes / BLOCK_BYTES),
+        plan: { kind: 'whole', reason: 'no longer of tier scratch' },
+        parent: undefined,
+      },
+    ]
+  })
+}
