@@ -37,7 +37,7 @@ void test('cancelled, or its session ended, at every phase: abandoned, and the n
     await nothingLeft(world, 0)
   }
   // Only while the server's backup mode matters.
-  for (const phase of ['waiting for wal', 'copying']) {
+  for (const phase of ['listing', 'copying']) {
     let killed: Promise<unknown> | undefined
     const report = (event: { phase: string; done?: number }): void => {
       if (event.phase !== phase || killed) return

@@ -157,8 +157,8 @@ void test('a role without the right to start a backup is told what to grant', as
   )
   const { context } = await openContext(server.urlFor({ user: 'reader' }), scratch.path, scope)
   await assert.rejects(runBackup({ warehouse: 'retail', kind: 'full' }, context, { report: () => {}, signal }), {
-    code: 'backup.start-denied',
-    message: 'role reader may not start a backup of warehouse retail',
-    hint: 'run the statements that `wharf warehouse grants` prints',
+    code: 'backup.lacks-right',
+    message: 'role reader lacks what a backup of warehouse retail needs: pg_monitor, pg_backup_start, pg_backup_stop',
+    hint: 'as superuser: GRANT pg_monitor TO reader; GRANT EXECUTE ON FUNCTION pg_catalog.pg_backup_start(text, boolean) TO reader; GRANT EXECUTE ON FUNCTION pg_catalog.pg_backup_stop(boolean) TO reader;',
   })
 })

@@ -105,8 +105,9 @@ for (const major of [15, 18] as const) {
 
     // The first one makes hint bits of catalogs that it reads itself.
     await world.take('full', sql)
-    const { manifest: disk } = await world.take('full')
-    const { manifest: full, notes } = await world.take('full', sql)
+    // Nothing of one is taken over from the other.
+    const { manifest: disk } = await world.take('full', { independent: true })
+    const { manifest: full, notes } = await world.take('full', { ...sql, independent: true })
     assert.deepEqual(notes, [])
     assert.deepEqual(await contentOf(world, full), await contentOf(world, disk))
     assert.ok(full.files.some(({ path }) => path.startsWith('pg_tblspc/')) && full.unlogged.length > 0)
