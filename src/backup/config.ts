@@ -7,6 +7,7 @@ import type { ConfigFinding, ConfigSection } from '../base/room.ts'
 import { systemSchemasOf } from './plan/tiers.ts'
 import { patternProblem } from './unlogged/patterns.ts'
 import { sourceSchema, throttleSchema } from './source-config.ts'
+import { retentionSchema } from './retention/config.ts'
 
 export const kindSchema = z
   .enum(['full', 'differential', 'incremental'])
@@ -90,6 +91,7 @@ const policy = z.strictObject({
   unlogged,
   source: sourceSchema,
   throttle: throttleSchema,
+  retention: retentionSchema,
 })
 
 const schema = z.record(declaredName(), policy).prefault({})

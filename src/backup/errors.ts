@@ -31,6 +31,32 @@ export const backupErrors = defineErrors('backup', {
     message: (at: { id: string }) => `no complete backup ${at.id} in any repository`,
     hint: () => 'see `wharf backup list` for the backups that exist',
   },
+  whichWarehouse: {
+    exit: 'usage',
+    message: () => 'which warehouse?',
+    hint: (at: { known: readonly string[] }) =>
+      at.known.length === 0 ? 'declare one with: wharf warehouse add' : `name one of: ${at.known.join(', ')}`,
+  },
+  newestBackup: {
+    exit: 'failed',
+    message: (at: { id: string; warehouse: string }) => `${at.id} is the newest backup of ${at.warehouse}`,
+    hint: () => 'the newest is never deleted: take another one first',
+  },
+  heldBackup: {
+    exit: 'failed',
+    message: (at: { id: string; reason: string }) => `${at.id} is held: ${at.reason}`,
+    hint: () => 'see wharf backup holds, and end the hold with wharf backup release',
+  },
+  notExpired: {
+    exit: 'failed',
+    message: (at: { id: string }) => `${at.id} has not expired`,
+    hint: () => 'it is in wharf backup list; to keep it: wharf backup hold',
+  },
+  unknownHold: {
+    exit: 'notFound',
+    message: (at: { id: string }) => `there is no hold ${at.id}`,
+    hint: () => 'list them with: wharf backup holds',
+  },
   inRecovery: {
     exit: 'failed',
     message: (at: { warehouse: string }) => `the server of warehouse ${at.warehouse} is a standby`,

@@ -5,7 +5,12 @@ import { protection } from './contract.ts'
 import { copiesDaemon, copyTask } from './copies-daemon.ts'
 import { copies } from './operations/copies.ts'
 import { copy } from './operations/copy.ts'
+import { remove, restoreExpired } from './operations/delete.ts'
+import { expire } from './operations/expire.ts'
+import { hold } from './operations/hold.ts'
+import { holds, release } from './operations/holds.ts'
 import { list } from './operations/list.ts'
+import { plan } from './operations/plan.ts'
 import { report } from './operations/report.ts'
 import { run } from './operations/run.ts'
 import { show } from './operations/show.ts'
@@ -19,6 +24,7 @@ import { receiverDaemon } from './receive.ts'
 import { noticesDaemon } from './receiver/notices.ts'
 import { receivers, ReceiverRegistry } from './receiver/registry.ts'
 import { walStatusOf } from './receiver/standing.ts'
+import { expireSchedules, expireTask } from './retention/schedule.ts'
 import { backupSchedules, backupTask } from './schedules.ts'
 import { holesDaemon } from './holes.ts'
 import { walSection } from './wal-config.ts'
@@ -28,7 +34,7 @@ export const room: Room = {
   summary: 'taking backups, receiving WAL, what can be recovered',
   config: [backupSection, walSection],
   groups: {
-    backup: 'take backups of a warehouse, list and show them',
+    backup: 'take backups of a warehouse, list and show them, plan and expire them',
     wal: 'receive the WAL of a warehouse, and show how far it is kept',
   },
   operations: [
@@ -37,6 +43,13 @@ export const room: Room = {
     show,
     staticData,
     report,
+    plan,
+    expire,
+    hold,
+    holds,
+    release,
+    remove,
+    restoreExpired,
     unprotected,
     copy,
     copies,
@@ -60,5 +73,7 @@ export const room: Room = {
     offer(daemons, copiesDaemon),
     offer(daemons, noticesDaemon),
     offer(daemons, holesDaemon),
+    offer(taskKinds, expireTask),
+    offer(scheduleSources, expireSchedules),
   ],
 }

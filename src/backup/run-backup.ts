@@ -62,6 +62,7 @@ export async function runBackup(
       repository: places.first,
       ...tools,
     })
+    await holdLastGood(manifest, places.first, tools.signal)
     await tell(manifest, repository, events)
     const copies = await mirror(manifest.id, places, { clock: context.clock, ...tools })
     if (manifest.unlogged.length > 0) await tellForeignWrites(context, { warehouse, events, signal: tools.signal })
@@ -146,18 +147,31 @@ async function receiveOrSay(
   return await ensureReceiving(context, warehouse.declaration.name, signal, repository)
 }
 
+const corruptReason = ({ id, corrupt }: Manifest): string =>
+  `holds the last good image of ${corrupt.length} blocks that are corrupt in ${id}, with all WAL since its start`
+
+/** The good image of a block that has just turned bad is in the parent, if anywhere: nothing may delete it or the WAL since (P4: in the repository itself). */
+async function holdLastGood(manifest: Manifest, repository: Repository, signal: AbortSignal): Promise<void> {
+  const { id, parent: backup, warehouse, corrupt } = manifest
+  if (corrupt.length === 0 || backup === undefined) return
+  const reason = corruptReason(manifest)
+  await repository.holds.place(
+    { id: `corrupt-since-${id}`, backup, warehouse, reason, by: 'wharf', wal: 'since' },
+    signal,
+  )
+}
+
 async function tell(manifest: Manifest, repository: string, events: BackupEvents): Promise<void> {
   const { id, kind, parent, statistics, corrupt } = manifest
   await events.emit('backup.finished', { backup: id, repository, kind, ...statistics })
   if (corrupt.length === 0) return
-  // The good image of a block that has just turned bad is in the parent, if anywhere: nothing may delete it or the WAL since.
   if (parent !== undefined) {
     await events.attempt('hold on the last good backup', (control) =>
       control.placeHold({
         id: `backup/${parent}/corrupt-since/${id}`,
         kind: 'backup',
         subject: parent,
-        reason: `holds the last good image of ${corrupt.length} blocks that are corrupt in ${id}, with all WAL since its start`,
+        reason: corruptReason(manifest),
         by: 'wharf',
         until: undefined,
       }),

@@ -10,6 +10,7 @@ import { bucketOptions, bucketSchema, lockSchema } from './bucket-config.ts'
 import type { StoreDescriptor } from './contract.ts'
 import { errors } from './errors.ts'
 import { locationOf } from './store/s3/options.ts'
+import type { PruneUnlock } from './prune.ts'
 import type { Unlock } from './unlock.ts'
 
 const program = z.array(z.string().min(1)).min(1)
@@ -29,6 +30,15 @@ const key = z
     message: 'give exactly one of passphrase, key_file, command and wrapper',
   })
 
+const pruneSecret = z
+  .strictObject({
+    passphrase: secret().optional().describe('As ${env:NAME} or ${file:PATH}.'),
+    key_file: z.string().min(1).optional().describe('File with the secret; wharf repository prune-key makes it.'),
+  })
+  .refine((value) => (value.passphrase === undefined) !== (value.key_file === undefined), {
+    message: 'give either passphrase or key_file',
+  })
+
 const entry = z
   .strictObject({
     path: z.string().min(1).optional().describe('Folder of its own; relative to the folder of wharf.yaml.'),
@@ -39,6 +49,9 @@ const entry = z
     encryption: z
       .union([z.literal('none'), key])
       .describe('passphrase, key_file, command, wrapper, or none: then whoever reads the folder reads the data.'),
+    prune: pruneSecret
+      .optional()
+      .describe('Opens the key that signs what may be deleted. Only the host that expires backups needs it.'),
   })
   .refine((one) => (one.path === undefined) !== (one.s3 === undefined), { message: 'give either path or s3' })
   .refine((one) => one.lock === undefined || one.s3 !== undefined, {
@@ -57,6 +70,8 @@ export interface DeclaredRepository {
   readonly location: string
   readonly encrypted: boolean
   readonly unlock: Unlock
+  /** Undefined on hosts that may not delete. */
+  readonly prune: PruneUnlock | undefined
 }
 
 /** What wharf.yaml declares, with paths made absolute. */
@@ -64,7 +79,8 @@ export function declaredRepositories(context: Context): readonly DeclaredReposit
   const base = dirname(context.configFile)
   return Object.entries(context.section(repositoriesSection)).map(([name, one]) => {
     const unlock = unlockOf(one, base)
-    return { name, ...placeOf(one, base), encrypted: unlock.by !== 'none', unlock }
+    const prune = one.prune && secretOf(one.prune, base)
+    return { name, ...placeOf(one, base), encrypted: unlock.by !== 'none', unlock, prune }
   })
 }
 
@@ -84,6 +100,11 @@ function unlockOf({ encryption }: RepositoryEntry, base: string): Unlock {
   if (command) return { by: 'command', program: { argv: command, timeoutMs } }
   if (wrapper) return { by: 'wrapper', program: { argv: wrapper, timeoutMs } }
   return { by: 'key-file', path: resolve(base, encryption.key_file!) }
+}
+
+function secretOf(one: z.output<typeof pruneSecret>, base: string): PruneUnlock {
+  if (one.passphrase) return { by: 'passphrase', passphrase: one.passphrase.reveal() }
+  return { by: 'key-file', path: resolve(base, one.key_file!) }
 }
 
 /** The one of that name, or the only one where no name is given. */

@@ -3,6 +3,7 @@ import { serviceKey } from '../base/room.ts'
 import type { CommitEntry, ChangeMap, RelationFile } from '../wal/contract.ts'
 import type { Listing } from '../base/packed-list.ts'
 import type { Lsn } from '../wal/lsn.ts'
+import type { ExpiringBackup, Holds, Reading } from './expiry-contract.ts'
 import type { S3Options } from './store/s3/options.ts'
 
 // ---------------------------------------------------------------- stores
@@ -542,8 +543,12 @@ export interface Repository {
     signal: AbortSignal,
     options?: { warehouse?: string; onDamaged?: (object: string, error: Error) => void },
   ): Promise<readonly BackupSummary[]>
-  /** `without`: lists that come back empty, and cost neither time nor memory. */
+  /** Rejects with `repository.unknown-backup`, and with `repository.backup-expiring` where it is under a tombstone. `without`: lists that come back empty, and cost neither time nor memory. */
   readManifest(id: string, signal: AbortSignal, options?: { without?: readonly ManifestList[] }): Promise<Manifest>
+  /** Backups under a tombstone, oldest first. */
+  listExpiring(signal: AbortSignal): Promise<readonly ExpiringBackup[]>
+  readonly holds: Holds
+  beginReading(options: { purpose: string; signal: AbortSignal }): Promise<Reading>
   /** Backups that hold a lease and have no manifest yet. */
   listUnfinished(signal: AbortSignal): Promise<
     readonly {

@@ -139,6 +139,53 @@ export const errors = defineErrors('repository', {
         ? 'give the key file or passphrase that it was created with: in wharf.yaml, or by --key-file or --passphrase-file with --repository-path'
         : 'if it was created that way, write encryption: none and give no key; otherwise somebody replaced it: do not use it',
   },
+  noPruneKey: {
+    exit: 'denied',
+    message: (at: At & { by: string }) =>
+      `the repository at ${at.location} has no prune key for a ${at.by === 'passphrase' ? 'passphrase' : 'key file'}`,
+    hint: () => 'make one with: wharf repository prune-key',
+  },
+  wrongPruneKey: {
+    exit: 'denied',
+    message: (at: At & { by: string }) =>
+      `the ${at.by === 'passphrase' ? 'passphrase' : 'key file'} does not open a prune key of the repository at ${at.location}`,
+    hint: () => 'check prune of this repository in wharf.yaml; nothing was deleted',
+  },
+  noPruneDeclared: {
+    exit: 'configuration',
+    message: (at: { name: string }) => `repository "${at.name}" has no prune key in wharf.yaml: nothing can be deleted`,
+    hint: () =>
+      'on the host that may delete, give the repository prune: { key_file: PATH } and run wharf repository prune-key',
+  },
+  pruneKeyThere: {
+    exit: 'failed',
+    message: (at: At) => `the repository at ${at.location} has a prune key for this secret already`,
+    hint: () => 'nothing was changed; use it as it is',
+  },
+  backupExpiring: {
+    exit: 'notFound',
+    message: (at: { id: string; location: string; until: string }) =>
+      `backup ${at.id} in ${at.location} has expired and is deleted after ${at.until}`,
+    hint: (at) => `bring it back while it is there with: wharf backup restore-expired ${at.id}`,
+  },
+  tooLateToRevive: {
+    exit: 'failed',
+    message: (at: { what: string; until: string }) =>
+      `${at.what} cannot be brought back any more: its grace period ended at ${at.until}`,
+    hint: () => 'it is being deleted; use another backup',
+  },
+  sharedExpired: {
+    exit: 'failed',
+    passing: true,
+    message: (at: { backup: string; object: string }) =>
+      `backup ${at.backup} needs ${at.object}, which is being deleted`,
+    hint: () => 'the backup was not recorded; start it again: it will not build on what is being deleted',
+  },
+  unknownHold: {
+    exit: 'notFound',
+    message: (at: { id: string; location: string }) => `no hold ${at.id} in ${at.location}`,
+    hint: () => 'list them with: wharf backup holds',
+  },
   keyFileMissing: {
     exit: 'environment',
     message: (at: { path: string }) => `the key file ${at.path} does not exist`,

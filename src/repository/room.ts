@@ -8,6 +8,7 @@ import { init } from './operations/init.ts'
 import { inspect } from './operations/inspect.ts'
 import { keyAdd, keyList, keyRemove, keyRotate } from './operations/key.ts'
 import { list } from './operations/list.ts'
+import { pruneKey } from './operations/prune-key.ts'
 import { show } from './operations/show.ts'
 import { stats } from './operations/stats.ts'
 import { validate } from './operations/validate-store.ts'
@@ -21,6 +22,21 @@ export const room: Room = {
     'repository key': 'the keys that open a repository',
     repository: 'where backups and WAL are kept: declare, create, show, check, heal, copy',
   },
-  operations: [add, init, list, show, check, copy, keyList, keyAdd, keyRemove, keyRotate, inspect, stats, validate],
+  operations: [
+    add,
+    init,
+    list,
+    show,
+    check,
+    copy,
+    keyList,
+    keyAdd,
+    keyRemove,
+    keyRotate,
+    inspect,
+    stats,
+    validate,
+    pruneKey,
+  ],
   services: [repositoriesProvider],
 }

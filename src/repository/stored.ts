@@ -1,6 +1,6 @@
 // A repository that is open.
 import { timedId } from '../base/random.ts'
-import type { Clock } from '../base/clock.ts'
+import { formatTime, type Clock } from '../base/clock.ts'
 import type {
   BackupSummary,
   BackupWriter,
@@ -16,10 +16,12 @@ import type {
   TableCopies,
   WalArchive,
 } from './contract.ts'
+import type { Holds, ExpiringBackup, Reading } from './expiry-contract.ts'
 import { StoredCopies } from './copies/store.ts'
 import { errors } from './errors.ts'
 import { KeyRing, type KeyRingSeed } from './keys/ring.ts'
 import { Lease, LEASE_MS, newestLeases, readLease } from './lease/lease.ts'
+import { beginReading } from './lease/reader.ts'
 import { readMaps } from './map/bundle.ts'
 import { findManifest, lateness, listBackups } from './manifest/list.ts'
 import { manifestName, readManifest } from './manifest/store.ts'
@@ -27,6 +29,8 @@ import { StoredBackupWriter } from './manifest/writer.ts'
 import { StoredNotices } from './notice/notices.ts'
 import type { ReadOptions } from './object/decode.ts'
 import { PackReader } from './pack/reader.ts'
+import { listHolds, placeHold, releaseHold } from './prune/holds.ts'
+import { readStanding } from './prune/standing.ts'
 import { StoredWal } from './wal/archive.ts'
 import { makeSeed } from './workers.ts'
 
@@ -52,6 +56,11 @@ export class StoredRepository implements Repository {
   readonly copies: TableCopies
   readonly notices: Notices
   readonly readerSeed: PackWriterSeed
+  readonly holds: Holds = {
+    list: (signal) => listHolds(this.readOptions(signal)),
+    place: (hold, signal) => placeHold(hold, this.readOptions(signal)),
+    release: (id, signal) => releaseHold(id, this.readOptions(signal)),
+  }
   /** For check and inspect, which stay in this room. */
   readonly ring: KeyRing
   private readonly parts: RepositoryParts
@@ -79,7 +88,27 @@ export class StoredRepository implements Repository {
     signal: AbortSignal,
     options: { warehouse?: string; onDamaged?: (object: string, error: Error) => void } = {},
   ): Promise<readonly BackupSummary[]> {
-    return listBackups({ ...this.readOptions(signal), warehouse: options.warehouse, onDamaged: options.onDamaged })
+    const base = this.readOptions(signal)
+    const { dead } = await readStanding(base)
+    return listBackups({ ...base, warehouse: options.warehouse, onDamaged: options.onDamaged, without: dead })
+  }
+
+  async listExpiring(signal: AbortSignal): Promise<readonly ExpiringBackup[]> {
+    const base = this.readOptions(signal)
+    const { dead } = await readStanding(base)
+    if (dead.size === 0) return []
+    const expiring = await listBackups({ ...base, onDamaged: () => {}, without: { has: (name) => !dead.has(name) } })
+    return expiring.map((summary) => {
+      const { tombstone, matureMs, reason } = dead.get(manifestName(summary.warehouse, summary.id))!
+      return { summary, tombstone, deleteAfterMs: matureMs, reason }
+    })
+  }
+
+  async beginReading(options: { purpose: string; signal: AbortSignal }): Promise<Reading> {
+    const signal = AbortSignal.any([options.signal, this.closing.signal])
+    const { clock, holder, leaseMs } = this.parts
+    const { purpose } = options
+    return beginReading({ ...this.readOptions(signal), clock, purpose, holder, leaseMs: leaseMs ?? LEASE_MS })
   }
 
   async readManifest(
@@ -89,6 +118,11 @@ export class StoredRepository implements Repository {
   ): Promise<Manifest> {
     const options = this.readOptions(signal)
     const object = await findManifest(id, options)
+    const tombstone = (await readStanding(options)).dead.get(object.name)
+    if (tombstone) {
+      const { location } = this.store
+      throw errors.backupExpiring({ id, location, until: formatTime(tombstone.matureMs) })
+    }
     const { manifest, head } = await readManifest(object.name, { ...options, without })
     const late = await lateness(object, head, options)
     if (late) throw late

@@ -28,7 +28,7 @@ function contextOf(names: readonly string[]): OperationContext {
 }
 
 test('a repository that is away is named and hides no other', async () => {
-  const done = await list.run({}, contextOf(['b', 'a']), signal)
+  const done = await list.run({ all: false }, contextOf(['b', 'a']), signal)
   const away = [{ repository: 'b', code: 'repository.unreachable', problem: 'cannot reach b', hint: 'mount it' }]
   assert.deepEqual(done, { backups: [], away })
   assert.equal(list.exit?.(done), 'findings')
@@ -36,6 +36,8 @@ test('a repository that is away is named and hides no other', async () => {
 })
 
 test('the only one, and one asked for by name, fail as they are', async () => {
-  await assert.rejects(list.run({}, contextOf(['b']), signal), { code: 'repository.unreachable' })
-  await assert.rejects(list.run({ repository: 'b' }, contextOf(['a', 'b']), signal), { code: 'repository.unreachable' })
+  await assert.rejects(list.run({ all: false }, contextOf(['b']), signal), { code: 'repository.unreachable' })
+  await assert.rejects(list.run({ repository: 'b', all: false }, contextOf(['a', 'b']), signal), {
+    code: 'repository.unreachable',
+  })
 })

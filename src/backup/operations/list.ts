@@ -47,6 +47,16 @@ const damaged = z.strictObject({
   repository: z.string(),
   problem: z.string(),
 })
+/** Let go by retention or by hand; deleted some time after `deletedAfter`. */
+const expiring = z.strictObject({
+  state: z.literal('expiring'),
+  id: z.string(),
+  warehouse: z.string(),
+  repository: z.string(),
+  startedAt: z.string(),
+  deletedAfter: z.string(),
+  reason: z.string(),
+})
 /** A repository that could not be asked: what it holds is not known. */
 const away = z.strictObject({
   repository: z.string(),
@@ -55,7 +65,7 @@ const away = z.strictObject({
   hint: z.string().optional(),
 })
 type Away = z.output<typeof away>
-const line = z.discriminatedUnion('state', [complete, incomplete, damaged])
+const line = z.discriminatedUnion('state', [complete, incomplete, expiring, damaged])
 type Line = z.output<typeof line>
 
 export const list = defineOperation({
@@ -66,6 +76,7 @@ export const list = defineOperation({
   input: z.strictObject({
     warehouse: declaredName().optional().describe('only this warehouse'),
     repository: declaredName().optional().describe('only this repository'),
+    all: z.boolean().default(false).describe('also what has expired and is not deleted yet'),
   }),
   output: z.strictObject({ backups: z.array(line), away: z.array(away) }),
   role: 'viewer',
@@ -104,7 +115,7 @@ export const list = defineOperation({
 
 async function linesOf(
   repository: Repository,
-  of: { warehouse?: string | undefined; context: Context; signal: AbortSignal },
+  of: { warehouse?: string | undefined; all?: boolean; context: Context; signal: AbortSignal },
 ): Promise<Line[]> {
   const lines: Line[] = []
   const backups = await repository.listBackups(of.signal, {
@@ -113,6 +124,7 @@ async function linesOf(
       lines.push({ state: 'damaged', id: object, repository: repository.name, problem: messageOf(error) }),
   })
   for (const summary of backups) lines.push(completeLine(summary, repository.name))
+  if (of.all) lines.push(...(await expiringLines(repository, of)))
   const now = await repository.store.now({ signal: of.signal })
   for (const one of await repository.listUnfinished(of.signal)) {
     if (of.warehouse !== undefined && one.warehouse !== of.warehouse) continue
@@ -125,6 +137,24 @@ async function linesOf(
     })
   }
   return lines
+}
+
+async function expiringLines(
+  repository: Repository,
+  of: { warehouse?: string | undefined; signal: AbortSignal },
+): Promise<Line[]> {
+  const found = await repository.listExpiring(of.signal)
+  return found
+    .filter(({ summary }) => of.warehouse === undefined || summary.warehouse === of.warehouse)
+    .map(({ summary, deleteAfterMs, reason }) => ({
+      state: 'expiring',
+      id: summary.id,
+      warehouse: summary.warehouse,
+      repository: repository.name,
+      startedAt: new Date(summary.startedMs).toISOString(),
+      deletedAfter: new Date(deleteAfterMs).toISOString(),
+      reason,
+    }))
 }
 
 function completeLine(one: BackupSummary, repository: string): Line {
@@ -171,6 +201,7 @@ function byStart(one: Line, other: Line): number {
 function lineText(one: Line): string {
   if (one.state === 'damaged') return `${one.id}  DAMAGED  ${one.repository}: ${one.problem}`
   const start = `${one.id}  ${one.warehouse}  ${one.repository}  ${one.state.padEnd(10)}`
+  if (one.state === 'expiring') return `${start}  deleted after ${one.deletedAfter}: ${one.reason}`
   if (one.state !== 'complete') return start.trimEnd()
   const corrupt = one.corruptBlocks > 0 ? `  ${one.corruptBlocks} CORRUPT BLOCKS` : ''
   const sizes = `${formatSize(one.clusterBytes)} (${formatSize(one.storedBytes)} stored, ${formatSize(one.staticBytes)} static)`

@@ -19,6 +19,7 @@ import { PackDirectories } from './directories.ts'
 import { chooseDue, type Due } from './due.ts'
 import { Findings, isDamage, type CheckTools, type Depth, type Finding, type Level } from './findings.ts'
 import { withImpact } from './impact.ts'
+import { checkOfPrune, isOfPrune } from './prune.ts'
 import { checkKeys } from './keys.ts'
 import { checkBundle, checkManifest, checkUnmet, type ManifestCheck } from './manifests.ts'
 import {
@@ -214,6 +215,7 @@ async function checkOther(object: ObjectInfo, tools: CheckTools): Promise<void> 
   else if (name.startsWith(CHECKS_PREFIX)) await readCheckRecord(name, tools)
   else if (name.startsWith(HEALED_PREFIX)) await checkReplacement(object, tools)
   else if (name.startsWith(COPIES_PREFIX)) await checkCopyObject(name, tools)
+  else if (isOfPrune(name)) await checkOfPrune(object, tools)
   else if (name.startsWith(NOTICE_PREFIX)) {
     if (await tools.store.stat(name, tools)) await readNotice(name, tools)
   } else throw damaged(name, 'it does not belong to a repository')

@@ -5,6 +5,10 @@ import { parseCopyName } from '../copies/names.ts'
 import { readCheckRecord } from '../check/records.ts'
 import { errors } from '../errors.ts'
 import { FORMAT_OBJECT, readDataKey, readFormat, readSlot } from '../keys/store.ts'
+import { prunePublicKeys, PRUNE_PREFIX, readPruneSlot } from '../keys/prune.ts'
+import { readHold } from '../prune/holds.ts'
+import { readRevival, readTombstone } from '../prune/standing.ts'
+import { readReader } from '../lease/reader.ts'
 import { readLease } from '../lease/lease.ts'
 import { decodeMapSection } from '../map/bundle.ts'
 import { readConfirmation } from '../manifest/confirmation.ts'
@@ -33,6 +37,10 @@ export async function inspectObject(name: string, options: ReadOptions): Promise
   if (name.startsWith('keys/repository-')) {
     const { wrapped: _, ...slot } = await readSlot(name, options)
     return { ...facts, kind: 'key slot', content: slot }
+  }
+  if (name.startsWith(PRUNE_PREFIX)) {
+    const { wrapped: _, ...slot } = await readPruneSlot(name, options)
+    return { ...facts, kind: 'prune key', content: slot }
   }
   if (name.startsWith('keys/')) {
     const { wrapped: _, ...key } = await readDataKey(name, options)
@@ -113,6 +121,12 @@ const readers: Record<ObjectKind, Reader> = {
     const { entries } = await readDirectory(name, 'copy', options)
     return { sections: entries.length, bytes: entries.reduce((sum, entry) => sum + entry.plainBytes, 0) }
   },
+  tombstone: async (name, options) => ({
+    ...(await readTombstone({ name, modifiedMs: 0 }, await prunePublicKeys(options), options)),
+  }),
+  revival: async (name, options) => ({ ...(await readRevival(name, options)) }),
+  hold: async (name, options) => ({ ...(await readHold(name, options)) }),
+  reader: async (name, options) => ({ ...(await readReader(name, options)) }),
 }
 
 /** `0-127,200,300-301`; empty for none. */

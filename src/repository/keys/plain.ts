@@ -6,7 +6,7 @@ import type { z } from 'zod'
 import { damaged } from '../object/decode.ts'
 import { errors } from '../errors.ts'
 
-export type PlainKind = 'format' | 'repository-key' | 'data-key'
+export type PlainKind = 'format' | 'repository-key' | 'data-key' | 'prune-key'
 
 export function encodePlain(kind: PlainKind, value: object): Buffer {
   const text = `wharfinger ${kind} 1\n${JSON.stringify(value)}\n`

@@ -73,7 +73,7 @@ export async function listKeys({
   for await (const { name } of store.list('keys/', { signal })) {
     if (name.startsWith(SLOT_PREFIX)) found.slots.push(name)
     else if (name.startsWith(DATA_PREFIX)) found.dataKeys.push(name)
-    else found.others.push(name)
+    else if (!name.startsWith('keys/prune-')) found.others.push(name)
   }
   return found
 }

@@ -35,6 +35,8 @@ export interface ListOptions extends ReadOptions {
   readonly warehouse?: string | undefined
   /** Also told of late manifests. Without it a damaged manifest rejects; a late one is no backup and is left out. */
   readonly onDamaged?: ((object: string, error: Error) => void) | undefined
+  /** Names of manifests that are not looked at: those under a tombstone. */
+  readonly without?: { has(name: string): boolean }
 }
 
 /** Oldest first, by the time that the backup began. */
@@ -42,6 +44,7 @@ export async function listBackups(options: ListOptions): Promise<BackupSummary[]
   const prefix = options.warehouse === undefined ? MANIFEST_PREFIX : `${MANIFEST_PREFIX}${options.warehouse}/`
   const summaries: BackupSummary[] = []
   for await (const object of options.store.list(prefix, options)) {
+    if (options.without?.has(object.name)) continue
     const summary = await readSummary(object, options)
     if (summary) summaries.push(summary)
   }

@@ -14,6 +14,7 @@ import { BundleWriter } from '../map/bundle.ts'
 import type { ReadOptions } from '../object/decode.ts'
 import { packName } from '../pack/names.ts'
 import { SealedPackWriter } from '../pack/writer.ts'
+import { keepShared } from '../prune/shared.ts'
 import { writeConfirmation } from './confirmation.ts'
 import { extendLocks } from './locks.ts'
 import { damagedManifest, manifestName, proveManifest, writeManifest } from './store.ts'
@@ -96,6 +97,7 @@ export class StoredBackupWriter implements BackupWriter {
     }
     const options: ReadOptions = { store, ring, signal }
     await this.requirePacks(manifest, signal)
+    await keepShared(manifest, options)
     await store.barrier({ signal })
     const own = new Set([...this.bundles, ...[...this.written].map(packName)])
     const locked = await extendLocks({ manifest, startedMs: lease.startedMs, written: own }, options)

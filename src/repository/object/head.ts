@@ -20,6 +20,10 @@ export const objectKinds = {
   copy: 16,
   notice: 24,
   checked: 25,
+  tombstone: 48,
+  revival: 49,
+  hold: 50,
+  reader: 51,
 } as const
 export type ObjectKind = keyof typeof objectKinds
 export const sealings = { none: 0, 'aes-256-gcm': 1 } as const

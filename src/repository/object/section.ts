@@ -36,6 +36,10 @@ export const sectionTypes = {
   copyHead: 32,
   copyRows: 33,
   notice: 40,
+  tombstone: 64,
+  revival: 65,
+  hold: 66,
+  reader: 67,
   directory: 255,
 } as const
 export type SectionType = keyof typeof sectionTypes

@@ -10,6 +10,7 @@ import { declaredRepository, type DeclaredRepository } from '../config.ts'
 import { errors } from '../errors.ts'
 import { writeKeyFile } from '../keys/wrap.ts'
 import { initRepository, requireEmpty } from '../open.ts'
+import { addPruneKey } from './prune-key.ts'
 import { storeFailure } from '../store/failures.ts'
 import { openStore } from '../stores.ts'
 
@@ -20,6 +21,7 @@ const output = z.object({
   encrypted: z.boolean(),
   keyFile: z.string().optional().describe('Path of the key file.'),
   keyFileMade: z.boolean(),
+  pruneKey: z.string().optional().describe('Public part of the prune key, where wharf.yaml names one.'),
 })
 
 export const init = defineOperation({
@@ -64,7 +66,9 @@ export const init = defineOperation({
     const keyFileMade = keyFile !== undefined && (await makeKeyFile(keyFile))
     const { id } = await initRepository({ store, unlock: declared.unlock, signal })
     const { name, location, encrypted } = declared
-    return { name, location, id, encrypted, keyFile, keyFileMade }
+    const prune =
+      declared.prune && (await addPruneKey({ store, signal, descriptor: declared.descriptor }, declared.prune))
+    return { name, location, id, encrypted, keyFile, keyFileMade, pruneKey: prune?.public }
   },
   text: (done) => {
     const lines = [`repository "${done.name}" created at ${done.location} (id ${done.id})`]
@@ -76,6 +80,7 @@ export const init = defineOperation({
     } else if (done.encrypted)
       lines.push('encrypted; keep its key elsewhere too: without it nothing in the repository can be read')
     else lines.push('not encrypted: whoever can read the folder can read the data')
+    if (done.pruneKey !== undefined) lines.push(`a prune key was made (public part ${done.pruneKey})`)
     return lines.join('\n')
   },
 })

@@ -1,0 +1,116 @@
+// The first phase: tombstones for backups that have expired, for what only they need, for WAL, and for what nobody names at all.
+import { timedId } from '../../base/random.ts'
+import type { ObjectInfo } from '../contract.ts'
+import type { PruneKey } from '../keys/prune.ts'
+import { confirmationName } from '../manifest/confirmation.ts'
+import { manifestName } from '../manifest/store.ts'
+import type { ReadOptions } from '../object/decode.ts'
+import { deletableKind } from './names.ts'
+import { whoIsAtWork } from './leases.ts'
+import { readRoots, type RootCache, type Roots } from './roots.ts'
+import { putTombstone, readStanding, type Standing } from './standing.ts'
+
+const NAMES_PER_TOMBSTONE = 20_000
+
+export interface MarkRequest {
+  /** Backups that are to go. */
+  readonly backups: readonly { readonly warehouse: string; readonly id: string }[]
+  /** Names of WAL chunks that are to go. */
+  readonly wal: readonly string[]
+  readonly reason: string
+  readonly graceMs: number
+}
+
+export interface Marked {
+  readonly tombstones: readonly string[]
+  readonly backups: readonly string[]
+  readonly objects: number
+  readonly bytes: number
+  readonly garbage: number
+  /** Manifests that cannot be read: because of them no map or pack is marked. */
+  readonly unreadable: Roots['unreadable']
+}
+
+/** What a mark would name; nothing is written. */
+export async function planMark(
+  request: MarkRequest,
+  options: ReadOptions,
+  cache?: RootCache,
+): Promise<Omit<Marked, 'tombstones'> & { readonly names: readonly string[] }> {
+  const standing = await readStanding(options)
+  // Before manifests: a backup that ends in between is seen as at work or by its manifest.
+  const atWork = await whoIsAtWork(options)
+  const sizes = await listSizes(options)
+  const roots = await readRoots(options, cache)
+  const gone = new Set(request.backups.map((one) => manifestName(one.warehouse, one.id)))
+  const expired: readonly string[] = ownObjects(request, sizes, standing)
+  const whole = roots.unreadable.length === 0
+  const exclusive = whole ? onlyOf(gone, { roots, standing, sizes }) : []
+  const oldest = Math.min((await options.store.now(options)) - request.graceMs, ...atWork.map((one) => one.startedMs))
+  const garbage = whole ? unnamed(roots, { standing, sizes, olderThanMs: oldest }) : []
+  const names = [...new Set([...expired, ...exclusive, ...garbage])]
+  const bytes = names.reduce((sum, name) => sum + (sizes.get(name)?.bytes ?? 0), 0)
+  const unreadable = roots.unreadable
+  const backups = request.backups.map((one) => one.id)
+  return { names, backups, objects: names.length, bytes, garbage: garbage.length, unreadable }
+}
+
+/** Puts the tombstones. What they name is dead from then on, and can be revived until shortly before they are mature. */
+export async function mark(
+  request: MarkRequest,
+  key: PruneKey,
+  options: ReadOptions & { readonly cache?: RootCache },
+): Promise<Marked> {
+  const { names, ...plan } = await planMark(request, options, options.cache)
+  const tombstones: string[] = []
+  for (let at = 0; at < names.length; at += NAMES_PER_TOMBSTONE) {
+    const atMs = await options.store.now(options)
+    const tombstone = timedId(atMs)
+    const { reason, graceMs } = request
+    const objects = names.slice(at, at + NAMES_PER_TOMBSTONE)
+    await putTombstone({ tombstone, atMs, graceMs, reason, backups: [...plan.backups], objects }, key, options)
+    tombstones.push(tombstone)
+  }
+  return { ...plan, tombstones }
+}
+
+type Sizes = ReadonlyMap<string, ObjectInfo>
+
+async function listSizes(options: ReadOptions): Promise<Sizes> {
+  const sizes = new Map<string, ObjectInfo>()
+  for (const prefix of ['confirmed/', 'manifests/', 'maps/', 'packs/', 'wal/'])
+    for await (const object of options.store.list(prefix, options)) sizes.set(object.name, object)
+  return sizes
+}
+
+function ownObjects(request: MarkRequest, sizes: Sizes, standing: Standing): string[] {
+  const names: string[] = request.backups.flatMap(({ warehouse, id }) => [
+    confirmationName(warehouse, id),
+    manifestName(warehouse, id),
+  ])
+  return [...names, ...request.wal.filter((name) => !standing.dead.has(name))].filter((name) => sizes.has(name))
+}
+
+/** Maps and packs that manifests which go (now or since earlier) name, and none that stays. */
+function onlyOf(gone: ReadonlySet<string>, of: { roots: Roots; standing: Standing; sizes: Sizes }): string[] {
+  const kept = new Set<string>()
+  const candidates = new Set<string>()
+  for (const root of of.roots.roots) {
+    const target = gone.has(root.object) || of.standing.dead.has(root.object) ? candidates : kept
+    for (const name of root.names) target.add(name)
+  }
+  return gone.size === 0 ? [] : [...candidates].filter((name) => !kept.has(name) && of.sizes.has(name))
+}
+
+function unnamed(roots: Roots, of: { standing: Standing; sizes: Sizes; olderThanMs: number }): string[] {
+  const named = new Set<string>()
+  for (const root of roots.roots) for (const name of root.names) named.add(name)
+  const found: string[] = []
+  for (const { name, modifiedMs } of of.sizes.values()) {
+    if (modifiedMs >= of.olderThanMs || of.standing.dead.has(name)) continue
+    const kind = deletableKind(name)
+    const lost = kind === 'confirmation' && !of.sizes.has(name.replace(/^confirmed/, 'manifests'))
+    if (lost || ((kind === 'map' || kind === 'pack') && !named.has(name))) found.push(name)
+  }
+  return found
+}

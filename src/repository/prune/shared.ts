@@ -1,0 +1,30 @@
+// Before a manifest is written: nothing that it shares may be on its way out.
+import { errors } from '../errors.ts'
+import type { Manifest, ManifestFile } from '../contract.ts'
+import { isWharfError } from '../../base/errors.ts'
+import type { ReadOptions } from '../object/decode.ts'
+import { namesOf, readRoots } from './roots.ts'
+import { revive } from './revive.ts'
+import { readStanding } from './standing.ts'
+
+type Shares = Pick<Manifest, 'id' | 'madeBy' | 'packs'> & { readonly files: Iterable<ManifestFile> }
+
+/**
+ * Revives what the manifest needs and a tombstone names. What cannot be revived any more is still safe where another manifest names it, since that
+ * one outlives our lease; otherwise rejects with `repository.shared-expired`.
+ */
+export async function keepShared(manifest: Shares, options: ReadOptions): Promise<void> {
+  const standing = await readStanding(options)
+  if (standing.dead.size === 0) return
+  const names = [...namesOf(manifest)].filter((name) => standing.dead.has(name))
+  if (names.length === 0) return
+  try {
+    const reason = `shared by ${manifest.id}`
+    await revive(names, { by: manifest.madeBy, reason, what: `data that ${manifest.id} shares`, standing }, options)
+  } catch (error) {
+    if (!isWharfError(error, 'repository.too-late-to-revive')) throw error
+    const { roots } = await readRoots(options)
+    const object = names.find((name) => !roots.some((root) => root.names.has(name)))
+    if (object !== undefined) throw errors.sharedExpired({ backup: manifest.id, object }, { cause: error })
+  }
+}

@@ -1,0 +1,244 @@
+// The second phase: deletes what mature tombstones name, looking again right before each step (doc/design/repository-format.md section 12).
+import { isWharfError, messageOf } from '../../base/errors.ts'
+import type { Progress } from '../../base/operation.ts'
+import type { PruneKey } from '../keys/prune.ts'
+import { replacementsOf } from '../heal/names.ts'
+import { newestReaders, readReader } from '../lease/reader.ts'
+import { manifestName } from '../manifest/store.ts'
+import type { ReadOptions } from '../object/decode.ts'
+import { parseChunkName } from '../wal/names.ts'
+import { listHolds } from './holds.ts'
+import { whoIsAtWork, type AtWork } from './leases.ts'
+import { deletableKind, deletionOrder, REVIVAL_PREFIX, revivalName, tombstoneName } from './names.ts'
+import { needsWal, readRoots, type Root, type RootCache, type Roots } from './roots.ts'
+import { MARGIN_MS, readStanding, type Standing, type StandingCache, type Tombstone } from './standing.ts'
+
+/** Objects that are deleted after one look. */
+const STEP = 16
+
+export interface SweepOptions extends ReadOptions {
+  readonly key: PruneKey
+  /** Backups that something outside of the repository holds (the control database), besides its own holds. */
+  readonly held: (signal: AbortSignal) => Promise<ReadonlySet<string>>
+  readonly cache?: RootCache
+  readonly progress?: (event: Progress) => void
+}
+
+export interface Swept {
+  readonly objects: number
+  readonly bytes: number
+  readonly backups: readonly string[]
+  /** What is mature and was not deleted, and why. */
+  readonly left: readonly { readonly object: string; readonly why: string }[]
+}
+
+/** All that decides about a deletion, listed in this order. */
+interface Look {
+  readonly atWork: readonly AtWork[]
+  readonly standing: Standing
+  /** Backup → why it is held. */
+  readonly held: ReadonlyMap<string, { readonly why: string; readonly wal: 'own' | 'since' }>
+  readonly roots: Roots
+  readonly nowMs: number
+}
+
+export async function sweep(options: SweepOptions): Promise<Swept> {
+  return await new Sweep(options).run()
+}
+
+/** `done`: it is gone, or this tombstone has no say about it any more. */
+type Verdict = { readonly do: 'delete' | 'done' } | { readonly do: 'leave'; readonly why: string }
+const DELETE: Verdict = { do: 'delete' }
+const DONE: Verdict = { do: 'done' }
+const leave = (why: string): Verdict => ({ do: 'leave', why })
+
+class Sweep {
+  private readonly options: SweepOptions
+  private readonly standings: StandingCache = new Map()
+  private readonly rootCache: RootCache
+  private readonly left: { object: string; why: string }[] = []
+  private readonly backups: string[] = []
+  private objects = 0
+  private bytes = 0
+
+  constructor(options: SweepOptions) {
+    this.options = options
+    this.rootCache = options.cache ?? new Map<string, Root>()
+  }
+
+  async run(): Promise<Swept> {
+    const first = await readStanding(this.options, this.standings)
+    const now = await this.options.store.now(this.options)
+    for (const tombstone of first.tombstones) {
+      if (tombstone.publicKey !== this.options.key.publicKey || tombstone.matureMs > now) continue
+      await this.bury(tombstone)
+    }
+    await this.removeSpent()
+    const { objects, bytes, backups, left } = this
+    return { objects, bytes, backups, left }
+  }
+
+  private async look(): Promise<Look> {
+    const { options } = this
+    const atWork = await whoIsAtWork(options)
+    const standing = await readStanding(options, this.standings)
+    const held = new Map<string, { why: string; wal: 'own' | 'since' }>()
+    for (const id of await options.held(options.signal)) held.set(id, { why: 'the control database', wal: 'since' })
+    for (const hold of await listHolds(options)) {
+      const wal = held.get(hold.backup)?.wal === 'since' ? 'since' : hold.wal
+      held.set(hold.backup, { why: hold.reason, wal })
+    }
+    const roots = await readRoots(options, this.rootCache)
+    return { atWork, standing, held, roots, nowMs: await options.store.now(options) }
+  }
+
+  /** Manifests are gone for good before anything that they name goes, and that before the tombstone does. */
+  private async bury(tombstone: Tombstone): Promise<void> {
+    const { store } = this.options
+    const before = this.left.length
+    for (const kind of deletionOrder) {
+      const names = tombstone.objects.filter((name) => deletableKind(name) === kind)
+      for (let at = 0; at < names.length; at += STEP) await this.step(tombstone, names.slice(at, at + STEP))
+      if (names.length > 0) await store.barrier(this.options)
+    }
+    if (this.left.length === before) await this.removeAll(tombstoneName(tombstone.tombstone))
+  }
+
+  private async step(tombstone: Tombstone, names: readonly string[]): Promise<void> {
+    const { options } = this
+    const present: { name: string; bytes: number }[] = []
+    for (const name of names) {
+      const info = await options.store.stat(name, options)
+      if (info) present.push(info)
+      // A delete marker over versions that are still there.
+      else if (options.store.abilities.versions) present.push({ name, bytes: 0 })
+    }
+    if (present.length === 0) return
+    const look = await this.look()
+    const chosen = present.filter(({ name }) => {
+      const verdict = judge(name, tombstone, look)
+      if (verdict.do === 'leave') this.left.push({ object: name, why: verdict.why })
+      return verdict.do === 'delete'
+    })
+    await Promise.all(chosen.map((one) => this.delete(one)))
+    options.progress?.({ phase: 'deleting', done: this.objects, unit: 'count' })
+  }
+
+  private async delete({ name, bytes }: { name: string; bytes: number }): Promise<void> {
+    try {
+      await this.removeAll(name)
+    } catch (error) {
+      if (!isWharfError(error, 'repository.object-locked')) throw error
+      this.left.push({ object: name, why: messageOf(error) })
+      return
+    }
+    this.objects++
+    this.bytes += bytes
+    if (deletableKind(name) === 'manifest') this.backups.push(name.slice(name.lastIndexOf('/') + 1))
+  }
+
+  /** With the replacements that healing gave it, first: they must not stand in for it afterwards. */
+  private async removeAll(name: string): Promise<void> {
+    for await (const replacement of replacementsOf(name, this.options)) await this.removeOne(replacement)
+    await this.removeOne(name)
+  }
+
+  /** Every version and then every delete marker of the name: a marker must not go while it hides something. */
+  private async removeOne(name: string): Promise<void> {
+    const { store, signal } = this.options
+    if (!store.abilities.versions) return await store.remove(name, { signal })
+    const versions = []
+    for await (const one of store.versions(name, { signal })) if (one.name === name) versions.push(one)
+    for (const markers of [false, true])
+      for (const { version, isDeleteMarker } of versions)
+        if (isDeleteMarker === markers) await store.remove(name, { signal, version })
+  }
+
+  /** Revivals of which no tombstone is left, and leases of readers that ended long ago. */
+  private async removeSpent(): Promise<void> {
+    const { options } = this
+    const now = await options.store.now(options)
+    const { tombstones, revivals } = await readStanding(options, this.standings)
+    const there = new Set(tombstones.map((one) => one.tombstone))
+    for (const revival of tombstones.length === 0 ? await this.allRevivals() : revivals.map((one) => one.revival)) {
+      const ids = revivals.find((one) => one.revival === revival)?.tombstones ?? []
+      const name = revivalName(revival)
+      const info = await options.store.stat(name, options)
+      if (info && info.modifiedMs < now - MARGIN_MS && !ids.some((id) => there.has(id))) await this.removeAll(name)
+    }
+    for (const { names } of await newestReaders(options)) await this.removeReader(names, now)
+  }
+
+  private async allRevivals(): Promise<string[]> {
+    const ids: string[] = []
+    for await (const { name } of this.options.store.list(REVIVAL_PREFIX, this.options))
+      ids.push(name.slice(REVIVAL_PREFIX.length))
+    return ids
+  }
+
+  private async removeReader(names: readonly string[], now: number): Promise<void> {
+    const { options } = this
+    const info = await options.store.stat(names.at(-1)!, options)
+    if (!info || info.modifiedMs > now - 2 * MARGIN_MS) return
+    const body = await readReader(info.name, options).catch(() => undefined)
+    if (body && body.untilMs > now - 2 * MARGIN_MS) return
+    for (const name of names) await this.removeAll(name)
+  }
+}
+
+/** Whether this object may go now, because of this tombstone. */
+function judge(name: string, tombstone: Tombstone, look: Look): Verdict {
+  if (!look.standing.tombstones.some((one) => one.tombstone === tombstone.tombstone)) return DONE
+  if (look.standing.isRevived(tombstone, name)) return DONE
+  if (look.nowMs < tombstone.matureMs) return leave('its grace period is not over')
+  const worker = look.atWork.find((one) => one.startedMs < tombstone.sinceMs + MARGIN_MS)
+  if (worker) return leave(`${worker.who} began before it expired`)
+  const kind = deletableKind(name)
+  if (kind === 'manifest' || kind === 'confirmation') return judgeBackup(name, look)
+  if (look.roots.unreadable.length > 0)
+    return leave(`${look.roots.unreadable[0]!.object} cannot be read, and may need it`)
+  return kind === 'wal' ? judgeWal(name, look) : judgeData(name, look)
+}
+
+/** Manifests that are there and not dead, or held. */
+function staying(look: Look): readonly Root[] {
+  return look.roots.roots.filter((root) => !look.standing.dead.has(root.object) || look.held.has(root.id))
+}
+
+/** Ids begin with the time of the store's clock. */
+function judgeBackup(name: string, look: Look): Verdict {
+  const [, warehouse, id] = name.split('/') as [string, string, string]
+  const hold = look.held.get(id)
+  if (hold) return leave(`it is held: ${hold.why}`)
+  const own = look.roots.roots.find((root) => root.id === id && root.warehouse === warehouse)
+  // Gone already, or damaged: then any other backup of the warehouse will do, for nothing can be restored from this one.
+  if (!own) {
+    const damaged = look.roots.unreadable.some((one) => one.object === manifestName(warehouse, id))
+    const other = staying(look).some((root) => root.warehouse === warehouse)
+    return damaged && !other ? leave(`no other backup of ${warehouse} is there`) : DELETE
+  }
+  const newer = staying(look).some((root) => root.warehouse === warehouse && root.id > own.id)
+  return newer ? DELETE : leave(`no newer backup of ${warehouse} is there`)
+}
+
+/** As long as any manifest names it, dead or alive, it stays. A living one takes it over for good. */
+function judgeData(name: string, look: Look): Verdict {
+  const naming = look.roots.roots.filter((root) => root.names.has(name))
+  if (naming.length === 0) return DELETE
+  const alive = naming.find((root) => !look.standing.dead.has(root.object))
+  return alive ? DONE : leave(`${naming[0]!.object} needs it and is not deleted yet`)
+}
+
+function judgeWal(name: string, look: Look): Verdict {
+  const chunk = parseChunkName(name)
+  if (!chunk) return leave('its name is not understood')
+  const stay = staying(look)
+  const held = stay.find(
+    (root) =>
+      look.held.get(root.id)?.wal === 'since' &&
+      root.systemIdentifier === chunk.systemIdentifier &&
+      chunk.endLsn > root.replayFromLsn,
+  )
+  const needing = held ?? stay.find((root) => needsWal(root, chunk))
+  return needing ? leave(`backup ${needing.id} needs it`) : DELETE
+}
