@@ -13,6 +13,13 @@ export const backupErrors = defineErrors('backup', {
     message: (at: { warehouse: string }) => `warehouse ${at.warehouse} has no repository`,
     hint: () => 'name one under warehouses.<name>.repositories in wharf.yaml, or give --repository',
   },
+  repositoryDamaged: {
+    exit: 'damaged',
+    message: (at: { repository: string; count: number; first: string }) =>
+      `the check of repository ${at.repository} found ${at.count} damaged or missing objects: ${at.first}`,
+    hint: (at) =>
+      `wharf repository check ${at.repository} --depth all --heal OTHER brings back what another repository holds`,
+  },
   notEverywhere: {
     exit: 'failed',
     message: (at: { id: string; complete: readonly string[]; missing: readonly string[]; why: string }) =>

@@ -1,6 +1,7 @@
 import { daemons, offer, provide, type Room } from '../base/room.ts'
 import { scheduleSources, taskKinds } from '../runs/contract.ts'
 import { backupSection } from './config.ts'
+import { checkTask, repositoryChecks } from './check-schedules.ts'
 import { protection } from './contract.ts'
 import { copiesDaemon, copyTask } from './copies-daemon.ts'
 import { copies } from './operations/copies.ts'
@@ -67,7 +68,9 @@ export const room: Room = {
   ],
   offers: [
     offer(taskKinds, backupTask),
+    offer(taskKinds, checkTask),
     offer(scheduleSources, backupSchedules),
+    offer(scheduleSources, repositoryChecks),
     offer(daemons, receiverDaemon),
     offer(taskKinds, copyTask),
     offer(daemons, copiesDaemon),

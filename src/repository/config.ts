@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path'
 
 import { z } from 'zod'
 
-import { declaredName, duration, secret } from '../base/config-types.ts'
+import { cron, declaredName, duration, secret, timezone } from '../base/config-types.ts'
 import type { ConfigSection, Context } from '../base/room.ts'
 import { suggestion } from '../base/nearest.ts'
 import { bucketOptions, bucketSchema, lockSchema } from './bucket-config.ts'
@@ -46,6 +46,18 @@ const entry = z
     lock: lockSchema
       .optional()
       .describe('Object lock of the bucket: what is stored cannot be removed before its time, by nobody.'),
+    check: z
+      .strictObject({
+        cron: cron(),
+        timezone: timezone(),
+        share: z
+          .string()
+          .regex(/^\d+(\.\d+)?(\/[1-9]\d*|%)?$/, 'for example 1/30, 0.05 or 5%')
+          .prefault('1/30')
+          .describe('Of all bytes, what each check reads in full.'),
+      })
+      .optional()
+      .describe('When wharf up checks a share of it; findings are alerted.'),
     encryption: z
       .union([z.literal('none'), key])
       .describe('passphrase, key_file, command, wrapper, or none: then whoever reads the folder reads the data.'),

@@ -3,14 +3,13 @@ import { z } from 'zod'
 import { isWharfError } from '../../base/errors.ts'
 import { defineOperation, type OperationContext } from '../../base/operation.ts'
 import { formatSize } from '../../base/units.ts'
-import { checkRepository, type CheckResult } from '../check/check.ts'
-import { parseShare } from '../check/share.ts'
+import type { CheckResult } from '../check/check.ts'
+import { checkDeclared } from '../checking.ts'
 import { declaredRepository } from '../config.ts'
 import { repositories } from '../contract.ts'
 import { asStored } from '../copy.ts'
 import { errors } from '../errors.ts'
 import { healFindings, type Healing } from '../heal/heal.ts'
-import { openStore } from '../stores.ts'
 
 const finding = z.object({
   object: z.string(),
@@ -83,13 +82,18 @@ export const check = defineOperation({
     const { name, location } = declaredRepository(context, input.name)
     const { depth } = input
     if (input.heal === name) throw errors.sameRepository({ name })
-    let result = await checkOnce({ ...input, name }, context, signal)
+    const once = (): Promise<CheckResult> =>
+      checkDeclared({ name, depth, share: input.readShare }, context, {
+        report: (event) => context.progress(event),
+        signal,
+      })
+    let result = await once()
     const healings: Healing[] = []
     for (let round = 0; input.heal !== undefined && round < MOST_ROUNDS && result.findings.length > 0; round++) {
       const done = await heal(result, { name, from: input.heal }, context, signal)
       healings.push(...done)
       if (!done.some((one) => one.state !== 'not healed')) break
-      result = await checkOnce({ ...input, name }, context, signal)
+      result = await once()
     }
     const findings = result.findings.map(({ object, code, message, ...one }) => ({
       object,
@@ -126,19 +130,6 @@ export const check = defineOperation({
   },
   exit: (one) => (one.findings.length === 0 ? 'ok' : 'findings'),
 })
-
-/** One check of a declared repository, remembered. */
-export async function checkOnce(
-  of: { name: string; depth: 'structure' | 'share' | 'all'; readShare?: string | undefined },
-  context: Pick<OperationContext, 'progress'> & Parameters<typeof declaredRepository>[0],
-  signal: AbortSignal,
-): Promise<CheckResult> {
-  const { unlock, descriptor } = declaredRepository(context, of.name)
-  const store = await openStore(descriptor, signal)
-  const share = of.readShare === undefined ? {} : { share: parseShare(of.readShare) }
-  const progress = (event: Parameters<typeof context.progress>[0]) => context.progress(event)
-  return await checkRepository({ store, unlock, depth: of.depth, ...share, remember: true, signal, progress })
-}
 
 async function heal(
   result: CheckResult,
