@@ -1,7 +1,7 @@
 // Copies one backup: packs that the target lacks, maps, manifest, in the order of a backup and under the target's lease. The copy has the id of the
 // original and restores without it.
 import type { BackupWriter, Manifest, ManifestFile, MapRef } from '../contract.ts'
-import { orReplacement } from '../heal/fall-back.ts'
+import { isReplaceable, orReplacement } from '../heal/fall-back.ts'
 import { readManifest } from '../manifest/store.ts'
 import type { ReadOptions } from '../object/decode.ts'
 import { packName } from '../pack/names.ts'
@@ -105,8 +105,13 @@ export async function readCommon(
 ): Promise<{ source: Manifest; target: Manifest }[]> {
   const common: { source: Manifest; target: Manifest }[] = []
   for (const name of names) {
-    const [source, target] = await Promise.all([readManifest(name, from), readManifest(name, to)])
-    common.push({ source: source.manifest, target: target.manifest })
+    try {
+      const [source, target] = await Promise.all([readManifest(name, from), readManifest(name, to)])
+      common.push({ source: source.manifest, target: target.manifest })
+    } catch (error) {
+      // Its head can be read and the rest is damaged: then nothing is learnt from it, and more is copied.
+      if (!isReplaceable(error)) throw error
+    }
   }
   return common
 }
