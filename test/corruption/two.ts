@@ -47,7 +47,7 @@ export async function damageOne(world: World, random: Random): Promise<Damage> {
   const name = some[random.integer(some.length)]!
   const path = join(world.path, name)
   const how = random.integer(4)
-  if (how === 0 && (kind === 'packs' || kind === 'maps')) {
+  if (how === 0 && (kind === 'packs' || kind === 'maps') && (await isReferred(world, name))) {
     await rename(path, `${world.path}.gone-${random.bytes(6).toString('hex')}`)
     return { name, what: `${name} is gone` }
   }
@@ -62,6 +62,21 @@ export async function damageOne(world: World, random: Random): Promise<Damage> {
   flipped[offset]! ^= 1 << random.integer(8)
   await writeFile(path, flipped)
   return { name, what: `byte ${offset} of ${name} flipped` }
+}
+
+/** Nobody misses a bundle of a manifest that was healed: that one refers to maps of its own. */
+async function isReferred(world: World, name: string): Promise<boolean> {
+  const repository = await openWorld(world)
+  try {
+    for (const { id } of await repository.listBackups(signal, { onDamaged: () => {} })) {
+      const manifest = await repository.readManifest(id, signal).catch(() => undefined)
+      if (manifest?.packs.includes(name.slice(-32))) return true
+      if (manifest?.files.some((file) => file.kind === 'segment' && file.map.object === name)) return true
+    }
+    return false
+  } finally {
+    await repository.close()
+  }
 }
 
 /** Undefined where all is well: each damage found and named, healed, and everything reads back as it was. */
