@@ -3,6 +3,7 @@ import { formatLsn, type Lsn } from '../../wal/lsn.ts'
 import type { Repository, WalChunkInfo, WalRange } from '../contract.ts'
 import { errors } from '../errors.ts'
 import { isReplaceable } from '../heal/fall-back.ts'
+import { parseHistoryName, systemPrefix } from '../wal/names.ts'
 
 export interface WalCopy {
   readonly from: Repository
@@ -40,10 +41,16 @@ function covers(range: WalRange, chunk: WalChunkInfo): boolean {
 /** Durable when it resolves. */
 export async function copyWal(copy: WalCopy): Promise<{ chunks: number; bytes: number }> {
   const { from, to, systemIdentifier, signal } = copy
-  const timelines = new Set((await from.wal.ranges(systemIdentifier, signal)).map((range) => range.timeline))
-  for (const timeline of timelines) {
-    const content = timeline === 1 ? undefined : await from.wal.history(systemIdentifier, timeline, signal)
-    if (content !== undefined) await to.wal.putHistory(systemIdentifier, timeline, content, signal)
+  for await (const { name } of from.store.list(systemPrefix(systemIdentifier), { signal })) {
+    const timeline = parseHistoryName(name)?.timeline
+    if (timeline === undefined) continue
+    try {
+      const content = await from.wal.history(systemIdentifier, timeline, signal)
+      if (content !== undefined) await to.wal.putHistory(systemIdentifier, timeline, content, signal)
+    } catch (error) {
+      if (!copy.onDamaged || !isReplaceable(error)) throw error
+      copy.onDamaged(name, error as Error)
+    }
   }
   let chunks = 0
   let bytes = 0

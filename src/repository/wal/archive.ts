@@ -277,7 +277,7 @@ export class StoredWal implements WalArchive {
     for await (const object of this.parts.store.list(systemPrefix(systemIdentifier), { signal })) {
       const info = chunkInfo(object)
       if (!info) continue
-      const { head } = await readChunkIndex(info, { ...this.parts, signal })
+      const { head } = await this.orCopy(info, signal, (one) => readChunkIndex(one, { ...this.parts, signal }))
       this.segmentSizes.set(systemIdentifier, head.walSegmentBytes)
       return head.walSegmentBytes
     }
