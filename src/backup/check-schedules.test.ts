@@ -38,7 +38,7 @@ test('a check on schedule reads a share; what it finds is alerted and fails the 
   const context = testContext({ home, rooms: [repositoryRoom, control], config }, scope)
   const [schedule, ...others] = repositoryChecks(context)
   assert.equal(others.length, 0)
-  const { tasks } = schedule!.request({ nominal: new Date(0) } as never)
+  const { tasks } = schedule!.request({ nominal: new Date(0) })
   const { input, kind } = tasks[0]!
   assert.deepEqual([kind, input], ['repository check', { repository: 'main', share: '1' }])
   const run = { input, context, progress: () => {} } as unknown as TaskExecution<{ repository: string; share: string }>
