@@ -153,7 +153,7 @@ test('backups wait for WAL that comes by archive_command alone, and recover from
     if (await repository.wal.segment(systemIdentifier, last, signal)) break
     await systemClock.sleep(100)
   }
-  await using recovered = await recover({ folder, server } as World, { latest: true })
+  await using recovered = await recover({ folder, server }, { latest: true })
   assert.deepEqual(await contentsOf(recovered.asServer), contents)
 })
 
