@@ -36,7 +36,7 @@ import { recover } from '../restore/recovered.ts'
 import { testContext } from '../support/context.ts'
 import { scratchFolder, startServer, type TestServer } from '../support/postgres.ts'
 import { contentsOf } from './truth.ts'
-import { makeRepository, type World } from './world.ts'
+import { makeRepository } from './world.ts'
 
 const signal = new AbortController().signal
 const program = fileURLToPath(new URL('../../bin/wharf', import.meta.url))

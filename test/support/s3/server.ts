@@ -1,5 +1,5 @@
 // An S3 server for tests: the real protocol over HTTP, signatures verified, with versions, object lock, multipart, and faults on demand.
-// Held by test/stores/protocol.test.ts against an independent client.
+// Held by the conformance suite through Amazon's own client; not compared with another server.
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
