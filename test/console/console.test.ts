@@ -97,6 +97,8 @@ describe('console', { skip: skipUnless('chromium') }, () => {
       await page.getByRole('link', { name: 'sales_day' }).first().click()
       await page.getByRole('heading', { name: /^sales_day/ }).waitFor()
       await page.locator('.react-flow__node').nth(4).waitFor()
+      // Edges are drawn once the nodes have been measured.
+      await page.locator('.react-flow__edge').nth(4).waitFor({ state: 'attached' })
       assert.equal(await page.locator('.react-flow__edge').count(), 5)
       await page.getByRole('region', { name: 'Task stage_items' }).getByText('88.0 MB of 211 MB').waitFor()
       await page.locator('.react-flow__node', { hasText: 'extract' }).click()
