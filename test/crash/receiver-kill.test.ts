@@ -32,7 +32,8 @@ it(`${KILLS} receivers killed at random moments lose nothing`, { timeout: 60_000
     t.after(() => receiver.kill9())
     const before = reported
     // Until it has said something new, then a random time more.
-    for (let waited = 0; receiver.durable <= before && waited < 15_000; waited += 20) await delay(20)
+    const isNew = (): boolean => receiver.durable > before && receiver.durable !== receiver.began
+    for (let waited = 0; !isNew() && waited < 15_000; waited += 20) await delay(20)
     await delay(random.integer(400))
     await receiver.kill9()
     if (receiver.durable > reported) {

@@ -142,6 +142,8 @@ export async function load(server: TestServer, signal: AbortSignal): Promise<num
 /** A receiver in a process of its own. `durable` is the last position that it reported. */
 export class ReceiverProcess {
   durable: Lsn = 0n
+  /** Where it began: nothing of that is its own yet. */
+  began: Lsn | undefined
   private readonly child: ChildProcess
   private readonly gone: Promise<void>
 
@@ -151,6 +153,7 @@ export class ReceiverProcess {
     })
     this.child.on('message', (message: { durable: string }) => {
       this.durable = parseLsn(message.durable)
+      this.began ??= this.durable
     })
     this.gone = new Promise((resolve) => this.child.once('exit', () => resolve()))
   }

@@ -288,8 +288,8 @@ describe('missing right', () => {
     expectError(
       await here.run(['backup', 'run', 'retail']),
       'denied',
-      'wharf: user "weak" of warehouse "retail" may not do this: permission denied to examine "data_directory"',
-      'hint: wharf warehouse grants prints the rights that are needed, wharf warehouse check what is missing',
+      'wharf: role weak lacks what a backup of warehouse retail needs: pg_monitor, pg_backup_start, pg_backup_stop',
+      'hint: as superuser: GRANT pg_monitor TO weak; GRANT EXECUTE ON FUNCTION pg_catalog.pg_backup_start(text, boolean) TO weak; GRANT EXECUTE ON FUNCTION pg_catalog.pg_backup_stop(boolean) TO weak;',
     )
   })
 

@@ -59,8 +59,9 @@ export class Worker {
     })
   }
 
+  /** One that has ended by itself meanwhile is as dead as it was to be. */
   die(death: Death): void {
-    this.child.send(death)
+    if (this.child.connected) this.child.send(death)
   }
 
   async kill9(): Promise<void> {
