@@ -6,7 +6,7 @@ import type { Random } from '../../src/base/random.ts'
 import { copyBackup, copyWal } from '../../src/repository/copy.ts'
 import { asStored } from '../../src/repository/copy.ts'
 import { healFindings } from '../../src/repository/heal/heal.ts'
-import { replacedName } from '../../src/repository/heal/names.ts'
+import { replacedName, replacementName } from '../../src/repository/heal/names.ts'
 import { initRepository } from '../../src/repository/open.ts'
 import { openStore } from '../../src/repository/stores.ts'
 import type { Unlock } from '../../src/repository/unlock.ts'
@@ -35,12 +35,18 @@ export interface Damage {
   readonly what: string
 }
 
+/** What has been damaged and replaced is not read any more, be it the original or an earlier replacement: more damage to it is no damage. */
+function isReplaced(name: string, all: readonly string[]): boolean {
+  const chunk = /^(wal\/.*?[0-9a-f]{16})(?:-(\d))?$/.exec(name)
+  if (chunk) return all.includes(`${chunk[1]}-${Number(chunk[2] ?? 1) + 1}`)
+  const healed = /^healed\/(\d)\//.exec(name)
+  return all.includes(replacementName(replacedName(name) ?? name, Number(healed?.[1] ?? 1) + 1))
+}
+
 /** Damages one object: a flipped byte, a cut, or the object is gone. */
 export async function damageOne(world: World, random: Random): Promise<Damage> {
   const all = await objectsOf(world)
-  // What has been damaged and replaced is not read any more: more damage to it is no damage.
-  const replaced = new Set(all.flatMap((name) => replacedName(name) ?? /^(wal\/.*)-\d$/.exec(name)?.[1] ?? []))
-  const names = all.filter((name) => HEALABLE.test(name) && !replaced.has(name))
+  const names = all.filter((name) => HEALABLE.test(name) && !isReplaced(name, all))
   const kinds = [...new Set(names.map((name) => name.split('/')[0]!))]
   const kind = kinds[random.integer(kinds.length)]!
   const some = names.filter((name) => name.split('/')[0] === kind)
