@@ -1,19 +1,33 @@
-// From the policy of a warehouse to the driver that reads its files.
+// From the policy of a warehouse to the server and the driver that its files are read from.
 import type { Context } from '../base/room.ts'
 import type { Warehouse } from '../warehouse/contract.ts'
+import { backupErrors } from './errors.ts'
 import type { TakeOptions } from './engine/take.ts'
-import type { SourcePolicy } from './source-config.ts'
+import { fullSource, type SourcePolicy } from './source-config.ts'
 import { diskFiles } from './source/disk.ts'
 import { sqlFiles } from './source/sql.ts'
 
 export function chooseSource(
   policy: SourcePolicy,
   tools: { warehouse: Warehouse; context: Pick<Context, 'clock'>; signal: AbortSignal },
+): Pick<TakeOptions, 'files' | 'source' | 'standby'> {
+  const source = fullSource(policy)
+  const { warehouse: primary, signal, context } = tools
+  if (source.from === 'primary') return readFrom(primary, source.read, { clock: context.clock, signal })
+  const server = primary.standby
+  if (server === undefined) throw backupErrors.noStandby({ warehouse: primary.declaration.name })
+  const standby = { server, waitMs: source.wait }
+  return { standby, ...readFrom(server, source.read, { clock: context.clock, signal }) }
+}
+
+function readFrom(
+  warehouse: Warehouse,
+  read: 'disk' | 'sql',
+  tools: Pick<TakeOptions, 'clock' | 'signal'>,
 ): Pick<TakeOptions, 'files' | 'source'> {
-  if (policy === 'disk') return { files: diskFiles, source: 'disk' }
-  const { warehouse, signal } = tools
+  if (read === 'disk') return { files: diskFiles, source: 'disk' }
   return {
     source: 'sql',
-    files: (dataDirectory, scope) => sqlFiles({ warehouse, dataDirectory, clock: tools.context.clock, signal }, scope),
+    files: (dataDirectory, scope) => sqlFiles({ warehouse, dataDirectory, ...tools }, scope),
   }
 }

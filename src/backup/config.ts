@@ -6,7 +6,7 @@ import { suggestion } from '../base/nearest.ts'
 import type { ConfigFinding, ConfigSection } from '../base/room.ts'
 import { systemSchemasOf } from './plan/tiers.ts'
 import { patternProblem } from './unlogged/patterns.ts'
-import { sourceSchema, throttleSchema } from './source-config.ts'
+import { fullSource, sourceSchema, throttleSchema } from './source-config.ts'
 import { retentionSchema } from './retention/config.ts'
 
 export const kindSchema = z
@@ -118,6 +118,13 @@ function checkNames(value: BackupConfig, all: Readonly<Record<string, unknown>>)
     if (one.repository !== undefined) {
       demand('repository', one.repository, repositoriesOf(all['warehouses'], name), ['backup', name, 'repository'])
     }
+    if (fullSource(one.source).from === 'standby' && !hasStandby(all['warehouses'], name)) {
+      findings.push({
+        path: ['backup', name, 'source'],
+        message: `the warehouse "${name}" names no standby`,
+        hint: `add warehouses.${name}.standby with its URL`,
+      })
+    }
     for (const [index, pattern] of one.unlogged.copy.entries()) {
       const problem = patternProblem(pattern)
       if (problem !== undefined) findings.push({ path: ['backup', name, 'unlogged', 'copy', index], message: problem })
@@ -140,6 +147,10 @@ function checkNames(value: BackupConfig, all: Readonly<Record<string, unknown>>)
 
 function namesOf(section: unknown): readonly string[] {
   return typeof section === 'object' && section !== null ? Object.keys(section) : []
+}
+
+function hasStandby(warehouses: unknown, name: string): boolean {
+  return (warehouses as Readonly<Record<string, { standby?: unknown }>> | undefined)?.[name]?.standby !== undefined
 }
 
 /** Names of the repositories of one warehouse, as far as the section has the shape that we expect. */

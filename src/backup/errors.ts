@@ -67,7 +67,45 @@ export const backupErrors = defineErrors('backup', {
   inRecovery: {
     exit: 'failed',
     message: (at: { warehouse: string }) => `the server of warehouse ${at.warehouse} is a standby`,
-    hint: () => 'give the URL of the primary: backups from a standby are not supported yet',
+    hint: (at) =>
+      `give the URL of the primary; to read backups from this server, name it under warehouses.${at.warehouse}.standby, and backup.${at.warehouse}.source: standby`,
+  },
+  noStandby: {
+    exit: 'configuration',
+    message: (at: { warehouse: string }) =>
+      `warehouse ${at.warehouse} names no standby that a backup could be read from`,
+    hint: (at) => `add warehouses.${at.warehouse}.standby with its URL, or change backup.${at.warehouse}.source`,
+  },
+  notAStandby: {
+    exit: 'configuration',
+    message: (at: { warehouse: string }) => `the standby of warehouse ${at.warehouse} is no standby`,
+    hint: (at) => `it was promoted, or warehouses.${at.warehouse}.standby names the wrong server`,
+  },
+  otherStandby: {
+    exit: 'configuration',
+    message: (at: { warehouse: string; primary: bigint; standby: bigint }) =>
+      `the standby of warehouse ${at.warehouse} is one of another cluster: its system identifier is ${at.standby}, the primary's is ${at.primary}`,
+    hint: (at) => `correct warehouses.${at.warehouse}.standby`,
+  },
+  fullPageWritesOff: {
+    exit: 'failed',
+    message: (at: { warehouse: string }) =>
+      `WAL of warehouse ${at.warehouse} was made with full_page_writes = off: a backup from its standby could hold torn pages`,
+    hint: () =>
+      'on the primary: ALTER SYSTEM SET full_page_writes = on; SELECT pg_reload_conf(); then CHECKPOINT, and run the backup again',
+  },
+  standbyBehind: {
+    exit: 'failed',
+    passing: true,
+    message: (at: { warehouse: string; replayed: string; wanted: string; seconds: number }) =>
+      `the standby of warehouse ${at.warehouse} has replayed nothing for ${at.seconds} s: it is at ${at.replayed}, ${at.wanted} is wanted`,
+    hint: () => 'is replay paused or delayed (recovery_min_apply_delay), or is the standby cut off from its primary?',
+  },
+  promoted: {
+    exit: 'failed',
+    passing: true,
+    message: (at: { warehouse: string }) => `the standby of warehouse ${at.warehouse} was promoted during the backup`,
+    hint: () => 'nothing of the backup is visible; correct url and standby of the warehouse, and run it again',
   },
   walLevelMinimal: {
     exit: 'failed',

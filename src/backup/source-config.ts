@@ -5,11 +5,21 @@ import { duration, size } from '../base/config-types.ts'
 import { DEFAULT_PROBE } from './throttle/guard.ts'
 import type { ThrottlePolicy } from './throttle/throttle.ts'
 
+const reading = z.enum(['disk', 'sql'])
+
+const standby = z.strictObject({
+  from: z.literal('standby').describe('the server that warehouses.<name>.standby names'),
+  read: reading
+    .default('disk')
+    .describe("disk: the standby's data directory on this machine; sql: through sessions with it"),
+  wait: duration().prefault('10m').describe('how long the standby may replay nothing before the backup gives up'),
+})
+
 export const sourceSchema = z
-  .enum(['disk', 'sql'])
+  .union([z.enum(['disk', 'sql', 'standby']), standby])
   .default('disk')
   .describe(
-    'disk: the data directory on this machine; sql: through sessions with the server, with the rights that wharf warehouse grants --source sql prints',
+    'disk: the data directory on this machine; sql: through sessions with the server, with the rights that wharf warehouse grants --source sql prints; standby: the files of a standby',
   )
 
 export type SourcePolicy = z.output<typeof sourceSchema>
@@ -54,4 +64,12 @@ export function throttleOf(config: z.output<typeof throttleSchema>): ThrottlePol
     },
     lowPriority: priority === 'low',
   }
+}
+
+/** A source as written, with everything that a short form leaves out. */
+export type FullSource = { readonly from: 'primary'; readonly read: 'disk' | 'sql' } | z.output<typeof standby>
+
+export function fullSource(source: SourcePolicy): FullSource {
+  if (source === 'standby') return standby.parse({ from: 'standby' })
+  return typeof source === 'string' ? { from: 'primary', read: source } : source
 }

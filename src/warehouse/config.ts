@@ -35,6 +35,12 @@ const entry = z.strictObject({
   sslcert: z.string().optional().describe('PEM file of our certificate.'),
   sslkey: z.string().optional().describe('PEM file of the key of our certificate.'),
   connect_timeout: duration().optional().describe('Default 10s.'),
+  standby: z
+    .string()
+    .optional()
+    .describe(
+      'URL of a standby that backups can be read from (backup.<name>.source: standby); with the password of the entry unless it has one.',
+    ),
   repositories: z
     .array(protectedBy)
     .prefault([])
@@ -121,6 +127,7 @@ function check(name: string, one: WarehouseEntry, all: Readonly<Record<string, u
   if (one.password && one.password_file !== undefined)
     findings.push(at('password_file', 'both password and password_file are given'))
   if (!one.managed && one.settings) findings.push(at('settings', '"settings" is for managed warehouses only'))
+  if (one.standby !== undefined) findings.push(...urlFinding(one.standby, (_, ...said) => at('standby', ...said)))
   const known = Object.keys(all['repositories'] ?? {})
   const protecting = repositoriesOf(one)
   if (protecting.length > 0 && protecting.every((each) => !each.required)) {

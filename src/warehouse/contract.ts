@@ -53,6 +53,8 @@ export interface ServerFacts {
 /** Sessions with one warehouse. Every session has application_name `wharf <purpose>`, a connect time-out and is cancelled with its signal. */
 export interface Warehouse {
   readonly declaration: WarehouseDeclaration
+  /** The standby that backups are read from, where one is declared. Goes by the same name. */
+  readonly standby?: Warehouse | undefined
   /** Rejects with `warehouse.unreachable`, `.wrong-password`, `.no-database`, `.denied`, … each with a hint. */
   connect(options: {
     purpose: string

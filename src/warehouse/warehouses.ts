@@ -60,6 +60,13 @@ class DeclaredWarehouse implements Warehouse {
     return declarationOf(this.name, this.entry, this.tools)
   }
 
+  get standby(): Warehouse | undefined {
+    const { standby, ...primary } = this.entry
+    if (standby === undefined) return undefined
+    // With a URL nothing else of the entry says where; its password holds for both.
+    return new DeclaredWarehouse(this.name, { ...primary, url: standby, managed: false }, this.tools)
+  }
+
   /** Where the server is now. A managed one is asked of its own data directory: its old port may be somebody else's by now. */
   private async target(): Promise<ConnectionTarget> {
     const target = targetOf(this.name, this.entry, this.tools)

@@ -3,7 +3,7 @@ import { messageOf } from '../../base/errors.ts'
 import type { BackupKind, Manifest } from '../../repository/contract.ts'
 import type { ControlData } from '../../wal/contract.ts'
 import { historyName, withoutPageHeader } from '../../wal/segments.ts'
-import type { ServerFacts } from '../../warehouse/contract.ts'
+import type { ServerFacts, Warehouse } from '../../warehouse/contract.ts'
 import { backupErrors } from '../errors.ts'
 import { collectChanges } from '../plan/changes.ts'
 import type { Base } from '../plan/files.ts'
@@ -16,9 +16,14 @@ import type { ClusterFiles } from '../source/cluster-files.ts'
 import { demandSameServer } from '../source/server-identity.ts'
 import type { TakeOptions } from './take.ts'
 
+/** The server whose files are read. */
+export const sourceServer = ({ standby, warehouse }: Pick<TakeOptions, 'standby' | 'warehouse'>): Warehouse =>
+  standby?.server ?? warehouse
+
 /** Facts of the server, for a role that may take backups. A missing right is named; it is also why the facts could not be read. */
 export async function askServer(options: TakeOptions): Promise<ServerFacts> {
-  const { warehouse, signal, source = 'disk' } = options
+  const { signal, source = 'disk' } = options
+  const warehouse = sourceServer(options)
   const facts = warehouse.facts(signal)
   facts.catch(() => {})
   await demandRights(warehouse, backupRights(source), signal)
@@ -26,8 +31,8 @@ export async function askServer(options: TakeOptions): Promise<ServerFacts> {
 }
 
 /** Rejects servers that cannot be backed up (P10), before anything is started. */
-export function checkServer(facts: ServerFacts, warehouse: string): void {
-  if (facts.inRecovery) throw backupErrors.inRecovery({ warehouse })
+export function checkServer(facts: ServerFacts, warehouse: string, mayBeStandby = false): void {
+  if (facts.inRecovery && !mayBeStandby) throw backupErrors.inRecovery({ warehouse })
   if (facts.walLevel === 'minimal') throw backupErrors.walLevelMinimal({ warehouse })
 }
 
@@ -42,6 +47,8 @@ export async function ownFacts(
   if (files.server) demandSameServer(held.server, files.server, name)
   const { data } = await readControlFile(files, { clock: options.clock, signal: options.signal })
   checkIdentity(data, { facts, warehouse: name, directory: files.directory, startLsn: held.startLsn })
+  const last = lastTimeline(data, facts)
+  if (last !== data.timeline) throw backupErrors.timelineChanged({ warehouse: name, from: data.timeline, to: last })
   return {
     control: data,
     postgresVersion: facts.version,
@@ -49,6 +56,11 @@ export async function ownFacts(
     startLsn: held.startLsn,
     history: await readHistory(data, files, options),
   }
+}
+
+/** The newest timeline that the files are of. A standby's last checkpoint may be from before a promotion that it has followed since. */
+export function lastTimeline(control: ControlData, facts: ServerFacts): number {
+  return facts.inRecovery ? Math.max(control.timeline, control.minRecoveryTimeline) : control.timeline
 }
 
 async function readHistory(control: ControlData, files: ClusterFiles, options: TakeOptions): Promise<string> {

@@ -15,7 +15,7 @@ import { parseBackupLabel } from '../../wal/labels.ts'
 import { formatLsn, type Lsn } from '../../wal/lsn.ts'
 import type { ServerFacts, Session, Warehouse } from '../../warehouse/contract.ts'
 import type { FileSource } from '../../warehouse/rights.ts'
-import { enterBackup } from '../../warehouse/interlock.ts'
+import { enterBackup, holdInterlock, type HeldInterlock } from '../../warehouse/interlock.ts'
 import { CopyPool } from '../copy/pool.ts'
 import { backupErrors } from '../errors.ts'
 import { chooseChunks } from '../plan/changes.ts'
@@ -28,10 +28,11 @@ import { readControlFile } from '../server/control-data.ts'
 import { holdBackup, type HeldBackup } from '../server/held-backup.ts'
 import type { ClusterFiles } from '../source/cluster-files.ts'
 import { CONTROL_FILE } from '../source/exclusions.ts'
+import { readyStandby } from '../standby/ready.ts'
 import { Throttle, type ThrottlePolicy } from '../throttle/throttle.ts'
 import type { Assembly } from './assembly.ts'
 import { beginWriting } from './begin-writing.ts'
-import { askServer, checkCluster, checkServer, findBase, ownFacts } from './begin.ts'
+import { askServer, checkCluster, checkServer, findBase, lastTimeline, ownFacts, sourceServer } from './begin.ts'
 import { copyFiles, copySegments, storeControlFile, type CopyingTools } from './copying.ts'
 import { manifestFiles, newMaps, packsOf, staticBytes } from './manifest.ts'
 import { judgeFindings, type BackupAlert, type Outcome } from './outcome.ts'
@@ -45,8 +46,16 @@ export interface Receiving {
   waitUntilDurable(at: { timeline: number; lsn: Lsn }, signal: AbortSignal): Promise<void>
 }
 
+export interface StandbySource {
+  readonly server: Warehouse
+  /** How long it may replay nothing before the backup gives up. */
+  readonly waitMs: number
+}
+
 export interface TakeOptions {
   readonly warehouse: Warehouse
+  /** The standby whose files are read instead of those of `warehouse`, its primary. WAL still comes from the primary. */
+  readonly standby?: StandbySource | undefined
   readonly repository: Repository
   /** Called before the server is told of the backup, so that no WAL since its start is missed. */
   readonly receive: (scope: AsyncDisposableStack) => Promise<Receiving>
@@ -90,9 +99,9 @@ export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
   report({ phase: 'starting' })
   const startedMs = options.clock.now()
   const facts = await askServer(options)
-  checkServer(facts, warehouse.declaration.name)
+  checkServer(facts, warehouse.declaration.name, options.standby !== undefined)
   await using scope = new AsyncDisposableStack()
-  const throttle = await Throttle.begin(options.throttle, options, scope)
+  const throttle = await Throttle.begin(options.throttle, { ...options, warehouse: sourceServer(options) }, scope)
   const files = await options.files(facts.dataDirectory, scope)
   const receiving = await options.receive(scope)
   const writer = await beginWriting(repository, options)
@@ -109,17 +118,19 @@ export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
       checksums: facts.dataChecksums,
     }),
   )
+  const interlock = options.standby && (await beginStandby(facts, options.standby, options, scope))
   const held = scope.use(
     await holdBackup({
-      warehouse,
+      warehouse: sourceServer(options),
       label: `wharf ${writer.id}`,
       fast: options.fastCheckpoint,
       clock: options.clock,
       signal: options.signal,
-      enter: (session) => keepUnloggedLoadsOut(session, options),
+      ...(options.standby ? {} : { enter: (session: Session) => keepUnloggedLoadsOut(session, options) }),
     }),
   )
-  const signal = AbortSignal.any([options.signal, held.lost])
+  const lost = AbortSignal.any(interlock ? [held.lost, interlock.lost] : [held.lost])
+  const signal = AbortSignal.any([options.signal, lost])
   throttle.watch(() => pool.bytesRead)
   const parts = { startedMs, facts, files, writer, pool, held, receiving, throttle }
   const taking = new Taking({ ...options, signal }, parts)
@@ -129,20 +140,33 @@ export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
     return taken
   } catch (error) {
     // The lost session is the cause; what failed because of it is not.
-    throw held.lost.aborted ? held.lost.reason : error
+    throw lost.aborted ? lost.reason : error
   }
 }
 
 /** P6: no backup overlaps a load that is not logged. */
 async function keepUnloggedLoadsOut(session: Session, options: TakeOptions): Promise<void> {
-  const { warehouse, clock, signal, report, unloggedWaitMs } = options
-  await enterBackup(session, {
-    warehouse: warehouse.declaration.name,
-    clock,
-    signal,
-    waitMs: unloggedWaitMs,
-    onWait: (holders) => report({ phase: 'waiting for unlogged loads', note: holders.join(', ') }),
-  })
+  await enterBackup(session, { warehouse: options.warehouse.declaration.name, ...waiting(options) })
+}
+
+function waiting({ clock, signal, report, unloggedWaitMs }: TakeOptions) {
+  const onWait = (holders: readonly string[]): void =>
+    report({ phase: 'waiting for unlogged loads', note: holders.join(', ') })
+  return { clock, signal, waitMs: unloggedWaitMs, onWait }
+}
+
+/** The interlock is the primary's: its advisory locks are not the standby's. */
+async function beginStandby(
+  facts: ServerFacts,
+  { server: standby, waitMs }: StandbySource,
+  options: TakeOptions,
+  scope: AsyncDisposableStack,
+): Promise<HeldInterlock> {
+  const { warehouse: primary, fastCheckpoint: fast, clock, report, signal } = options
+  const interlock = await holdInterlock(primary, enterBackup, { label: 'backup of the standby', ...waiting(options) })
+  scope.use(interlock)
+  await readyStandby(facts, { primary, standby, waitMs, fast, clock, report, signal })
+  return interlock
 }
 
 interface Parts {
@@ -249,9 +273,9 @@ class Taking {
 
   /** Rules that leave something out need the catalog before the listing. */
   private async firstTiers(own: OwnFacts): Promise<ReadTiers | undefined> {
-    const { warehouse, tiers = [], signal } = this.options
+    const { tiers = [], signal } = this.options
     if (!tiers.some((one) => one.tier === 'scratch')) return undefined
-    if (own.control.fullPageWrites) return await readTiers(warehouse, tiers, signal)
+    if (own.control.fullPageWrites) return await readTiers(sourceServer(this.options), tiers, signal)
     this.notes.push(
       'scratch relations are stored all the same: with full_page_writes = off WAL cannot be replayed without them',
     )
@@ -281,7 +305,8 @@ class Taking {
     const packs = await storeControlFile({ path: CONTROL_FILE, content: control.bytes }, assembly, tools)
     this.bytesRead = pool.bytesRead + control.bytes.length
     const stopped = await parts.held.stop()
-    if (control.data.timeline !== own.timeline) throw this.timelineChanged(own.timeline, control.data.timeline)
+    const timeline = lastTimeline(control.data, parts.facts)
+    if (timeline !== own.timeline) throw this.timelineChanged(own.timeline, timeline)
     this.bytesAudited = pool.bytesAudited
     return { plan, tiers, assembly, findings, stopped: { ...stopped, control: control.data, packs } }
   }
@@ -291,9 +316,9 @@ class Taking {
     plan: FilePlan,
     to: { assembly: Assembly; tools: CopyingTools },
   ): Promise<Pick<Copied, 'plan' | 'tiers'>> {
-    const { warehouse, tiers: rules = [], signal } = this.options
+    const { tiers: rules = [], signal } = this.options
     if (plan.scratch.length === 0) return { plan, tiers: undefined }
-    const tiers = await readTiers(warehouse, rules, signal)
+    const tiers = await readTiers(sourceServer(this.options), rules, signal)
     this.notes.push(...tiers.notes)
     const back = takenBack(plan, tiers)
     await copySegments(
@@ -397,7 +422,8 @@ class Taking {
   }
 
   private async readCatalog(tablespaces: Manifest['tablespaces'], tiers: ReadTiers | undefined): Promise<Catalog> {
-    const { warehouse, tiers: rules = [], signal } = this.options
+    const { tiers: rules = [], signal } = this.options
+    const warehouse = sourceServer(this.options)
     const known = tiers ?? (await readTiers(warehouse, rules, signal))
     await using session = await warehouse.connect({ purpose: 'backup catalog', signal })
     const outside = await readOutsideFiles(session, this.parts.facts.dataDirectory, this.files.local)

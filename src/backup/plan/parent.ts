@@ -52,5 +52,7 @@ function whyNot(backup: BackupSummary, own: OwnFacts, spans: readonly TimelineSp
   if (backup.dataChecksums !== (control.dataChecksumVersion === 1)) return 'has another checksum state'
   if (!isOnHistory(spans, backup.timeline, backup.stopLsn)) return 'ended on a timeline that this server has left'
   if (backup.startLsn >= own.startLsn) return 'starts after this backup: the WAL position went back'
+  // Its images may be as young as its stop: ours would be mixed with what is younger than our own end. A standby can be that far behind.
+  if (backup.stopLsn > own.startLsn) return 'ends after this backup starts'
   return undefined
 }

@@ -5,6 +5,7 @@ import { parseLsn, type Lsn } from '../../wal/lsn.ts'
 import type { Session, Warehouse } from '../../warehouse/contract.ts'
 import { backupErrors } from '../errors.ts'
 import { identityOf, type ServerIdentity } from '../source/server-identity.ts'
+import { explainStandby } from '../standby/ready.ts'
 
 /** Between two signs of life: shorter than the idle time-outs of firewalls and poolers. */
 const KEEPALIVE_MS = 10_000
@@ -56,7 +57,7 @@ async function start(session: Session, options: HoldOptions): Promise<Lsn> {
     ])
     return parseLsn(rows[0]?.lsn ?? '')
   } catch (error) {
-    if (!isWharfError(error, 'warehouse.denied')) throw error
+    if (!isWharfError(error, 'warehouse.denied')) throw explainStandby(error, options.warehouse.declaration.name)
     const user = (await session.query<{ user: string }>('select current_user as "user"'))[0]?.user ?? '?'
     throw backupErrors.startDenied({ warehouse: options.warehouse.declaration.name, user }, { cause: error })
   }
@@ -90,11 +91,14 @@ class Holder implements HeldBackup {
     await this.beating
     this.loss.signal.throwIfAborted()
     // Not waiting for the archive: we wait for our own repository, and archiving may be off. Bytes, not text: the label is kept as it is.
-    const rows = await this.session.query<{ lsn: string; label: Buffer; map: Buffer | null }>(
+    const query = this.session.query<{ lsn: string; label: Buffer; map: Buffer | null }>(
       `select lsn::text as lsn, convert_to(labelfile, getdatabaseencoding()) as label,
               convert_to(spcmapfile, getdatabaseencoding()) as map
          from pg_backup_stop(false)`,
     )
+    const rows = await query.catch((error: unknown) => {
+      throw explainStandby(error, this.options.warehouse.declaration.name)
+    })
     const row = rows[0]
     if (!row) throw backupErrors.badLabel({ what: 'any row' })
     return {
