@@ -14,7 +14,7 @@ export async function run(options: AcceptOptions): Promise<AcceptResult> {
     const started = systemClock.monotonic()
     const steps: string[] = []
     const failure = await runHistory(seededRandom(options.seed * 100_003 + number), number, (line) =>
-      steps.push(line),
+      steps.push(`${Math.round(systemClock.monotonic() - started)} ${line}`),
     ).then(
       () => undefined,
       (error: unknown) => messageOf(error),

@@ -1,5 +1,6 @@
 // An S3 server for tests: the real protocol over HTTP, signatures verified, with versions, object lock, multipart, and faults on demand.
-// Held by the conformance suite through Amazon's own client; not compared with another server.
+// Held by the conformance suite through Amazon's own client; the same suite passes on Ceph 16's gateway (test/conformance/other-s3.ts), which overwrites
+// in buckets with versions, so object lock is compared by the retention suite alone.
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
