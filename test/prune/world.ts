@@ -1,6 +1,6 @@
 // A repository with a chain of backups that share data, a prune key, and a clock that tests move.
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -33,6 +33,8 @@ export class PruneWorld implements AsyncDisposable {
   readonly unlock: Unlock
   readonly clock: MovedClock = { nowMs: Date.UTC(2026, 0, 1), times: new Map() }
   readonly taken = new Map<string, Taken>()
+  /** What the last backup was to hold: one that is killed after its manifest was put is complete all the same. */
+  lastTruth: ReadonlyMap<string, Buffer> = new Map()
   readonly random: Random
   readonly cluster: Cluster
   key!: PruneKey
@@ -52,6 +54,20 @@ export class PruneWorld implements AsyncDisposable {
     const world = new PruneWorld(path, unlock, options.seed ?? 1)
     await initRepository({ store: await world.store(), unlock, signal })
     world.key = await makePruneKey(await world.repository(), pruneUnlock, signal)
+    return world
+  }
+
+  /** The same repository once more, at the same time: what happens to one does not happen to the other. */
+  async fork(seed: number): Promise<PruneWorld> {
+    const path = await mkdtemp(join(tmpdir(), 'wharf-prune-'))
+    await cp(this.path, path, { recursive: true })
+    const world = new PruneWorld(path, this.unlock, seed)
+    world.clock.nowMs = this.clock.nowMs
+    for (const [name, at] of this.clock.times) world.clock.times.set(name, at)
+    for (const [id, taken] of this.taken) world.taken.set(id, taken)
+    for (const [file, bytes] of this.cluster.segments) world.cluster.segments.set(file, Buffer.from(bytes))
+    for (const [file, bytes] of this.cluster.plain) world.cluster.plain.set(file, Buffer.from(bytes))
+    world.key = this.key
     return world
   }
 
@@ -85,6 +101,7 @@ export class PruneWorld implements AsyncDisposable {
     const truth = new Map(
       [...this.cluster.segments, ...this.cluster.plain].map(([file, bytes]) => [file, Buffer.from(bytes)]),
     )
+    this.lastTruth = truth
     const manifest = await takeBackup(repository, this.cluster, { parent: from, random: this.random })
     this.taken.set(manifest.id, { manifest, truth })
     this.clock.nowMs += DAY
@@ -127,15 +144,11 @@ export class PruneWorld implements AsyncDisposable {
   }
 
   /** These are listed, and only these; each reads back as the source was; and check finds nothing wrong. */
-  async assertKept(expected: readonly Manifest[], what = ''): Promise<void> {
+  async assertKept(expected: readonly Pick<Manifest, 'id'>[], what = ''): Promise<void> {
     const repository = await this.repository()
     const listed = (await repository.listBackups(signal)).map((one) => one.id)
     assert.deepEqual(listed.toSorted(), expected.map((one) => one.id).toSorted(), what)
-    for (const { id } of expected) {
-      const { truth } = this.taken.get(id)!
-      const manifest = await repository.readManifest(id, signal)
-      for (const file of manifest.files) await readFile(repository, file, truth.get(file.path)!)
-    }
+    for (const { id } of expected) await this.assertWhole(repository, id)
     const { findings } = await checkRepository({
       store: await this.store(),
       unlock: this.unlock,
@@ -143,6 +156,13 @@ export class PruneWorld implements AsyncDisposable {
       signal,
     })
     assert.deepEqual(findings, [], what)
+  }
+
+  /** Reads back as the source was. */
+  async assertWhole(repository: Repository, id: string): Promise<void> {
+    const truth = this.taken.get(id)?.truth ?? this.lastTruth
+    const manifest = await repository.readManifest(id, signal)
+    for (const file of manifest.files) await readFile(repository, file, truth.get(file.path)!)
   }
 
   async names(prefix = ''): Promise<string[]> {

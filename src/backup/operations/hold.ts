@@ -2,6 +2,7 @@ import { z } from 'zod'
 
 import { declaredName, instant } from '../../base/config-types.ts'
 import { defineOperation } from '../../base/operation.ts'
+import type { Repository } from '../../repository/contract.ts'
 import { reviveBackup } from '../../repository/prune.ts'
 import { findBackups } from '../retention/find.ts'
 
@@ -17,6 +18,20 @@ const holdView = z.strictObject({
 })
 export type HoldView = z.output<typeof holdView>
 export { holdView }
+
+/** Where it is too late the hold goes again: it would keep what nobody can restore. */
+async function bringBack(
+  repository: Repository,
+  of: { readonly backup: string; readonly by: string; readonly reason: string; readonly hold: string },
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await reviveBackup(repository, of.backup, { by: of.by, reason: of.reason, signal })
+  } catch (error) {
+    await repository.holds.release(of.hold, signal)
+    throw error
+  }
+}
 
 export const hold = defineOperation({
   name: 'backup hold',
@@ -39,7 +54,7 @@ export const hold = defineOperation({
   where: 'here',
   run: async (input, context, signal) => {
     const holds: HoldView[] = []
-    for (const { repository, summary, expiring } of await findBackups(input.id, { ...input, context, signal })) {
+    for (const { repository, summary } of await findBackups(input.id, { ...input, context, signal })) {
       const by = context.actor
       const { warehouse } = summary
       const { id: backup, reason, wal } = input
@@ -47,7 +62,9 @@ export const hold = defineOperation({
         { backup, warehouse, reason, by, wal, untilMs: input.until?.getTime() },
         signal,
       )
-      if (expiring) await reviveBackup(repository, backup, { by, reason, signal })
+      // Asked after the hold is there: an expiry that runs beside us looks at holds after its tombstones.
+      const expiring = (await repository.listExpiring(signal)).some((one) => one.summary.id === backup)
+      if (expiring) await bringBack(repository, { backup, by, reason, hold: placed.id }, signal)
       const until = input.until === undefined ? {} : { until: input.until.toISOString() }
       holds.push({ id: placed.id, backup, warehouse, repository: repository.name, reason, by, wal, ...until })
     }

@@ -3,11 +3,14 @@ import { timedId } from '../../base/random.ts'
 import type { ObjectInfo } from '../contract.ts'
 import type { PruneKey } from '../keys/prune.ts'
 import { confirmationName } from '../manifest/confirmation.ts'
-import { manifestName } from '../manifest/store.ts'
+import { lateness } from '../manifest/list.ts'
+import { manifestName, readManifest, readManifestHead } from '../manifest/store.ts'
 import type { ReadOptions } from '../object/decode.ts'
 import { deletableKind } from './names.ts'
 import { whoIsAtWork } from './leases.ts'
-import { readRoots, type RootCache, type Roots } from './roots.ts'
+import { listHolds } from './holds.ts'
+import { revive } from './revive.ts'
+import { namesOf, readRoots, type RootCache, type Roots } from './roots.ts'
 import { putTombstone, readStanding, type Standing } from './standing.ts'
 
 const NAMES_PER_TOMBSTONE = 20_000
@@ -42,12 +45,13 @@ export async function planMark(
   const atWork = await whoIsAtWork(options)
   const sizes = await listSizes(options)
   const roots = await readRoots(options, cache)
-  const gone = new Set(request.backups.map((one) => manifestName(one.warehouse, one.id)))
-  const expired: readonly string[] = ownObjects(request, sizes, standing)
+  const oldest = Math.min((await options.store.now(options)) - request.graceMs, ...atWork.map((one) => one.startedMs))
+  const late = await lateManifests(roots, { standing, sizes, olderThanMs: oldest }, options)
+  const gone = new Set([...request.backups.map((one) => manifestName(one.warehouse, one.id)), ...late])
+  const expired: readonly string[] = [...ownObjects(request, sizes, standing), ...late]
   const whole = roots.unreadable.length === 0
   const exclusive = whole ? onlyOf(gone, { roots, standing, sizes }) : []
-  const oldest = Math.min((await options.store.now(options)) - request.graceMs, ...atWork.map((one) => one.startedMs))
-  const garbage = whole ? unnamed(roots, { standing, sizes, olderThanMs: oldest }) : []
+  const garbage = [...late, ...(whole ? unnamed(roots, { standing, sizes, olderThanMs: oldest }) : [])]
   const names = [...new Set([...expired, ...exclusive, ...garbage])]
   const bytes = names.reduce((sum, name) => sum + (sizes.get(name)?.bytes ?? 0), 0)
   const unreadable = roots.unreadable
@@ -71,7 +75,21 @@ export async function mark(
     await putTombstone({ tombstone, atMs, graceMs, reason, backups: [...plan.backups], objects }, key, options)
     tombstones.push(tombstone)
   }
+  await reviveHeld(request, options)
   return { ...plan, tombstones }
+}
+
+/** Somebody may have placed a hold since the backups were chosen. Who places one looks at tombstones after it: one of the two sees the other. */
+async function reviveHeld(request: MarkRequest, options: ReadOptions): Promise<void> {
+  if (request.backups.length === 0) return
+  const held = new Map((await listHolds(options)).map((one) => [one.backup, one.reason]))
+  for (const { warehouse, id } of request.backups.filter((one) => held.has(one.id))) {
+    const standing = await readStanding(options)
+    const object = manifestName(warehouse, id)
+    const { manifest } = await readManifest(object, options)
+    const names = namesOf(manifest).add(object).add(confirmationName(warehouse, id))
+    await revive(names, { by: 'expiry', reason: `held: ${held.get(id)}`, what: `backup ${id}`, standing }, options)
+  }
 }
 
 type Sizes = ReadonlyMap<string, ObjectInfo>
@@ -100,6 +118,22 @@ function onlyOf(gone: ReadonlySet<string>, of: { roots: Roots; standing: Standin
     for (const name of root.names) target.add(name)
   }
   return gone.size === 0 ? [] : [...candidates].filter((name) => !kept.has(name) && of.sizes.has(name))
+}
+
+/** Manifests that came when their lease was over: no backups, and nothing else would ever let go of what they name. */
+async function lateManifests(
+  roots: Roots,
+  of: { standing: Standing; sizes: Sizes; olderThanMs: number },
+  options: ReadOptions,
+): Promise<string[]> {
+  const late: string[] = []
+  for (const { object, warehouse, id } of roots.roots) {
+    const info = of.sizes.get(object)
+    if (!info || info.modifiedMs >= of.olderThanMs || of.standing.dead.has(object)) continue
+    if (of.sizes.has(confirmationName(warehouse, id))) continue
+    if (await lateness(info, await readManifestHead(object, options), options)) late.push(object)
+  }
+  return late
 }
 
 function unnamed(roots: Roots, of: { standing: Standing; sizes: Sizes; olderThanMs: number }): string[] {
