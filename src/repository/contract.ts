@@ -4,6 +4,7 @@ import type { CommitEntry, ChangeMap, RelationFile } from '../wal/contract.ts'
 import type { Listing } from '../base/packed-list.ts'
 import type { Lsn } from '../wal/lsn.ts'
 import type { ExpiringBackup, Holds, Reading } from './expiry-contract.ts'
+import type { BackupProgress, InterruptedBackup, PackExtent } from './progress-contract.ts'
 import type { S3Options } from './store/s3/options.ts'
 
 // ---------------------------------------------------------------- stores
@@ -390,6 +391,10 @@ export interface BackupWriter {
   /** Barrier, manifest, barrier, read back. When it resolves the backup is complete. Rejects with `repository.lease-lost` if it held too long. */
   commit(manifest: ManifestDraft, signal: AbortSignal): Promise<void>
   abandon(): Promise<void>
+  /** Says which packs have been stored since the last time, for a backup that comes after the death of this one. */
+  noteProgress(progress: BackupProgress, signal: AbortSignal): Promise<void>
+  /** Packs of an interrupted backup that the manifest will name: the next barrier makes them durable. Rejects with `repository.object-missing`. */
+  adoptPacks(packs: readonly string[], signal: AbortSignal): Promise<void>
 }
 
 // ---------------------------------------------------------------- WAL
@@ -560,6 +565,10 @@ export interface Repository {
   >
   /** Rejects with `repository.busy` while another backup of the warehouse holds a lease. */
   beginBackup(options: { warehouse: string; signal: AbortSignal }): Promise<BackupWriter>
+  /** Backups of the warehouse that were never completed, oldest first, as far as they have noted what they stored. Completing one ends them all. */
+  listInterrupted(warehouse: string, signal: AbortSignal): Promise<readonly InterruptedBackup[]>
+  /** What a pack holds, by its directory: proven are the names and places, not yet the content. Rejects with `repository.damaged-object`, `.object-missing`. */
+  readPackExtents(pack: string, signal: AbortSignal): Promise<readonly PackExtent[]>
   readMaps(refs: readonly MapRef[], signal: AbortSignal): Promise<readonly SegmentMap[]>
   /** For the main thread; worker threads open their own from `readerSeed` with openExtentReader(). */
   openExtentReader(): ExtentReader

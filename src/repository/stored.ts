@@ -16,6 +16,7 @@ import type {
   TableCopies,
   WalArchive,
 } from './contract.ts'
+import type { InterruptedBackup, PackExtent } from './progress-contract.ts'
 import type { Holds, ExpiringBackup, Reading } from './expiry-contract.ts'
 import { StoredCopies } from './copies/store.ts'
 import { errors } from './errors.ts'
@@ -31,6 +32,9 @@ import type { ReadOptions } from './object/decode.ts'
 import { PackReader } from './pack/reader.ts'
 import { listHolds, placeHold, releaseHold } from './prune/holds.ts'
 import { readStanding } from './prune/standing.ts'
+import { readPackExtents } from './pack/directory.ts'
+import { packName } from './pack/names.ts'
+import { listProgress } from './progress/notes.ts'
 import { StoredWal } from './wal/archive.ts'
 import { makeSeed } from './workers.ts'
 
@@ -153,6 +157,18 @@ export class StoredRepository implements Repository {
       })
     }
     return unfinished
+  }
+
+  async listInterrupted(warehouse: string, signal: AbortSignal): Promise<readonly InterruptedBackup[]> {
+    const options = this.readOptions(signal)
+    const found = await listProgress(warehouse, options)
+    if (found.length === 0) return []
+    const { dead } = await readStanding(options)
+    return found.map((one) => ({ ...one, packs: one.packs.filter((pack) => !dead.has(packName(pack))) }))
+  }
+
+  readPackExtents(pack: string, signal: AbortSignal): Promise<readonly PackExtent[]> {
+    return readPackExtents(pack, this.readOptions(signal))
   }
 
   async beginBackup(options: { warehouse: string; signal: AbortSignal }): Promise<BackupWriter> {

@@ -30,7 +30,7 @@ export function makeSeed(store: StoreDescriptor, ring: KeyRingSeed, packPlainByt
 /** A pack writer of its own store; one per thread. `signal` ends its writing. */
 export async function openPackWriter(
   seed: PackWriterSeed,
-  signal: AbortSignal = new AbortController().signal,
+  { signal = new AbortController().signal, onEnded }: { signal?: AbortSignal; onEnded?: (pack: string) => void } = {},
 ): Promise<PackWriter> {
   const { ring, packPlainBytes } = parseSeed(seed)
   const store = await openStore(seed.store)
@@ -38,6 +38,7 @@ export async function openPackWriter(
     store,
     ring: new KeyRing(ring),
     signal,
+    ...(onEnded ? { onEnded } : {}),
     ...(packPlainBytes === undefined ? {} : { packPlainBytes }),
   })
 }

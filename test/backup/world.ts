@@ -132,13 +132,16 @@ export function makeRepository(path: string, options: { leaseMs?: number } = {})
 /** Encrypted, with a cheap key derivation. */
 export async function openTestRepository(
   path: string,
-  options: { leaseMs?: number; create?: boolean; place?: StoreDescriptor } = {},
+  options: { leaseMs?: number; create?: boolean; place?: StoreDescriptor; packPlainBytes?: number } = {},
 ): Promise<Repository> {
   await mkdir(path, { recursive: true })
   const store = await openStore(options.place ?? { kind: 'file', path })
   const unlock = { by: 'passphrase', passphrase: 'correct horse', scryptCost: 1024 } as const
   if (options.create) await initRepository({ store, unlock, signal })
-  const lease = options.leaseMs === undefined ? {} : { leaseMs: options.leaseMs }
+  const lease = {
+    ...(options.leaseMs === undefined ? {} : { leaseMs: options.leaseMs }),
+    ...(options.packPlainBytes === undefined ? {} : { packPlainBytes: options.packPlainBytes }),
+  }
   return await openRepository({ name: 'r', store, unlock, clock: systemClock, holder: 'test', signal, ...lease })
 }
 

@@ -17,10 +17,12 @@ export interface ChildOptions {
   readonly leaseMs: number
   /** The phase at which the process stops itself (SIGSTOP), as if the machine had paused it. */
   readonly pauseAt?: string
+  /** Small packs, noted as soon as they have ended, and time to be killed in. */
+  readonly slow?: { readonly packPlainBytes: number; readonly bytesPerSecond: number }
 }
 
 const options = JSON.parse(process.argv[2]!) as ChildOptions
-const repository = await openTestRepository(options.repository, options)
+const repository = await openTestRepository(options.repository, { ...options, ...options.slow })
 const warehouse = openTestWarehouse(options.url, options.folder)
 const facts = await warehouse.facts(new AbortController().signal)
 const psql = async <Row extends object>(sql: string): Promise<Row[]> => {
@@ -37,6 +39,10 @@ const receiving = new ArchiveReceiver({ server, archive: options.archive, reposi
 const { manifest } = await takeBackup({
   ...takeDefaults({ warehouse, repository, receiving }),
   kind: options.kind,
+  ...(options.slow && {
+    noteEveryMs: 0,
+    throttle: { bytesPerSecond: options.slow.bytesPerSecond, foreground: undefined, lowPriority: false },
+  }),
   report: ({ phase }) => {
     process.stderr.write(`${phase}\n`)
     if (phase === options.pauseAt) process.kill(process.pid, 'SIGSTOP')

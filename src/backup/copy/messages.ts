@@ -57,6 +57,8 @@ export interface StoredItem {
   readonly runs: readonly MapRun[]
   /** Whether the blocks on disk are read as well and compared. */
   readonly compare: boolean
+  /** Whether the pages themselves must be good: then a bad one counts as damage. */
+  readonly verifyPages?: boolean
   /** End of the change map: pages with this LSN or a later one have changed since. */
   readonly mapEndLsn: bigint
 }
@@ -104,6 +106,8 @@ export type ToWorker =
 export type FromWorker =
   | { readonly type: 'ready' }
   | { readonly type: 'copied'; readonly batch: number; readonly results: readonly CopyResult[] }
+  /** A pack has ended; one that copies goes on. */
+  | { readonly type: 'packed'; readonly pack: string }
   | { readonly type: 'finished'; readonly packs: readonly PackRef[] }
   | { readonly type: 'abandoned' }
   | { readonly type: 'failed'; readonly error: SentError }

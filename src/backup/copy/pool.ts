@@ -22,6 +22,8 @@ export interface PoolOptions extends Omit<WorkerStart, 'stop' | 'bytesRead' | 'b
   /** Threads to start with; they load while the caller goes on. */
   readonly workers: number
   readonly clock: Clock
+  /** Called with each pack that has ended. */
+  readonly onPacked?: (pack: string) => void
 }
 
 interface Thread {
@@ -39,11 +41,13 @@ export class CopyPool implements AsyncDisposable {
   private failure: Error | undefined
   private readonly onFailure = new Set<(error: Error) => void>()
   private readonly clock: Clock
+  private readonly onPacked: (pack: string) => void
   private ended = false
 
   constructor(options: PoolOptions) {
-    const { workers, clock, ...start } = options
+    const { workers, clock, onPacked, ...start } = options
     this.clock = clock
+    this.onPacked = onPacked ?? (() => {})
     this.start = { ...start, stop: this.stopFlag, bytesRead: this.readCounter, bytesAudited: this.auditCounter }
     this.grow(workers)
   }
@@ -162,6 +166,7 @@ export class CopyPool implements AsyncDisposable {
     const thread: Thread = { worker, inHand: 0 }
     worker.on('message', (event: FromWorker) => {
       if (event.type === 'failed') this.fail(receiveError(event.error))
+      else if (event.type === 'packed') this.onPacked(event.pack)
       else for (const listener of this.waiting) listener({ ...event, thread })
     })
     worker.on('error', (error: Error) => this.fail(backupErrors.workerDied({ why: error.message }, { cause: error })))

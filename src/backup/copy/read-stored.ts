@@ -33,7 +33,8 @@ export async function readStored(item: StoredItem, tools: StoredTools): Promise<
       for await (const read of (await tools.reader()).read(pack, wanted, never)) {
         tools.throwIfStopped()
         const wrong = checkBlocks(item, { extent: extents[at]!, read })
-        if (wrong !== undefined) return answer(wrong)
+        const bad = wrong ?? (item.verifyPages ? badPage(item, { extent: extents[at]!, read }, tools) : undefined)
+        if (bad !== undefined) return answer(bad)
         if (file) await compareExtent({ item, file, extent: extents[at]!, read, found, tools })
         at++
       }
@@ -69,6 +70,24 @@ function checkBlocks(item: StoredItem, of: { extent: number; read: ExtentRead })
     for (let at = 0; at < run.count; at++) {
       if (of.read.blocks[run.place + at] === run.block + at) continue
       return `extent ${of.read.wanted.ref.number} of pack ${of.read.wanted.ref.pack} does not hold block ${run.block + at} of ${item.path}`
+    }
+  }
+  return undefined
+}
+
+/** Of those that are used. A page that was bad at the source is stored as it was. */
+function badPage(
+  item: StoredItem,
+  of: { extent: number; read: ExtentRead },
+  { checksums }: StoredTools,
+): string | undefined {
+  for (const run of item.runs) {
+    if (run.extent !== of.extent) continue
+    for (let at = 0; at < run.count; at++) {
+      const block = run.block + at
+      const page = { block: item.firstBlock + block, checksums }
+      const verdict = verifyPage(of.read.plain, (run.place + at) * BLOCK_BYTES, page)
+      if (verdict !== 'good' && verdict !== 'zero') return `block ${block} is bad (${verdict})`
     }
   }
   return undefined

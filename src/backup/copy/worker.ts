@@ -78,7 +78,7 @@ function copyOne(item: CopyItem, tools: StoredTools): Promise<CopyResult> {
 async function work(port: NonNullable<typeof parentPort>, start: WorkerStart): Promise<void> {
   const send = (message: FromWorker): void => port.postMessage(message)
   if (start.throttle.lowPriority) lowerPriority()
-  const writer = await openPackWriter(start.seed)
+  const writer = await openPackWriter(start.seed, { onEnded: (pack) => send({ type: 'packed', pack }) })
   const tools = makeTools(start, writer)
   // Batches are worked on one after the other, whenever they arrive.
   let queue = Promise.resolve()

@@ -1,7 +1,8 @@
 // How a backup begins: the server is asked, its backup mode started, its directory proven to be its own, the parent chosen.
 import { messageOf } from '../../base/errors.ts'
 import type { BackupKind, Manifest } from '../../repository/contract.ts'
-import type { ControlData } from '../../wal/contract.ts'
+import type { ChangeMap, ControlData } from '../../wal/contract.ts'
+import type { Lsn } from '../../wal/lsn.ts'
 import { historyName, withoutPageHeader } from '../../wal/segments.ts'
 import type { ServerFacts, Warehouse } from '../../warehouse/contract.ts'
 import { backupErrors } from '../errors.ts'
@@ -146,13 +147,25 @@ async function openBase(
   own: OwnFacts,
   options: BaseTools,
 ): Promise<{ base: Base; notes: readonly string[]; missed: readonly SummaryMiss[] }> {
-  const range = { spans: ownSpans(own), fromLsn: on.parent.startLsn, untilLsn: own.startLsn }
-  const { systemIdentifier } = on.parent
+  const { map, doubt, missed, note } = await changesSince(on.parent.startLsn, own, options)
+  if (map === undefined) return { base: { ...on, changes: undefined, doubt }, notes: [], missed: [] }
+  return { base: { ...on, changes: map, doubt: undefined }, notes: note === undefined ? [] : [note], missed }
+}
+
+interface ChangesSince {
+  readonly map: ChangeMap | undefined
+  readonly doubt: string | undefined
+  readonly missed: readonly SummaryMiss[]
+  readonly note?: string | undefined
+}
+
+/** What WAL and the server's own summaries name between an earlier start on our history and ours. WAL up to our start must be in the repository. */
+export async function changesSince(fromLsn: Lsn, own: OwnFacts, options: BaseTools): Promise<ChangesSince> {
+  const range = { spans: ownSpans(own), fromLsn, untilLsn: own.startLsn }
+  const { systemIdentifier } = own.control
   // Right behind a page's header no WAL exists yet that anybody could have kept.
   const untilLsn = withoutPageHeader(own.startLsn, own.control.walSegmentBytes)
   const changes = await collectChanges(options.repository.wal, { systemIdentifier, ...range, untilLsn }, options.signal)
-  if (changes.map === undefined)
-    return { base: { ...on, changes: undefined, doubt: changes.doubt }, notes: [], missed: [] }
-  const { map, missed, note } = await askSummaries(changes.map, range, options)
-  return { base: { ...on, changes: map, doubt: undefined }, notes: note === undefined ? [] : [note], missed }
+  if (changes.map === undefined) return { map: undefined, doubt: changes.doubt, missed: [] }
+  return { doubt: undefined, ...(await askSummaries(changes.map, range, options)) }
 }

@@ -6,7 +6,8 @@ import { BLOCK_BYTES } from '../../wal/contract.ts'
 import type { CopyItem } from '../copy/messages.ts'
 import type { CopyPool } from '../copy/pool.ts'
 import type { FilePlan, PlannedSegment } from '../plan/files.ts'
-import { withThinExtents } from '../plan/overlay.ts'
+import { layOver, withThinExtents } from '../plan/overlay.ts'
+import type { Reuse } from '../resume/kept.ts'
 import { Assembly } from './assembly.ts'
 import { reportBytes, type Report } from './progress.ts'
 import { makeBatches, plainItem, segmentParts, type SegmentWork } from './work.ts'
@@ -31,8 +32,12 @@ export interface CopyingTools {
   readonly signal: AbortSignal
 }
 
-/** Copies all that the plan asks for, except the control file. */
-export async function copyFiles(plan: FilePlan, tools: CopyingTools): Promise<Assembly> {
+/** Copies all that the plan asks for, except the control file. `reuse`: what need not be read, since an interrupted backup has stored it. */
+export async function copyFiles(
+  plan: FilePlan,
+  tools: CopyingTools,
+  reuse: ReadonlyMap<string, Reuse> = new Map(),
+): Promise<Assembly> {
   const assembly = new Assembly()
   const whole = plan.segments
     .filter((segment) => segment.plan.kind === 'whole')
@@ -41,7 +46,8 @@ export async function copyFiles(plan: FilePlan, tools: CopyingTools): Promise<As
   const total =
     whole.reduce((bytes, { blockCount }) => bytes + blockCount * BLOCK_BYTES, 0) +
     changed.reduce((bytes, { plan }) => bytes + changedBlocks(plan).length * BLOCK_BYTES, 0) +
-    plan.plains.reduce((bytes, { listed }) => bytes + listed.bytes, 0)
+    plan.plains.reduce((bytes, { listed }) => bytes + listed.bytes, 0) -
+    [...reuse.values()].reduce((bytes, { map }) => bytes + reusedBytes(map), 0)
   if (total > WORTH_ALL_THREADS_BYTES) tools.pool.grow(tools.workers)
   const reporting = reportBytes({
     phase: 'copying',
@@ -53,12 +59,15 @@ export async function copyFiles(plan: FilePlan, tools: CopyingTools): Promise<As
   })
   try {
     for (const wave of waves(whole, WAVE_FILES)) {
-      const items = wave.flatMap((planned) => expectSegment(assembly, { planned, blocks: undefined }, undefined))
+      const items = wave.flatMap((planned) => {
+        const again = reuse.get(planned.listed.path)
+        return expectSegment(assembly, { planned, blocks: again?.rest }, again?.map)
+      })
       await copyItems(items, assembly, tools)
     }
     await copyItems(plan.plains.map(plainItem), assembly, tools)
     for (const wave of waves(changed, WAVE_SEGMENTS)) {
-      await copyItems(await prepareWave(wave, assembly, tools), assembly, tools)
+      await copyItems(await prepareWave(wave, { assembly, reuse }, tools), assembly, tools)
     }
   } finally {
     await reporting.stop()
@@ -92,7 +101,7 @@ function copyItems(items: readonly CopyItem[], assembly: Assembly, tools: Copyin
 /** Reads the parents' maps of a wave and says what to read of each segment. */
 async function prepareWave(
   wave: readonly PlannedSegment[],
-  assembly: Assembly,
+  { assembly, reuse }: { assembly: Assembly; reuse: ReadonlyMap<string, Reuse> },
   tools: CopyingTools,
 ): Promise<CopyItem[]> {
   const maps = await tools.repository.readMaps(
@@ -101,6 +110,8 @@ async function prepareWave(
   )
   return wave.flatMap((planned, index) => {
     const parent = maps[index]!
+    const again = reuse.get(planned.listed.path)
+    if (again) return expectSegment(assembly, { planned, blocks: again.rest }, layOver(again.map, parent))
     const blocks = withThinExtents(changedBlocks(planned.plan), parent, planned.blockCount)
     return expectSegment(assembly, { planned, blocks }, parent)
   })
@@ -115,6 +126,8 @@ function expectSegment(assembly: Assembly, work: SegmentWork, parent: SegmentMap
 function changedBlocks(plan: PlannedSegment['plan']): Uint32Array {
   return plan.kind === 'blocks' ? plan.blocks : new Uint32Array(0)
 }
+
+const reusedBytes = (map: SegmentMap): number => map.runs.reduce((sum, run) => sum + run.count, 0) * BLOCK_BYTES
 
 function* waves<T>(all: readonly T[], size: number): Generator<readonly T[]> {
   for (let at = 0; at < all.length; at += size) yield all.slice(at, at + size)

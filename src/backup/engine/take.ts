@@ -29,10 +29,22 @@ import { holdBackup, type HeldBackup } from '../server/held-backup.ts'
 import type { ClusterFiles } from '../source/cluster-files.ts'
 import { CONTROL_FILE } from '../source/exclusions.ts'
 import { readyStandby } from '../standby/ready.ts'
+import { chooseInterrupted, type Reuse } from '../resume/kept.ts'
+import { Noting, NOTE_EVERY_MS } from '../resume/noting.ts'
+import { resume } from '../resume/resume.ts'
 import { Throttle, type ThrottlePolicy } from '../throttle/throttle.ts'
 import type { Assembly } from './assembly.ts'
 import { beginWriting } from './begin-writing.ts'
-import { askServer, checkCluster, checkServer, findBase, lastTimeline, ownFacts, sourceServer } from './begin.ts'
+import {
+  askServer,
+  changesSince,
+  checkCluster,
+  checkServer,
+  findBase,
+  lastTimeline,
+  ownFacts,
+  sourceServer,
+} from './begin.ts'
 import { copyFiles, copySegments, storeControlFile, type CopyingTools } from './copying.ts'
 import { manifestFiles, newMaps, packsOf, staticBytes } from './manifest.ts'
 import { judgeFindings, type BackupAlert, type Outcome } from './outcome.ts'
@@ -80,6 +92,8 @@ export interface TakeOptions {
   readonly madeBy: string
   /** Go on although all backups of the warehouse are of another cluster: it was upgraded or made anew on purpose. */
   readonly adopt?: boolean
+  /** How often it is noted what has been stored, for a backup that must go on after the death of this one. Default 10 s. */
+  readonly noteEveryMs?: number
   readonly clock: Clock
   readonly log: Log
   readonly report: Report
@@ -107,6 +121,8 @@ export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
   const writer = await beginWriting(repository, options)
   let complete = false
   scope.defer(() => (complete ? undefined : writer.abandon()))
+  const { clock, log, noteEveryMs: everyMs = NOTE_EVERY_MS } = options
+  const noting = scope.use(new Noting({ writer, clock, log, everyMs, signal: options.signal }))
   // The threads load their code while the server takes its checkpoint; an increment may need no more than one.
   const pool = scope.use(
     new CopyPool({
@@ -116,6 +132,7 @@ export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
       source: files.descriptor,
       throttle: throttle.forThreads,
       checksums: facts.dataChecksums,
+      onPacked: (pack) => noting.add(pack),
     }),
   )
   const interlock = options.standby && (await beginStandby(facts, options.standby, options, scope))
@@ -132,7 +149,7 @@ export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
   const lost = AbortSignal.any(interlock ? [held.lost, interlock.lost] : [held.lost])
   const signal = AbortSignal.any([options.signal, lost])
   throttle.watch(() => pool.bytesRead)
-  const parts = { startedMs, facts, files, writer, pool, held, receiving, throttle }
+  const parts = { startedMs, facts, files, writer, pool, noting, held, receiving, throttle }
   const taking = new Taking({ ...options, signal }, parts)
   try {
     const taken = await taking.run()
@@ -175,6 +192,7 @@ interface Parts {
   readonly files: ClusterFiles
   readonly writer: BackupWriter
   readonly pool: CopyPool
+  readonly noting: Noting
   readonly held: HeldBackup
   readonly receiving: Receiving
   readonly throttle: Throttle
@@ -286,7 +304,8 @@ class Taking {
     const { options, parts } = this
     const { pool } = parts
     const tools: CopyingTools = { ...options, pool, heldBack: () => parts.throttle.note }
-    const assembly = await copyFiles(planned, tools)
+    const reuse = await this.resume({ planned, own, base }, tools)
+    const assembly = await copyFiles(planned, tools, reuse)
     const findings =
       base &&
       (await examineStored({
@@ -299,6 +318,7 @@ class Taking {
         audit: options.audit,
       }))
     const { plan, tiers } = await this.takeBack(planned, { assembly, tools })
+    await parts.noting[Symbol.asyncDispose]()
     this.notes.push(...parts.throttle.notes())
     options.report({ phase: 'stopping' })
     const control = await readControlFile(this.files, options)
@@ -309,6 +329,44 @@ class Taking {
     if (timeline !== own.timeline) throw this.timelineChanged(own.timeline, timeline)
     this.bytesAudited = pool.bytesAudited
     return { plan, tiers, assembly, findings, stopped: { ...stopped, control: control.data, packs } }
+  }
+
+  /** What interrupted backups have stored and the source still has. */
+  private async resume(
+    { planned, own, base }: { planned: FilePlan; own: OwnFacts; base: Base | undefined },
+    tools: CopyingTools,
+  ): Promise<ReadonlyMap<string, Reuse> | undefined> {
+    const { options, parts } = this
+    const state = {
+      ...own.control,
+      timeline: own.timeline,
+      startLsn: own.startLsn,
+      dataChecksums: own.control.dataChecksumVersion === 1,
+    }
+    parts.noting.begin({
+      systemIdentifier: state.systemIdentifier,
+      timeline: state.timeline,
+      startLsn: state.startLsn,
+      catalogVersion: state.catalogVersion,
+      dataChecksums: state.dataChecksums,
+    })
+    const found = await options.repository.listInterrupted(options.warehouse.declaration.name, options.signal)
+    if (found.length === 0) return undefined
+    const { usable, refused } = chooseInterrupted(found, state)
+    if (refused !== undefined) this.notes.push(refused)
+    if (usable.length === 0) return undefined
+    await this.waitForWal(own, own.startLsn)
+    const since = { ...options, facts: parts.facts, waitForWal: () => Promise.resolve() }
+    const resumed = await resume({
+      interrupted: usable,
+      plan: planned,
+      base,
+      tools,
+      changesSince: (one) => changesSince(one.startLsn, own, since),
+    })
+    this.notes.push(...resumed.notes)
+    await parts.writer.adoptPacks(resumed.packs, options.signal)
+    return resumed.reuse
   }
 
   /** The second look: what is left out by now is all that is left out. */

@@ -44,22 +44,44 @@ export function overlayMap(
   fresh: readonly FreshExtent[],
   parent?: SegmentMap,
 ): SegmentMap {
+  const map = layRuns({ file, blockCount, laid: freshRuns(fresh) }, parent)
+  const covered = map.runs.reduce((sum, run) => sum + run.count, 0)
+  if (covered !== blockCount) throw backupErrors.mapWithHole({ file, blockCount, covered })
+  return map
+}
+
+/** What one map has, and where it has nothing what the other has. Both may have holes. */
+export function layOver(over: SegmentMap, parent: SegmentMap | undefined): SegmentMap {
+  const laid = over.runs.map((run) => ({ ...run, ref: over.extents[run.extent]! }))
+  return layRuns({ ...over, laid }, parent)
+}
+
+interface LaidRun extends Omit<MapRun, 'extent'> {
+  readonly ref: ExtentRef
+}
+
+function* freshRuns(fresh: readonly FreshExtent[]): Generator<LaidRun> {
+  for (const { ref, blocks } of fresh)
+    for (const { block, count, from } of neighbours(blocks)) yield { ref, block, count, place: from }
+}
+
+/** `laid` in order of blocks. */
+function layRuns(
+  { file, blockCount, laid }: { file: string; blockCount: number; laid: Iterable<LaidRun> },
+  parent: SegmentMap | undefined,
+): SegmentMap {
   const extents = new ExtentTable()
   const runs: MapRun[] = []
   const old = new OldRuns(parent, extents)
   let next = 0
-  for (const { ref, blocks } of fresh) {
-    for (const { block, count, from } of neighbours(blocks)) {
-      if (block >= blockCount) break
-      old.copy(next, block, runs)
-      const kept = Math.min(count, blockCount - block)
-      runs.push({ block, count: kept, extent: extents.number(ref), place: from })
-      next = block + kept
-    }
+  for (const { ref, block, count, place } of laid) {
+    if (block >= blockCount) break
+    old.copy(next, block, runs)
+    const kept = Math.min(count, blockCount - block)
+    runs.push({ block, count: kept, extent: extents.number(ref), place })
+    next = block + kept
   }
   old.copy(next, blockCount, runs)
-  const covered = runs.reduce((sum, run) => sum + run.count, 0)
-  if (covered !== blockCount) throw backupErrors.mapWithHole({ file, blockCount, covered })
   return { file, blockCount, extents: extents.list, runs }
 }
 

@@ -12,6 +12,7 @@ import { LEASE_PREFIX, parseLeaseName, readLease } from '../lease/lease.ts'
 import { CONFIRMED_PREFIX, readOwnConfirmation } from '../manifest/confirmation.ts'
 import { MANIFEST_PREFIX } from '../manifest/store.ts'
 import { NOTICE_PREFIX, readNotice } from '../notice/notices.ts'
+import { PROGRESS_PREFIX, readProgress } from '../progress/notes.ts'
 import { damaged, readDirectory, readSections } from '../object/decode.ts'
 import type { Unlock } from '../unlock.ts'
 import { WAL_PREFIX } from '../wal/names.ts'
@@ -218,6 +219,8 @@ async function checkOther(object: ObjectInfo, tools: CheckTools): Promise<void> 
   else if (isOfPrune(name)) await checkOfPrune(object, tools)
   else if (name.startsWith(NOTICE_PREFIX)) {
     if (await tools.store.stat(name, tools)) await readNotice(name, tools)
+  } else if (name.startsWith(PROGRESS_PREFIX)) {
+    if (await tools.store.stat(name, tools)) await readProgress(name, tools)
   } else throw damaged(name, 'it does not belong to a repository')
 }
 

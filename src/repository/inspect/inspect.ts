@@ -13,6 +13,7 @@ import { readLease } from '../lease/lease.ts'
 import { decodeMapSection } from '../map/bundle.ts'
 import { readConfirmation } from '../manifest/confirmation.ts'
 import { readNotice } from '../notice/notices.ts'
+import { readProgress } from '../progress/notes.ts'
 import { readManifest } from '../manifest/store.ts'
 import { readDirectory, readObject, readSections, type ReadOptions } from '../object/decode.ts'
 import { HEAD_BYTES, type ObjectKind } from '../object/head.ts'
@@ -114,6 +115,10 @@ const readers: Record<ObjectKind, Reader> = {
   }),
   lease: async (name, options) => ({ ...(await readLease(name, options)) }),
   notice: async (name, options) => ({ ...(await readNotice(name, options)) }),
+  progress: async (name, options) => {
+    const note = await readProgress(name, options)
+    return { ...note, startLsn: formatLsn(note.startLsn) }
+  },
   confirmation: async (name, options) => ({ ...(await readConfirmation(name, options)) }),
   checked: async (name, options) => ({ ...(await readCheckRecord(name, options)) }),
   copy: async (name, options) => {

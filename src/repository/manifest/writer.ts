@@ -8,11 +8,14 @@ import type {
   PackWriterSeed,
   SegmentMap,
 } from '../contract.ts'
+import type { BackupProgress } from '../progress-contract.ts'
 import { errors } from '../errors.ts'
 import type { Lease } from '../lease/lease.ts'
 import { BundleWriter } from '../map/bundle.ts'
 import type { ReadOptions } from '../object/decode.ts'
 import { packName } from '../pack/names.ts'
+import { settlePack } from '../copy/packs.ts'
+import { putProgress, removeProgress } from '../progress/notes.ts'
 import { SealedPackWriter } from '../pack/writer.ts'
 import { keepShared } from '../prune/shared.ts'
 import { writeConfirmation } from './confirmation.ts'
@@ -33,6 +36,7 @@ export class StoredBackupWriter implements BackupWriter {
   private readonly written = new Set<string>()
   private maps: BundleWriter | undefined
   private readonly bundles = new Set<string>()
+  private notes = 0
 
   constructor(parts: BackupParts) {
     this.parts = parts
@@ -120,6 +124,7 @@ export class StoredBackupWriter implements BackupWriter {
     }
     // From here on the backup is complete; the confirmation only helps copies that lost their times.
     await writeConfirmation({ warehouse, id }, { manifest: name, ...written }, options).catch(() => {})
+    await removeProgress(warehouse, options).catch(() => {})
     await lease.end('committed')
   }
 
@@ -132,6 +137,23 @@ export class StoredBackupWriter implements BackupWriter {
         wanted.slice(at, at + 64).map(async (id) => {
           const name = packName(id)
           if (!(await store.stat(name, { signal }))) throw errors.objectMissing({ name, location: store.location })
+        }),
+      )
+    }
+  }
+
+  async noteProgress(progress: BackupProgress, signal: AbortSignal): Promise<void> {
+    const { id, warehouse, store, ring } = this.parts
+    await putProgress({ warehouse, id, number: this.notes++ }, progress, { store, ring, signal })
+  }
+
+  async adoptPacks(packs: readonly string[], signal: AbortSignal): Promise<void> {
+    const { store, ring } = this.parts
+    for (let at = 0; at < packs.length; at += 16) {
+      await Promise.all(
+        packs.slice(at, at + 16).map(async (id) => {
+          if (await settlePack(id, { store, ring, signal })) return
+          throw errors.objectMissing({ name: packName(id), location: store.location })
         }),
       )
     }

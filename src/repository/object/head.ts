@@ -20,6 +20,7 @@ export const objectKinds = {
   copy: 16,
   notice: 24,
   checked: 25,
+  progress: 26,
   tombstone: 48,
   revival: 49,
   hold: 50,

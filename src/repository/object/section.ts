@@ -36,6 +36,7 @@ export const sectionTypes = {
   copyHead: 32,
   copyRows: 33,
   notice: 40,
+  progress: 41,
   tombstone: 64,
   revival: 65,
   hold: 66,

@@ -19,6 +19,8 @@ export interface PackWriterParts {
   readonly store: ObjectStore
   readonly ring: KeyRing
   readonly signal: AbortSignal
+  /** A pack is in the store under its name, and a sample of it was read back. */
+  readonly onEnded?: (pack: string) => void
   /** Default PACK_PLAIN_BYTES; tests make packs small. */
   readonly packPlainBytes?: number
 }
@@ -88,6 +90,7 @@ export class SealedPackWriter implements PackWriter {
   private async end(pack: OpenPack): Promise<PackRef> {
     const { bytes, sha256 } = await pack.stream.finish()
     await this.readBack(pack, bytes)
+    this.parts.onEnded?.(pack.id)
     return { id: pack.id, bytes, sha256 }
   }
 

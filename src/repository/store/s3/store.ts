@@ -30,7 +30,7 @@ import type { S3Options } from './options.ts'
 import { putWhole, S3Writer, type UploadParts } from './upload.ts'
 
 /** What must be removable while the rest is locked. */
-const UNLOCKED = ['leases/', 'readers/', 'tombstones/', 'revived/', 'holds/', 'checks/']
+const UNLOCKED = ['leases/', 'readers/', 'tombstones/', 'revived/', 'holds/', 'checks/', 'progress/']
 
 /** Asks the bucket whether it keeps versions, unless that is known already (in a worker thread). */
 export async function openS3Store(

@@ -1,0 +1,134 @@
+// Uses again what an interrupted backup has stored: chosen by WAL (kept.ts), then read back and verified, seal by seal and page by page, before anything
+// is left unread for its sake.
+import { messageOf } from '../../base/errors.ts'
+import { MIB } from '../../base/units.ts'
+import type { Repository, SegmentMap } from '../../repository/contract.ts'
+import type { InterruptedBackup } from '../../repository/progress-contract.ts'
+import { BLOCK_BYTES, type ChangeMap } from '../../wal/contract.ts'
+import type { StoredItem } from '../copy/messages.ts'
+import type { CopyingTools } from '../engine/copying.ts'
+import { makeBatches } from '../engine/work.ts'
+import { keyOf, type Base, type FilePlan, type PlannedSegment } from '../plan/files.ts'
+import { runsWithin } from '../plan/static.ts'
+import { Kept, MOST_PACKS, planReuse, type Reuse } from './kept.ts'
+
+/** Directories of packs that are read at a time. */
+const AT_ONCE = 16
+const PART_BLOCKS = (16 * MIB) / BLOCK_BYTES
+
+export interface ResumeOptions {
+  /** Newest first. */
+  readonly interrupted: readonly InterruptedBackup[]
+  readonly plan: FilePlan
+  readonly base: Base | undefined
+  readonly tools: CopyingTools
+  /** What changed since the start of an interrupted backup, or why nobody can know. */
+  readonly changesSince: (one: InterruptedBackup) => Promise<{ map: ChangeMap | undefined; doubt: string | undefined }>
+}
+
+export interface Resumed {
+  readonly reuse: ReadonlyMap<string, Reuse>
+  /** Packs that the reused blocks lie in. */
+  readonly packs: readonly string[]
+  readonly notes: readonly string[]
+}
+
+export async function resume(options: ResumeOptions): Promise<Resumed> {
+  const notes: string[] = []
+  const kept = await readKept(options, notes)
+  const distrusted = new Set(options.base?.parent.distrusted.map((one) => keyOf(one.file)))
+  const found = new Map<string, { segment: PlannedSegment; reuse: Reuse }>()
+  for (const segment of kept.length === 0 ? [] : options.plan.segments) {
+    const reuse = planReuse(segment, kept, distrusted)
+    if (reuse) found.set(segment.listed.path, { segment, reuse })
+  }
+  await verify(found, options, notes)
+  const reuse = new Map([...found].map(([path, one]) => [path, one.reuse]))
+  const packs = new Set([...reuse.values()].flatMap(({ map }) => map.extents.map((extent) => extent.pack)))
+  const bytes = [...reuse.values()].reduce((sum, { map }) => sum + blocksOf(map), 0) * BLOCK_BYTES
+  if (bytes > 0) {
+    const ids = options.interrupted.map(({ id }) => id).join(', ')
+    notes.push(`${Math.round(bytes / MIB)} MiB that the interrupted backup ${ids} had stored are used again`)
+  }
+  return { reuse, packs: [...packs], notes }
+}
+
+async function readKept(
+  { interrupted, tools, changesSince }: ResumeOptions,
+  notes: string[],
+): Promise<readonly Kept[]> {
+  const kept: Kept[] = []
+  let packs = 0
+  for (const one of interrupted) {
+    const { map, doubt } = await changesSince(one)
+    if (map === undefined) {
+      notes.push(`nothing is used of the interrupted backup ${one.id}: ${doubt ?? 'its WAL is not known'}`)
+      continue
+    }
+    const mine = new Kept(map)
+    const some = one.packs.slice(0, MOST_PACKS - packs)
+    packs += some.length
+    for (let at = 0; at < some.length; at += AT_ONCE) {
+      tools.report({ phase: 'looking at an interrupted backup', done: at, total: some.length, unit: 'count' })
+      const read = await Promise.all(some.slice(at, at + AT_ONCE).map((pack) => extentsOf(pack, { ...tools, notes })))
+      for (const extent of read.flat()) mine.add(extent)
+    }
+    kept.push(mine)
+  }
+  return kept
+}
+
+async function extentsOf(
+  pack: string,
+  { repository, signal, notes }: { repository: Repository; signal: AbortSignal; notes: string[] },
+): ReturnType<Repository['readPackExtents']> {
+  try {
+    return await repository.readPackExtents(pack, signal)
+  } catch (error) {
+    signal.throwIfAborted()
+    notes.push(`a pack of an interrupted backup is not used: ${messageOf(error)}`)
+    return []
+  }
+}
+
+/** Reads back all that is to be used. A segment with a damaged extent is read from the source. */
+async function verify(
+  found: Map<string, { segment: PlannedSegment; reuse: Reuse }>,
+  { tools }: ResumeOptions,
+  notes: string[],
+): Promise<void> {
+  const items = [...found.values()].flatMap(({ segment, reuse }) => itemsOf(segment, reuse.map))
+  if (items.length === 0) return
+  tools.pool.grow(tools.workers)
+  let done = 0
+  await tools.pool.copy(makeBatches(items), {
+    signal: tools.signal,
+    onResult: (result) => {
+      tools.report({ phase: 'verifying an interrupted backup', done: ++done, total: items.length, unit: 'count' })
+      if (result.kind !== 'stored' || result.damaged === undefined) return
+      if (found.delete(result.path)) notes.push(`what was stored of ${result.path} is not used: ${result.damaged}`)
+    },
+  })
+}
+
+function itemsOf({ listed, firstBlock, blockCount }: PlannedSegment, map: SegmentMap): StoredItem[] {
+  const items: StoredItem[] = []
+  for (let from = 0; from < blockCount; from += PART_BLOCKS) {
+    const runs = runsWithin(map, from, PART_BLOCKS)
+    if (runs.length === 0) continue
+    const used = [...new Set(runs.map((run) => run.extent))]
+    items.push({
+      kind: 'stored',
+      path: listed.path,
+      firstBlock,
+      extents: used.map((extent) => map.extents[extent]!),
+      runs: runs.map((run) => ({ ...run, extent: used.indexOf(run.extent) })),
+      compare: false,
+      verifyPages: true,
+      mapEndLsn: 0n,
+    })
+  }
+  return items
+}
+
+const blocksOf = (map: SegmentMap): number => map.runs.reduce((sum, run) => sum + run.count, 0)
