@@ -5,10 +5,12 @@
 //   200  anything else. PostgreSQL takes every code above 125 as "stop", so that a passing failure never looks like the end of WAL
 //
 // Imports only what it needs: it is started once for each segment.
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 
-import { parseGetArguments } from './get/arguments.ts'
+import { parseGetArguments, type GetAhead, type GetFile } from './get/arguments.ts'
 import { fetchWal } from './get/fetch.ts'
+import { segmentAfter } from './get/ahead/order.ts'
+import { readOptions } from './get/options.ts'
 import { placeFile } from './get/place.ts'
 
 export const walGetExits = { found: 0, missing: 1, failed: 200 } as const
@@ -21,12 +23,51 @@ export async function walGet(args: readonly string[]): Promise<number> {
       readdirSync(parsed.path)
       return walGetExits.found
     }
-    const bytes = await fetchWal(parsed)
-    if (bytes === undefined) return parsed.missingExit
-    placeFile(parsed.destination, bytes)
+    if (parsed.kind === 'ahead') {
+      await getAhead(parsed)
+      return walGetExits.found
+    }
+    const file = await fetchWal(parsed)
+    if (file === undefined) return parsed.missingExit
+    placeFile(parsed.destination, file.bytes)
+    if (!file.partial && parsed.from.kind === 'options') await goOnAhead(parsed, parsed.from.file, args)
     return walGetExits.found
   } catch (error) {
-    process.stderr.write(`wharf wal get: ${error instanceof Error ? error.message : String(error)}\n`)
+    say(error)
     return walGetExits.failed
   }
+}
+
+function say(error: unknown): void {
+  process.stderr.write(`wharf wal get: ${error instanceof Error ? error.message : String(error)}\n`)
+}
+
+/** The server has what it asked for: that nothing can be fetched ahead must not stop it. */
+async function goOnAhead(request: GetFile, options: string, args: readonly string[]): Promise<void> {
+  try {
+    const next = segmentAfter(request.segment, readOptions(options))
+    const dataDirectory = process.cwd()
+    if (next === undefined || !existsSync('global/pg_control')) return
+    const { startAhead } = await import('./get/ahead/start.ts')
+    const call = process.argv.slice(1, process.argv.length - args.length)
+    startAhead({ dataDirectory, segment: next, call, options })
+  } catch (error) {
+    say(error)
+  }
+}
+
+async function getAhead({ file, segment }: GetAhead): Promise<void> {
+  const { fetchAhead } = await import('./get/ahead/fetch-ahead.ts')
+  const { watchRecovery } = await import('./get/ahead/recovery-life.ts')
+  const { openWalArchive } = await import('../repository/wal-archive.ts')
+  const options = readOptions(file)
+  await fetchAhead({
+    dataDirectory: process.cwd(),
+    first: segment,
+    wal: await openWalArchive(options.seed),
+    plan: options,
+    // A server far away answers late, a disk does not.
+    lanes: options.seed.store.kind === 'file' ? 2 : 6,
+    isOver: watchRecovery(process.cwd(), file),
+  })
 }

@@ -6,14 +6,11 @@ import { join } from 'node:path'
 import { before, after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
-import { optionsFileName } from '../../src/recovery/get/options.ts'
-import { contentsOf } from '../backup/truth.ts'
 import { openWorld, type World } from '../backup/world.ts'
 import { recover, requestFor } from './recovered.ts'
 
 const entry = fileURLToPath(new URL('../../src/recovery/get/main.ts', import.meta.url))
 let world: World
-let contents: Record<string, string>
 let segments: string[]
 
 before(async () => {
@@ -21,7 +18,6 @@ before(async () => {
   await world.server.psql('create table t as select n as id, md5(n::text) as body from generate_series(1, 20000) n')
   await world.take('full')
   await world.server.psql('insert into t select n, md5(n::text) from generate_series(20001, 60000) n')
-  contents = await contentsOf(world.server)
   await world.archiveAll()
   segments = (await readdir(world.archive)).filter((name) => /^[0-9A-F]{24}$/.test(name)).sort()
 })
@@ -158,18 +154,6 @@ async function giveRepository(path: string): Promise<void> {
   for (const name of ['', ...(await readdir(path, { recursive: true }))])
     await chown(join(path, name), account.uid, account.gid)
 }
-
-test('a recovering server is fed by it straight from the repository', async () => {
-  const repositoryPath = await copyOfRepository()
-  const inWorld = join(world.folder, 'readable')
-  await rename(repositoryPath, inWorld)
-  await giveRepository(inWorld)
-  await using recovered = await recover(world, { latest: true, repositoryPath: inWorld })
-  assert.equal(recovered.report.plan.wal.delivery, 'repository')
-  assert.deepEqual(await contentsOf(recovered.asServer), contents)
-  // The data keys lie there no longer than they are needed.
-  assert.ok(!(await readdir(recovered.directory)).includes(optionsFileName))
-})
 
 test('WAL that vanishes from the repository stops recovery: it does not end early and open', async () => {
   const inWorld = join(world.folder, 'vanishing')

@@ -39,6 +39,8 @@ const skippedNames: ReadonlySet<string> = new Set([
   // Ours: they hold data keys of the repositories, for `wharf wal push` and `wharf wal get`.
   'wharf-wal-push.json',
   'wharf-wal-get.json',
+  'wharf-wal-get.sh',
+  'wharf-wal-ahead',
 ])
 
 /** Files and folders left out by the start of their name: relation caches (also `pg_internal.init.<pid>`) and temporary files. */

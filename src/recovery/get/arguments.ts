@@ -31,6 +31,13 @@ export interface Probe {
   readonly path: string
 }
 
+/** Fetches segments beforehand, in the data directory that it is started in, until the recovery there is over. */
+export interface GetAhead {
+  readonly kind: 'ahead'
+  readonly file: string
+  readonly segment: string
+}
+
 export const getUsage =
   'wharf wal get (--options FILE | (--repository-path DIR | --repository-s3 URL [--s3-endpoint URL] [--s3-region NAME] [--s3-path-style] [--s3-profile NAME]) (--key-file FILE | --passphrase-file FILE | --no-encryption) [--system-identifier N] [--rewrite]) SEGMENT DEST'
 
@@ -46,10 +53,11 @@ const valued = [
   '--system-identifier',
   '--missing-exit',
   '--probe',
+  '--ahead',
 ]
 const switches = ['--no-encryption', '--rewrite', '--s3-path-style']
 
-export function parseGetArguments(args: readonly string[]): GetFile | Probe {
+export function parseGetArguments(args: readonly string[]): GetFile | GetAhead | Probe {
   const flags = new Map<string, string>()
   const words: string[] = []
   for (let at = 0; at < args.length; at++) {
@@ -61,6 +69,8 @@ export function parseGetArguments(args: readonly string[]): GetFile | Probe {
   }
   const probe = flags.get('--probe')
   if (probe !== undefined) return { kind: 'probe', path: probe }
+  const [ahead, file] = [flags.get('--ahead'), flags.get('--options')]
+  if (ahead !== undefined && file !== undefined) return { kind: 'ahead', file, segment: ahead }
   const [segment, destination, ...more] = words
   if (segment === undefined || destination === undefined || more.length > 0)
     throw errors.badGetUsage({ why: 'SEGMENT and DEST are needed', usage: getUsage })

@@ -5,8 +5,8 @@ import { messageOf } from '../../base/errors.ts'
 import type { WalArchive } from '../../repository/contract.ts'
 import { openWalArchive } from '../../repository/wal-archive.ts'
 import { parseControlFile } from '../../wal/control-file.ts'
-import { pageMagics } from '../../wal/layouts.ts'
-import { parseWalFileName, segmentName } from '../../wal/segments.ts'
+import { pageMagics, WAL_PAGE_BYTES } from '../../wal/layouts.ts'
+import { parseWalFileName, segmentName, type WalFileName } from '../../wal/segments.ts'
 import { neighboursNeeded, rewriteTablespaces, type SegmentPlace } from '../../wal/rewrite.ts'
 import { recoveryErrors as errors } from '../errors.ts'
 import type { GetFile } from './arguments.ts'
@@ -21,16 +21,16 @@ export type FetchPlan = Pick<
 >
 
 /** Undefined: the repository truly has nothing of it. Rejects for every other reason. */
-export async function fetchWal(request: GetFile): Promise<Buffer | undefined> {
+export async function fetchWal(request: GetFile): Promise<FetchedFile | undefined> {
   const { from, segment } = request
   if (from.kind === 'options') {
     const options = readOptions(from.file)
-    return await fetchFrom(await openWalArchive(options.seed), segment, options)
+    return await fetchFile(await openWalArchive(options.seed), segment, options)
   }
   const { openByFlags } = await import('./open-by-flags.ts')
   const repository = await openByFlags(from)
   const control = parseControlFile(readFileSync('global/pg_control'))
-  return await fetchFrom(repository.wal, segment, {
+  return await fetchFile(repository.wal, segment, {
     systemIdentifier: String(from.systemIdentifier ?? control.systemIdentifier),
     postgresVersion: control.majorVersion * 10_000,
     walSegmentBytes: control.walSegmentBytes,
@@ -45,12 +45,40 @@ export async function fetchFrom(
   name: string,
   plan: FetchPlan,
 ): Promise<Buffer | undefined> {
+  return (await fetchFile(wal, name, plan))?.bytes
+}
+
+export interface FetchedFile {
+  readonly bytes: Buffer
+  /** The end of a segment that may grow yet, filled up with zeros. */
+  readonly partial: boolean
+}
+
+/** Last pages of segments as they are in the repository, by the LSN where the segment starts, for who fetches one after the other. */
+export type LastPages = Map<bigint, Promise<Buffer | undefined>>
+
+/** The same, and whether it is whole. `lastPages` is filled, and asked for the segment before instead of the repository. */
+export async function fetchFile(
+  wal: Pick<WalArchive, 'segment'>,
+  name: string,
+  plan: FetchPlan,
+  lastPages?: LastPages,
+): Promise<FetchedFile | undefined> {
   const parsed = parseWalFileName(name, plan.walSegmentBytes)
   const systemIdentifier = BigInt(plan.systemIdentifier)
   // Backup labels and .partial files are never kept: a full segment, or what is known of it, comes under its own name.
   if (!parsed || parsed.kind === 'backup' || parsed.kind === 'partial') return undefined
-  const found = (await wal.segment(systemIdentifier, name, never)) ?? (await fromDescendant(wal, parsed, plan))
-  if (parsed.kind === 'history') return found?.bytes
+  const finding = find(wal, name, { parsed, plan })
+  if (parsed.kind === 'segment')
+    lastPages?.set(
+      parsed.startLsn,
+      finding.then(
+        (one) => one && Buffer.from(one.bytes.subarray(-WAL_PAGE_BYTES)),
+        () => undefined,
+      ),
+    )
+  const found = await finding
+  if (parsed.kind === 'history') return found
   if (!found) {
     if (isKnown(parsed, plan))
       throw errors.walUnavailable({
@@ -65,11 +93,13 @@ export async function fetchFrom(
     segmentBytes: plan.walSegmentBytes,
   }
   checkFirstPage(found.bytes, name, { ...place, systemIdentifier })
-  if (!plan.rewrite) return found.bytes
-  const own = Buffer.from(found.bytes)
+  if (!plan.rewrite) return found
+  const own = found.bytes
   const needed = neighboursNeeded(own, place)
   const neighbour = async (offset: bigint): Promise<Buffer | undefined> => {
     const startLsn = parsed.startLsn + offset
+    const kept = await lastPages?.get(startLsn)
+    if (kept && offset < 0n) return kept
     for (const timeline of new Set([parsed.timeline, ...plan.known.map((one) => one.timeline)])) {
       const other = await wal
         .segment(systemIdentifier, segmentName(timeline, startLsn, plan.walSegmentBytes), never)
@@ -84,7 +114,15 @@ export async function fetchFrom(
     previous: needed.previous && parsed.startLsn > 0n ? await neighbour(-BigInt(plan.walSegmentBytes)) : undefined,
     next: needed.next ? await neighbour(BigInt(plan.walSegmentBytes)) : undefined,
   })
-  return own
+  return found
+}
+
+async function find(
+  wal: Pick<WalArchive, 'segment'>,
+  name: string,
+  { parsed, plan }: { parsed: WalFileName; plan: FetchPlan },
+): Promise<FetchedFile | undefined> {
+  return (await wal.segment(BigInt(plan.systemIdentifier), name, never)) ?? (await fromDescendant(wal, parsed, plan))
 }
 
 /**

@@ -12,11 +12,13 @@ import { portableDescriptor } from '../../repository/stores.ts'
 import type { Lsn } from '../../wal/lsn.ts'
 import { historyName, segmentCeiling, segmentName, segmentStart } from '../../wal/segments.ts'
 import { fetchFrom, type FetchPlan } from '../get/fetch.ts'
+import { spoolName } from '../get/ahead/spool.ts'
 import { encodeOptions, optionsFileName, type WalGetOptions } from '../get/options.ts'
 import { recoveryErrors as errors } from '../errors.ts'
 import { knownTimelines } from '../target/commit-index.ts'
 import type { ResolvedTarget } from '../target/resolve.ts'
 import type { Owner } from './owner.ts'
+import { missingExit, restoreScript, restoreScriptName, shellQuoted } from './restore-script.ts'
 import { writeOwned } from './small-files.ts'
 
 export type DeliveryKind = 'repository' | 'staged'
@@ -111,16 +113,16 @@ async function fromRepository(parts: DeliveryParts): Promise<Delivery> {
   const descriptor = (await portableDescriptor(store)) ?? store.descriptor
   const options: WalGetOptions = { version: 1, seed: { ...readerSeed, store: descriptor }, ...planOf(parts) }
   await writeOwned(file, encodeOptions(options), parts.owner)
-  // Node itself ends with 1 when it cannot run the script, which must not look like the end of WAL: our own "missing" has another code.
-  const missing = 44
-  const call = [process.execPath, getEntry, '--options', file].map(quote).join(' ')
-  const restoreCommand = `${call} --missing-exit ${missing} %f "%p"; case $? in 0) exit 0 ;; ${missing}) exit 1 ;; *) exit 200 ;; esac`
-  return { restoreCommand, leftovers: [file] }
+  const script = join(parts.root, restoreScriptName)
+  await writeOwned(script, restoreScript([process.execPath, getEntry, '--options', file]), parts.owner)
+  // A shell or Node itself ends with 1, 2 or 127 when it cannot run what it is given, which must not look like the end of WAL: our "missing" is another.
+  const restoreCommand = `/bin/sh ${quote(script)} %f "%p"; case $? in 0) exit 0 ;; ${missingExit}) exit 1 ;; *) exit 200 ;; esac`
+  return { restoreCommand, leftovers: [file, script, join(parts.root, spoolName)] }
 }
 
 /** For a shell, and for PostgreSQL, to which `%` means something. */
 function quote(text: string): string {
-  return `'${text.replaceAll("'", String.raw`'\''`)}'`.replaceAll('%', '%%')
+  return shellQuoted(text).replaceAll('%', '%%')
 }
 
 async function fromFolder(parts: DeliveryParts): Promise<Delivery> {

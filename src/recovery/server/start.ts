@@ -1,12 +1,12 @@
 // `--start`: replays a restored directory to its target behind closed doors, proves it, then opens it.
-import { chmod, mkdir, readFile, rm } from 'node:fs/promises'
+import { chmod, mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
 import type { Clock } from '../../base/clock.ts'
 import type { Environment } from '../../base/environment.ts'
-import { isWharfError, messageOf } from '../../base/errors.ts'
+import { codeOf, isWharfError, messageOf } from '../../base/errors.ts'
 import type { Progress } from '../../base/operation.ts'
 import { DAY_MS } from '../../base/units.ts'
 import type { Manifest } from '../../repository/contract.ts'
@@ -230,8 +230,16 @@ async function tidy(parts: StartParts): Promise<void> {
   const { dataDirectory, owner } = parts
   const auto = join(dataDirectory, 'postgresql.auto.conf')
   await writeOwned(auto, withoutRecovery(await readFile(auto, 'utf8')), owner)
-  for (const path of [...parts.leftovers, join(dataDirectory, 'wharf-recovery.hba')])
-    await rm(path, { recursive: true, force: true })
+  for (const path of [...parts.leftovers, join(dataDirectory, 'wharf-recovery.hba')]) await removeWhole(path)
+}
+
+/** Out of the way in one step: who fetches WAL ahead may be writing there still. */
+async function removeWhole(path: string): Promise<void> {
+  const gone = `${path}.gone`
+  await rename(path, gone).catch((error: unknown) => {
+    if (codeOf(error) !== 'ENOENT') throw error
+  })
+  await rm(gone, { recursive: true, force: true })
 }
 
 async function openDoors(parts: StartParts): Promise<StartedServer> {

@@ -109,7 +109,8 @@ function decodeContent(codec: number, content: Buffer, plainBytes: number): Buff
   if (codec !== 1) throw new BodyError(`unknown codec ${codec}`)
   try {
     return zstdDecompressSync(content, {
-      chunkSize: Math.max(plainBytes, 64),
+      // One byte more than there is: a chunk that is filled makes zlib ask for another one, and copy both (7.8 against 3.0 ms for 4 MB).
+      chunkSize: Math.max(plainBytes + 1, 64),
       maxOutputLength: Math.max(plainBytes, 64),
     })
   } catch (error) {

@@ -290,13 +290,16 @@ export class StoredWal implements WalArchive {
     chunks: readonly WalChunkInfo[],
     signal: AbortSignal,
   ): Promise<{ bytes: Buffer; partial: boolean } | undefined> {
-    const bytes = Buffer.alloc(Number(wanted.endLsn - wanted.startLsn))
+    // Not zeroed: what no chunk fills is, at the end.
+    const bytes = Buffer.allocUnsafeSlow(Number(wanted.endLsn - wanted.startLsn))
     let end = wanted.startLsn
     let failure: unknown
     for (const info of chunks) {
       if (info.startLsn > end) break
+      // It begins where the last one ended: nothing to compare, and its bytes come to their place without a copy between.
+      const place = sliceOf(bytes, wanted.startLsn, info.startLsn, info.endLsn)
       try {
-        const chunk = await readChunk(info, { ...this.parts, signal })
+        const chunk = await readChunk(info, { ...this.parts, signal }, info.startLsn === end ? place : undefined)
         const to = info.endLsn < end ? info.endLsn : end
         const shared = sliceOf(bytes, wanted.startLsn, info.startLsn, to)
         if (!shared.equals(chunk.bytes.subarray(0, shared.length))) {
@@ -305,13 +308,14 @@ export class StoredWal implements WalArchive {
             what: describe({ ...wanted, startLsn: info.startLsn, endLsn: to }),
           })
         }
-        chunk.bytes.copy(bytes, Number(info.startLsn - wanted.startLsn))
+        if (chunk.bytes !== place) chunk.bytes.copy(place)
         if (info.endLsn > end) end = info.endLsn
       } catch (error) {
         if (!isWharfError(error, 'repository.damaged-object')) throw error
         failure ??= error
       }
     }
+    bytes.fill(0, Number(end - wanted.startLsn))
     if (end === wanted.endLsn) return { bytes, partial: false }
     // Less than the repository should have: a damaged chunk must not look like the end of WAL.
     if (failure !== undefined) throw failure

@@ -17,6 +17,8 @@ const PIECE_BYTES = 4 * MIB
 /** Every so many pieces of bytes one is decoded right after encoding; everything else always is. */
 const VERIFY_EVERY = 4
 const noLabel = Buffer.alloc(0)
+/** PostgreSQL's own limit. */
+const LARGEST_SEGMENT_BYTES = 1024 * MIB
 
 /** Checked by hand: what `wharf wal get|push` load at each start must stay small. */
 export interface ChunkHead {
@@ -139,19 +141,27 @@ export async function readChunkIndex(info: WalChunkInfo, options: ReadOptions): 
   return indexOf(decoding, info.object)
 }
 
-/** The whole chunk, its object and its SHA-256 proven. */
-export async function readChunk(info: WalChunkInfo, options: ReadOptions): Promise<WalChunk> {
+/**
+ * The whole chunk, its object and its SHA-256 proven. `into`: exactly as long as the chunk, takes its bytes; what it holds after a rejection is worth
+ * nothing.
+ */
+export async function readChunk(info: WalChunkInfo, options: ReadOptions, into?: Buffer): Promise<WalChunk> {
   const decoding: Decoding = { head: undefined, changeMap: undefined, commits: undefined }
-  const pieces: Buffer[] = []
+  const wanted = Number(info.endLsn - info.startLsn)
+  if (wanted > LARGEST_SEGMENT_BYTES) throw damaged(info.object, 'its name claims more than a segment')
+  const bytes = into ?? Buffer.allocUnsafeSlow(wanted)
+  const hash = createHash('sha256')
+  let length = 0
   for await (const section of readSections(info.object, 'wal', options)) {
-    if (section.type === 'walBytes') pieces.push(section.plain)
-    else takeIndexSection(decoding, section, info)
+    if (section.type === 'walBytes') {
+      hash.update(section.plain)
+      section.plain.copy(bytes, length)
+      length += section.plain.length
+    } else takeIndexSection(decoding, section, info)
   }
   const { head, ...index } = indexOf(decoding, info.object)
-  const bytes = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
-  if (BigInt(bytes.length) !== info.endLsn - info.startLsn)
-    throw damaged(info.object, `it holds ${bytes.length} bytes of WAL`)
-  if (hashOf(bytes) !== head.sha256) throw damaged(info.object, 'the SHA-256 of its WAL is wrong')
+  if (length !== bytes.length) throw damaged(info.object, `it holds ${length} bytes of WAL`)
+  if (hash.digest('hex') !== head.sha256) throw damaged(info.object, 'the SHA-256 of its WAL is wrong')
   return {
     systemIdentifier: info.systemIdentifier,
     timeline: info.timeline,
