@@ -7,14 +7,15 @@ import { confirmationName } from './manifest/confirmation.ts'
 import { readManifest } from './manifest/store.ts'
 import type { ReadOptions } from './object/decode.ts'
 import { mark, planMark, type Marked, type MarkRequest } from './prune/mark.ts'
-import { namesOf, type RootCache } from './prune/roots.ts'
+import { namedAs, namesOf, type RootCache } from './prune/roots.ts'
 import { revive } from './prune/revive.ts'
 import { readStanding } from './prune/standing.ts'
 import { sweep, type Swept } from './prune/sweep.ts'
+import { trim, type Trimmed } from './prune/trim.ts'
 import { StoredRepository } from './stored.ts'
 import { parseChunkName } from './wal/names.ts'
 
-export type { PruneKey, PruneUnlock, Marked, MarkRequest, Swept, RootCache }
+export type { PruneKey, PruneUnlock, Marked, MarkRequest, Swept, Trimmed, RootCache }
 export { MARGIN_MS } from './prune/standing.ts'
 
 function optionsOf(repository: Repository, signal: AbortSignal): ReadOptions {
@@ -44,6 +45,16 @@ export async function markExpired(
 ): Promise<Marked> {
   const { cache } = tools
   return await mark(request, tools.key, { ...optionsOf(repository, tools.signal), ...(cache ? { cache } : {}) })
+}
+
+/** Stores packs again without what no backup names any more; what they were before goes after the grace period. */
+export async function trimPacks(
+  repository: Repository,
+  request: { readonly graceMs: number },
+  tools: { readonly key: PruneKey; readonly signal: AbortSignal; readonly cache?: RootCache },
+): Promise<Trimmed> {
+  const { cache } = tools
+  return await trim(request, tools.key, { ...optionsOf(repository, tools.signal), ...(cache ? { cache } : {}) })
 }
 
 export async function sweepExpired(
@@ -77,6 +88,7 @@ export async function reviveBackup(
   for (const name of standing.dead.keys()) {
     const chunk = parseChunkName(name)
     if (chunk?.systemIdentifier === manifest.systemIdentifier && chunk.endLsn > from) names.add(name)
+    if (names.has(namedAs(name))) names.add(name)
   }
   for (const name of names) {
     if (standing.dead.has(name) && !(await options.store.stat(name, options)))

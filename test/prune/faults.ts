@@ -62,8 +62,8 @@ export async function killBase(seed: number): Promise<KillBase> {
   return { world, all, wal: wal.slice(0, 1), [Symbol.asyncDispose]: () => world[Symbol.asyncDispose]() }
 }
 
-/** What is killed: the first phase, the second, a backup that shares what has expired, somebody who brings a backup back. */
-export const stages = ['mark', 'sweep', 'backup', 'revive'] as const
+/** What is killed: the first phase, the second, compaction, the deletion of what it replaced, a backup that shares what has expired, somebody who brings a backup back. */
+export const stages = ['mark', 'sweep', 'trim', 'drop', 'backup', 'revive'] as const
 export type Stage = (typeof stages)[number]
 
 /** The world before the stage, and what the stage does. */
@@ -72,10 +72,17 @@ async function prepare(base: KillBase, stage: Stage, seed: number) {
   const { all, wal } = base
   const gone = all.slice(0, 2)
   if (stage !== 'mark') await world.mark(await world.repository(), gone, wal)
-  if (stage === 'sweep') world.clock.nowMs += GRACE + HOUR
+  if (stage === 'sweep' || stage === 'trim' || stage === 'drop') world.clock.nowMs += GRACE + HOUR
+  if (stage === 'trim' || stage === 'drop') await world.sweep(await world.repository())
+  if (stage === 'drop') {
+    await world.trim(await world.repository())
+    world.clock.nowMs += GRACE + HOUR
+  }
   const acts: Record<Stage, (mine: Repository) => Promise<unknown>> = {
     mark: (mine: Repository) => world.mark(mine, gone, wal),
     sweep: (mine: Repository) => world.sweep(mine),
+    trim: (mine: Repository) => world.trim(mine),
+    drop: (mine: Repository) => world.sweep(mine),
     backup: (mine: Repository) => world.take(mine, all[0]),
     revive: (mine: Repository) => reviveBackup(mine, all[0]!.id, { by: 'me', reason: 'audit', signal }),
   }
@@ -139,6 +146,7 @@ async function settle(
     for (const { id } of born) kept.add(id)
     await world.mark(repository, listed.filter((one) => !kept.has(one.id)) as unknown as Manifest[], of.wal)
     await world.sweep(repository)
+    await world.trim(repository)
     await repository.close()
     world.clock.nowMs += GRACE + HOUR
   }
@@ -160,7 +168,10 @@ async function assertNothingElse(world: PruneWorld, what: string): Promise<void>
     for (const pack of packs) named.add(`packs/${pack.slice(0, 2)}/${pack}`)
     for (const file of files) if (file.kind === 'segment') named.add(file.map.object)
   }
-  const there = [...(await world.names('packs/')), ...(await world.names('maps/'))]
+  const trimmed = (await world.names('trimmed/')).map((name) => name.replace('trimmed/', 'packs/').slice(0, -7))
+  const packs = await world.names('packs/')
+  // Each pack as it was, or trimmed, and once.
+  const there = [...packs, ...trimmed, ...(await world.names('maps/'))]
   assert.deepEqual(there.toSorted(), [...named].toSorted(), what)
   for (const prefix of ['tombstones/', 'revived/', 'readers/'])
     assert.deepEqual(await world.names(prefix), [], `${what}: ${prefix}`)
@@ -227,8 +238,12 @@ export async function together(seed: number, rounds = 5): Promise<void> {
       const life = seededRandom(random.integer(2 ** 31))
       try {
         const repository = await world.repository((store) => wayward(store, { world, random: life, dies }))
-        // Its lease is not renewed any more when it has ended, whichever way.
-        await actor({ world, repository, random: life, letGo }).finally(() => repository.close())
+        try {
+          await actor({ world, repository, random: life, letGo })
+        } finally {
+          // Its lease is not renewed any more when it has ended, whichever way.
+          await repository.close()
+        }
       } catch (error) {
         if (!(isWharfError(error) && FAIR.has(error.code)) && !causedByKill(error)) throw error
       }
@@ -259,6 +274,7 @@ async function pruner({ world, repository, random, letGo }: Act): Promise<void> 
   for (const { id } of gone) letGo.add(id)
   await world.mark(repository, gone as unknown as Manifest[])
   await world.sweep(repository)
+  await world.trim(repository)
 }
 
 async function taker({ world, repository, random }: Act): Promise<void> {

@@ -9,7 +9,14 @@ import { seededRandom, type Random } from '../../src/base/random.ts'
 import { checkRepository } from '../../src/repository/check/check.ts'
 import type { Manifest, ObjectStore, Repository } from '../../src/repository/contract.ts'
 import { initRepository, openRepository } from '../../src/repository/open.ts'
-import { makePruneKey, markExpired, sweepExpired, type PruneKey, type PruneUnlock } from '../../src/repository/prune.ts'
+import {
+  makePruneKey,
+  markExpired,
+  sweepExpired,
+  trimPacks,
+  type PruneKey,
+  type PruneUnlock,
+} from '../../src/repository/prune.ts'
 import { openStore } from '../../src/repository/stores.ts'
 import type { Unlock } from '../../src/repository/unlock.ts'
 import { makeCluster, readFile, SYSTEM, takeBackup, type Cluster } from '../corruption/world.ts'
@@ -137,6 +144,10 @@ export class PruneWorld implements AsyncDisposable {
   async mark(repository: Repository, gone: readonly Manifest[], wal: readonly string[] = []) {
     const backups = gone.map(({ id, warehouse }) => ({ id, warehouse }))
     return await markExpired(repository, { backups, wal, reason: 'test', graceMs: GRACE }, { key: this.key, signal })
+  }
+
+  async trim(repository: Repository) {
+    return await trimPacks(repository, { graceMs: GRACE }, { key: this.key, signal })
   }
 
   async sweep(repository: Repository, key = this.key) {

@@ -5,7 +5,14 @@ import { existingControlDatabase } from '../../control/running.ts'
 import { declaredRepository } from '../../repository/config.ts'
 import { repositories, type Repository } from '../../repository/contract.ts'
 import { errors as repositoryErrors } from '../../repository/errors.ts'
-import { markExpired, planExpiry, sweepExpired, unlockPruneKey, type RootCache } from '../../repository/prune.ts'
+import {
+  markExpired,
+  planExpiry,
+  sweepExpired,
+  trimPacks,
+  unlockPruneKey,
+  type RootCache,
+} from '../../repository/prune.ts'
 import { warehouses } from '../../warehouse/contract.ts'
 import { backupSection } from '../config.ts'
 import { rulesOf, type Retention } from './config.ts'
@@ -114,6 +121,8 @@ export async function expireRepository(
     held: async () => new Set((await holds()).map((one) => one.backup)),
     ...(report ? { progress: report } : {}),
   })
+  report?.({ phase: 'compacting', note: name })
+  await trimPacks(repository, { graceMs }, { key, signal, cache })
   const { objects, bytes, garbage } = marked
   return {
     repository: name,

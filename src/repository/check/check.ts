@@ -14,6 +14,7 @@ import { MANIFEST_PREFIX } from '../manifest/store.ts'
 import { NOTICE_PREFIX, readNotice } from '../notice/notices.ts'
 import { PROGRESS_PREFIX, readProgress } from '../progress/notes.ts'
 import { damaged, readDirectory, readSections } from '../object/decode.ts'
+import { parseTrimmedName, proveTrimmed, readTrimmed, TRIMMED_PREFIX } from '../pack/trimmed.ts'
 import type { Unlock } from '../unlock.ts'
 import { WAL_PREFIX } from '../wal/names.ts'
 import { PackDirectories } from './directories.ts'
@@ -113,7 +114,9 @@ const packNameOf = (pack: string): string => `packs/${pack.slice(0, 2)}/${pack}`
 /** Objects that were there once and are not now are either expired or missed: the manifests say which. Then all of them are read. */
 async function addVanished(due: Due, of: { objects: readonly ObjectInfo[]; history: History }): Promise<void> {
   const present = new Set(of.objects.map((one) => one.name))
-  const vanished = [...of.history.objects.keys()].some((name) => /^(packs|maps)\//.test(name) && !present.has(name))
+  const vanished = [...of.history.objects.keys()].some(
+    (name) => /^(packs|trimmed|maps)\//.test(name) && !present.has(name),
+  )
   if (!vanished) return
   const levels = due.levels as Map<string, Level>
   for (const { name } of of.objects)
@@ -178,6 +181,10 @@ async function checkObjects(
     check.packs.delete(object.name.slice(-32))
     tools.done(object.bytes)
   }
+  for (const object of of(TRIMMED_PREFIX)) {
+    await tools.findings.attempt(object.name, () => checkTrimmed(object, tools))
+    tools.done(object.bytes)
+  }
   for (const pack of check.packs) if (check.isDue(pack)) await check.directories.directory(pack)
   for (const object of of(WAL_PREFIX)) {
     const chunk = await checkWalObject(object, tools)
@@ -202,7 +209,19 @@ async function checkPack(name: string, object: ObjectInfo, tools: CheckTools): P
   }
 }
 
-const CHECKED_ABOVE = ['packs/', 'maps/', MANIFEST_PREFIX, WAL_PREFIX, 'keys/']
+async function checkTrimmed(object: ObjectInfo, tools: CheckTools): Promise<void> {
+  try {
+    await readTrimmed(object, tools)
+    if (tools.levelOf(object.name) !== 'structure') await proveTrimmed(object.name, tools)
+  } catch (error) {
+    // The whole pack is back: that is read first.
+    const pack = parseTrimmedName(object.name)?.pack
+    if (!isDamage(error) || pack === undefined || !(await tools.store.stat(packNameOf(pack), tools))) throw error
+    tools.findings.healed.add(object.name)
+  }
+}
+
+const CHECKED_ABOVE = ['packs/', TRIMMED_PREFIX, 'maps/', MANIFEST_PREFIX, WAL_PREFIX, 'keys/']
 
 async function checkOther(object: ObjectInfo, tools: CheckTools): Promise<void> {
   const { name } = object

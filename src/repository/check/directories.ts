@@ -3,6 +3,7 @@ import type { ExtentRef } from '../contract.ts'
 import { readDirectory, type DirectoryEntry } from '../object/decode.ts'
 import { decodeExtentLabel } from '../pack/label.ts'
 import { packName } from '../pack/names.ts'
+import { readTrimmed, trimmedOf } from '../pack/trimmed.ts'
 import { errors } from '../errors.ts'
 import type { CheckTools } from './findings.ts'
 
@@ -29,6 +30,8 @@ export class PackDirectories {
     const { store, findings, signal } = this.tools
     const read = findings.attemptAny(packName(pack), { store, signal }, async (name) => {
       const info = await store.stat(name, { signal })
+      const trimmed = info ? undefined : await this.trimmedEntries(pack)
+      if (trimmed) return trimmed
       if (!info) throw errors.objectMissing({ name, location: store.location }, { place: { object: name } })
       const { entries } = await readDirectory(name, 'pack', { ...this.tools, objectBytes: info.bytes })
       return entries
@@ -36,6 +39,18 @@ export class PackDirectories {
     if (this.kept.size >= KEPT_PACKS) this.kept.delete(this.kept.keys().next().value!)
     this.kept.set(pack, read)
     return read
+  }
+
+  /** By number and place in the original pack, as references name them; undefined where it was not trimmed. */
+  private async trimmedEntries(pack: string): Promise<readonly DirectoryEntry[] | undefined> {
+    const entries: DirectoryEntry[] = []
+    const all = await trimmedOf(pack, this.tools)
+    for (const object of all) {
+      const { extents } = await readTrimmed(object, this.tools)
+      for (const [number, { label, plainBytes, was }] of extents)
+        entries[number] ??= { type: 'extent', label, plainBytes, ...was }
+    }
+    return all.length === 0 ? undefined : entries
   }
 
   /** What the extent says it holds. A string says why the reference is wrong; undefined: the pack itself is a finding. */

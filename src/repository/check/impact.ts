@@ -5,6 +5,7 @@ import { MANIFEST_PREFIX, readManifest } from '../manifest/store.ts'
 import { openFrame, readDirectory, type ReadOptions } from '../object/decode.ts'
 import { Sealer } from '../object/sealer.ts'
 import { decodeExtentLabel } from '../pack/label.ts'
+import { parseTrimmedName } from '../pack/trimmed.ts'
 import { chunkInfo } from '../wal/names.ts'
 import { isDamage, type Finding } from './findings.ts'
 
@@ -47,7 +48,7 @@ function backupsOf(object: string, manifests: readonly Manifest[]): string[] {
   const own = parseManifestName(object)
   if (own) return [own.id]
   const chunk = chunkInfo({ name: object, bytes: 0, modifiedMs: 0 })
-  const pack = /^packs\/[0-9a-f]{2}\/([0-9a-f]{32})$/.exec(object)?.[1]
+  const pack = /^packs\/[0-9a-f]{2}\/([0-9a-f]{32})$/.exec(object)?.[1] ?? parseTrimmedName(object)?.pack
   return manifests
     .filter((manifest) => {
       if (pack !== undefined) return manifest.packs.includes(pack)

@@ -5,8 +5,10 @@ import { isReplaceable, orReplacement } from '../heal/fall-back.ts'
 import { readManifest } from '../manifest/store.ts'
 import type { ReadOptions } from '../object/decode.ts'
 import { packName } from '../pack/names.ts'
+import { trimmedOf } from '../pack/trimmed.ts'
 import { readMaps } from '../map/bundle.ts'
 import { copyPack, settlePack } from './packs.ts'
+import { lookAtTrimmed } from './trimmed.ts'
 import { learnRefs, refKey, translateExtent, translateMap } from './refs.ts'
 
 /** Packs that are copied at the same time. */
@@ -33,10 +35,11 @@ export async function missingPacks(copy: BackupCopy): Promise<{ id: string; byte
   const { manifest, from, to } = copy
   const held = new Set(copy.common.flatMap(({ target }) => target.packs))
   const missing: { id: string; bytes: number }[] = []
+  const trimmed = await lookAtTrimmed(manifest, from, to)
   for (const id of manifest.packs) {
-    if (held.has(id) || (await settlePack(id, to))) continue
+    if (trimmed.whole.has(id) || (held.has(id) && !trimmed.lacking.has(id)) || (await settlePack(id, to))) continue
     const info = await orReplacement(packName(id), from, (name) => from.store.stat(name, from))
-    missing.push({ id, bytes: info?.bytes ?? 0 })
+    missing.push({ id, bytes: info?.bytes ?? (await trimmedOf(id, from))[0]?.bytes ?? 0 })
   }
   return missing
 }

@@ -5,6 +5,7 @@ import { orReplacement } from '../heal/fall-back.ts'
 import { damaged, readDirectory, readSections, type ReadOptions } from '../object/decode.ts'
 import { ObjectStream } from '../object/encode.ts'
 import { packName } from '../pack/names.ts'
+import { copyTrimmed, isMissing } from './trimmed.ts'
 
 export interface PackCopy {
   readonly id: string
@@ -16,7 +17,17 @@ export interface PackCopy {
 
 /** Bytes in the target. Rejects with the damage of the source, `repository.object-exists`, or what the stores say. Durable after a barrier. */
 export async function copyPack({ id, from, to, name = packName(id) }: PackCopy): Promise<number> {
-  const bytes = await orReplacement(packName(id), from, (source) => copyFrom(source, { id, name, from, to }))
+  const bytes = await orReplacement(packName(id), from, (source) => copyFrom(source, { id, name, from, to })).catch(
+    async (error: unknown) => {
+      // Trimmed in the source: then that is what there is to copy.
+      if (!isMissing(error)) throw error
+      return { trimmed: await copyTrimmed(id, from, to), error }
+    },
+  )
+  if (typeof bytes !== 'number') {
+    if (bytes.trimmed === undefined) throw bytes.error
+    return bytes.trimmed
+  }
   await readBack(name, bytes, to)
   return bytes
 }

@@ -16,6 +16,8 @@ import { parseManifestName } from '../manifest/list.ts'
 import { MANIFEST_PREFIX, manifestName, readManifest } from '../manifest/store.ts'
 import { damaged, type ReadOptions } from '../object/decode.ts'
 import { ObjectStream } from '../object/encode.ts'
+import { packName } from '../pack/names.ts'
+import { parseTrimmedName } from '../pack/trimmed.ts'
 import type { StoredRepository } from '../stored.ts'
 import { writeHistory } from '../wal/archive.ts'
 import { chunkInfo, chunkName, parseHistoryName } from '../wal/names.ts'
@@ -74,6 +76,9 @@ async function healOne(object: string, parts: HealParts): Promise<Healing> {
 
 async function replacementOf(object: string, parts: HealParts): Promise<string | undefined> {
   const pack = /^packs\/[0-9a-f]{2}\/([0-9a-f]{32})$/.exec(object)?.[1]
+  // Damage of a trimmed one: the whole pack comes back from the other repository.
+  const trimmed = parseTrimmedName(object)?.pack
+  if (trimmed !== undefined) return await healPack(trimmed, packName(trimmed), parts)
   if (pack !== undefined) return await healPack(pack, object, parts)
   if (object.startsWith('maps/')) return await healBundle(object, parts)
   if (object.startsWith(MANIFEST_PREFIX)) return await healManifest(object, parts)

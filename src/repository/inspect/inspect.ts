@@ -60,10 +60,12 @@ const readers: Record<ObjectKind, Reader> = {
   pack: async (name, options) => {
     const { entries } = await readDirectory(name, 'pack', options)
     return {
-      extents: entries.map((entry, number) => {
+      extents: entries.flatMap((entry, number) => {
+        // What a trimmed pack says of itself.
+        if (entry.type !== 'extent') return []
         const { file, blocks } = decodeExtentLabel(entry.label, `the label of extent ${number}`)
         const { offset, storedBytes, plainBytes } = entry
-        return { number, offset, storedBytes, plainBytes, file, blocks: formatBlocks(blocks) }
+        return [{ number, offset, storedBytes, plainBytes, file, blocks: formatBlocks(blocks) }]
       }),
     }
   },

@@ -16,6 +16,7 @@ import type { ReadOptions } from '../object/decode.ts'
 import { packName } from '../pack/names.ts'
 import { settlePack } from '../copy/packs.ts'
 import { putProgress, removeProgress } from '../progress/notes.ts'
+import { trimmedOf } from '../pack/trimmed.ts'
 import { SealedPackWriter } from '../pack/writer.ts'
 import { keepShared } from '../prune/shared.ts'
 import { writeConfirmation } from './confirmation.ts'
@@ -136,7 +137,10 @@ export class StoredBackupWriter implements BackupWriter {
       await Promise.all(
         wanted.slice(at, at + 64).map(async (id) => {
           const name = packName(id)
-          if (!(await store.stat(name, { signal }))) throw errors.objectMissing({ name, location: store.location })
+          if (await store.stat(name, { signal })) return
+          // Trimmed, it holds at least what the parent named.
+          if ((await trimmedOf(id, { store, signal })).length === 0)
+            throw errors.objectMissing({ name, location: store.location })
         }),
       )
     }

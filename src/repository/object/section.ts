@@ -33,6 +33,7 @@ export const sectionTypes = {
   confirmation: 18,
   checked: 50,
   scratch: 19,
+  trimmed: 20,
   copyHead: 32,
   copyRows: 33,
   notice: 40,

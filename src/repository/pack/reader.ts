@@ -12,6 +12,7 @@ import { Sealer } from '../object/sealer.ts'
 import { isShadowLike, otherVersions } from '../object/versions.ts'
 import { decodeExtentLabel } from './label.ts'
 import { packName } from './names.ts'
+import { holds, readTrimmed, trimmedOf, type TrimmedPack } from './trimmed.ts'
 
 /** Extents with a gap up to this size are fetched by one range. */
 const NEIGHBOUR_GAP_BYTES = 256 * KIB
@@ -45,6 +46,8 @@ interface Range {
 export class PackReader implements ExtentReader {
   private readonly parts: PackReaderParts
   private readonly sealers = new Map<string, Sealer>()
+  /** Packs of which only trimmed ones are left. */
+  private readonly trimmed = new Map<string, readonly TrimmedPack[]>()
 
   constructor(parts: PackReaderParts) {
     this.parts = parts
@@ -84,6 +87,11 @@ export class PackReader implements ExtentReader {
     wanted: readonly ExtentWanted[],
     signal: AbortSignal,
   ): AsyncGenerator<ExtentRead> {
+    const trimmed = await this.trimmedInstead(pack, signal)
+    if (trimmed) {
+      yield* this.readTrimmed(trimmed, wanted, signal)
+      return
+    }
     const ranges = rangesOf(wanted)
     let next = this.fetch(pack, ranges[0], signal)
     for (let at = 0; at < ranges.length; at++) {
@@ -97,6 +105,73 @@ export class PackReader implements ExtentReader {
         signal.throwIfAborted()
         yield await this.soundOne({ pack, one, name: packName(pack), sealer, bytes, from: range.from }, failure, signal)
       }
+    }
+  }
+
+  /** Undefined where the pack itself is there, or nothing at all. */
+  private async trimmedInstead(pack: string, signal: AbortSignal): Promise<readonly TrimmedPack[] | undefined> {
+    const known = this.trimmed.get(pack)
+    if (known) return known
+    try {
+      await this.sealer(packName(pack), signal)
+      return undefined
+    } catch (error) {
+      if (!isWharfError(error, 'repository.object-missing')) return undefined
+    }
+    const found = await this.listTrimmed(pack, signal)
+    if (found.length > 0) this.trimmed.set(pack, found)
+    return found.length > 0 ? found : undefined
+  }
+
+  private async listTrimmed(pack: string, signal: AbortSignal): Promise<readonly TrimmedPack[]> {
+    const options = { ...this.parts, signal }
+    const found: TrimmedPack[] = []
+    for (const object of await trimmedOf(pack, options)) {
+      // One that expiry has just removed, or that is damaged: an older one may do.
+      await readTrimmed(object, options).then(
+        (one) => found.push(one),
+        (error: unknown) => {
+          if (!isReplaceable(error)) throw error
+        },
+      )
+    }
+    return found
+  }
+
+  private async *readTrimmed(
+    from: readonly TrimmedPack[],
+    wanted: readonly ExtentWanted[],
+    signal: AbortSignal,
+  ): AsyncGenerator<ExtentRead> {
+    const { pack } = from[0]!
+    for (const { source, group } of bySource(from, wanted)) {
+      if (!source) {
+        // Neither here nor there: a replacement of the whole pack may have it.
+        const error = damagedExtent(pack, group[0]!, 'no trimmed pack holds it')
+        for (const one of group) yield await this.replaced(pack, one, { error, signal })
+        continue
+      }
+      for (const range of rangesOf(group.map((one) => movedTo(source, one)))) {
+        const sealer = await this.sealer(source.name, signal)
+        const bytes = await this.parts.store.get(source.name, {
+          signal,
+          offset: range.from,
+          length: range.to - range.from,
+        })
+        for (const one of range.wanted as Moved[]) {
+          signal.throwIfAborted()
+          yield await this.soundMoved({ pack, one, name: source.name, sealer, bytes, from: range.from }, signal)
+        }
+      }
+    }
+  }
+
+  private async soundMoved(at: Opened & { one: Moved }, signal: AbortSignal): Promise<ExtentRead> {
+    try {
+      return { ...this.open(at), wanted: at.one.original }
+    } catch (error) {
+      if (!isReplaceable(error)) throw error
+      return await this.replaced(at.pack, at.one.original, { error, signal })
     }
   }
 
@@ -122,6 +197,14 @@ export class PackReader implements ExtentReader {
   ): Promise<ExtentRead> {
     const { store } = this.parts
     const { signal } = after
+    // The pack was trimmed, and went, while it was read.
+    if (!this.trimmed.has(pack) && isWharfError(after.error, 'repository.damaged-extent')) {
+      for (const source of await this.listTrimmed(pack, signal)) {
+        if (!holds(source, one.ref)) continue
+        this.trimmed.set(pack, [source])
+        for await (const read of this.readTrimmed([source], [one], signal)) return read
+      }
+    }
     for await (const name of replacementsOf(packName(pack), { store, signal })) {
       try {
         const sealer = await this.sealer(name, signal)
@@ -183,6 +266,31 @@ export class PackReader implements ExtentReader {
       throw asExtentError(error, pack, one)
     }
   }
+}
+
+/** An extent that is wanted, where it lies in a trimmed pack. */
+interface Moved extends ExtentWanted {
+  readonly original: ExtentWanted
+}
+
+function movedTo(source: TrimmedPack, one: ExtentWanted): Moved {
+  const { section, offset, storedBytes } = source.extents.get(one.ref.number)!
+  return { ...one, ref: { ...one.ref, number: section, offset, storedBytes }, original: one }
+}
+
+/** Neighbours in `wanted` that lie in the same trimmed pack, in order. */
+function bySource(
+  from: readonly TrimmedPack[],
+  wanted: readonly ExtentWanted[],
+): { source: TrimmedPack | undefined; group: ExtentWanted[] }[] {
+  const groups: { source: TrimmedPack | undefined; group: ExtentWanted[] }[] = []
+  for (const one of wanted) {
+    const source = from.find((trimmed) => holds(trimmed, one.ref))
+    const last = groups.at(-1)
+    if (last && last.source === source) last.group.push(one)
+    else groups.push({ source, group: [one] })
+  }
+  return groups
 }
 
 function damagedExtent(pack: string, one: ExtentWanted, reason: string, cause?: unknown): Error {

@@ -10,7 +10,8 @@ import { deletableKind } from './names.ts'
 import { whoIsAtWork } from './leases.ts'
 import { listHolds } from './holds.ts'
 import { revive } from './revive.ts'
-import { namesOf, readRoots, type RootCache, type Roots } from './roots.ts'
+import { TRIMMED_PREFIX } from '../pack/trimmed.ts'
+import { namedAs, namesOf, readRoots, type RootCache, type Roots } from './roots.ts'
 import { putTombstone, readStanding, type Standing } from './standing.ts'
 
 const NAMES_PER_TOMBSTONE = 20_000
@@ -87,7 +88,8 @@ async function reviveHeld(request: MarkRequest, options: ReadOptions): Promise<v
     const standing = await readStanding(options)
     const object = manifestName(warehouse, id)
     const { manifest } = await readManifest(object, options)
-    const names = namesOf(manifest).add(object).add(confirmationName(warehouse, id))
+    const own = namesOf(manifest).add(object).add(confirmationName(warehouse, id))
+    const names = [...standing.dead.keys()].filter((name) => own.has(namedAs(name)))
     await revive(names, { by: 'expiry', reason: `held: ${held.get(id)}`, what: `backup ${id}`, standing }, options)
   }
 }
@@ -96,7 +98,7 @@ type Sizes = ReadonlyMap<string, ObjectInfo>
 
 async function listSizes(options: ReadOptions): Promise<Sizes> {
   const sizes = new Map<string, ObjectInfo>()
-  for (const prefix of ['confirmed/', 'manifests/', 'maps/', 'packs/', 'wal/'])
+  for (const prefix of ['confirmed/', 'manifests/', 'maps/', 'packs/', TRIMMED_PREFIX, 'wal/'])
     for await (const object of options.store.list(prefix, options)) sizes.set(object.name, object)
   return sizes
 }
@@ -117,7 +119,8 @@ function onlyOf(gone: ReadonlySet<string>, of: { roots: Roots; standing: Standin
     const target = gone.has(root.object) || of.standing.dead.has(root.object) ? candidates : kept
     for (const name of root.names) target.add(name)
   }
-  return gone.size === 0 ? [] : [...candidates].filter((name) => !kept.has(name) && of.sizes.has(name))
+  if (gone.size === 0) return []
+  return [...of.sizes.keys()].filter((name) => candidates.has(namedAs(name)) && !kept.has(namedAs(name)))
 }
 
 /** Manifests that came when their lease was over: no backups, and nothing else would ever let go of what they name. */
@@ -144,7 +147,8 @@ function unnamed(roots: Roots, of: { standing: Standing; sizes: Sizes; olderThan
     if (modifiedMs >= of.olderThanMs || of.standing.dead.has(name)) continue
     const kind = deletableKind(name)
     const lost = kind === 'confirmation' && !of.sizes.has(name.replace(/^confirmed/, 'manifests'))
-    if (lost || ((kind === 'map' || kind === 'pack') && !named.has(name))) found.push(name)
+    if (lost || ((kind === 'map' || kind === 'pack' || kind === 'trimmed') && !named.has(namedAs(name))))
+      found.push(name)
   }
   return found
 }

@@ -32,8 +32,14 @@ export function parseReaderName(name: string): { id: string; sequence: number } 
   return match ? { id: match[1]!, sequence: Number(match[2]) } : undefined
 }
 
+/** In a tombstone: an object whose extents lie in a newer one as well. Its name is not dead by it. */
+export const supersededName = (name: string): string => `superseded:${name}`
+
+/** The object that a name of a tombstone is about. */
+export const objectOf = (name: string): string => name.replace(/^superseded:/, '')
+
 /** What a name stands for, as far as deletion may ever touch it; undefined: it may not. In the order of deletion. */
-export const deletionOrder = ['confirmation', 'manifest', 'map', 'pack', 'wal'] as const
+export const deletionOrder = ['confirmation', 'manifest', 'map', 'pack', 'trimmed', 'superseded', 'wal'] as const
 export type Deletable = (typeof deletionOrder)[number]
 
 const shapes: Readonly<Record<Deletable, RegExp>> = {
@@ -41,6 +47,8 @@ const shapes: Readonly<Record<Deletable, RegExp>> = {
   manifest: /^manifests\/[A-Za-z0-9_-]+\/[A-Za-z0-9._-]+$/,
   map: /^maps\/[0-9a-f]{32}$/,
   pack: /^packs\/[0-9a-f]{2}\/[0-9a-f]{32}$/,
+  trimmed: /^trimmed\/[0-9a-f]{2}\/[0-9a-f]{32}\/\d{6}$/,
+  superseded: /^superseded:(?:packs\/[0-9a-f]{2}\/[0-9a-f]{32}|trimmed\/[0-9a-f]{2}\/[0-9a-f]{32}\/\d{6})$/,
   wal: /^wal\/\d{1,20}\/[0-9a-f]{8}\/[0-9a-f]{8}\/[0-9a-f]{16}-[0-9a-f]{16}(?:-\d{1,4})?$/,
 }
 

@@ -5,6 +5,7 @@ import { parseManifestName } from '../manifest/list.ts'
 import { MANIFEST_PREFIX, readManifest } from '../manifest/store.ts'
 import type { ReadOptions } from '../object/decode.ts'
 import { packName } from '../pack/names.ts'
+import { parseTrimmedName } from '../pack/trimmed.ts'
 import type { ManifestFile } from '../contract.ts'
 
 export interface Root {
@@ -29,6 +30,12 @@ export interface Roots {
 
 /** Manifests are immutable: each is read once. Key: name and length. */
 export type RootCache = Map<string, Root>
+
+/** Under which name manifests name it: trimmed packs go by that of the pack. */
+export function namedAs(name: string): string {
+  const trimmed = parseTrimmedName(name)
+  return trimmed ? packName(trimmed.pack) : name
+}
 
 /** Names of the maps and packs that a manifest needs. */
 export function namesOf(manifest: {

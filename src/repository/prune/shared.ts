@@ -3,7 +3,7 @@ import { errors } from '../errors.ts'
 import type { Manifest, ManifestFile } from '../contract.ts'
 import { isWharfError } from '../../base/errors.ts'
 import type { ReadOptions } from '../object/decode.ts'
-import { namesOf, readRoots } from './roots.ts'
+import { namedAs, namesOf, readRoots } from './roots.ts'
 import { revive } from './revive.ts'
 import { readStanding } from './standing.ts'
 
@@ -16,7 +16,8 @@ type Shares = Pick<Manifest, 'id' | 'madeBy' | 'packs'> & { readonly files: Iter
 export async function keepShared(manifest: Shares, options: ReadOptions): Promise<void> {
   const standing = await readStanding(options)
   if (standing.dead.size === 0) return
-  const names = [...namesOf(manifest)].filter((name) => standing.dead.has(name))
+  const needed = namesOf(manifest)
+  const names = [...standing.dead.keys()].filter((name) => needed.has(namedAs(name)))
   if (names.length === 0) return
   try {
     const reason = `shared by ${manifest.id}`
@@ -24,7 +25,7 @@ export async function keepShared(manifest: Shares, options: ReadOptions): Promis
   } catch (error) {
     if (!isWharfError(error, 'repository.too-late-to-revive')) throw error
     const { roots } = await readRoots(options)
-    const object = names.find((name) => !roots.some((root) => root.names.has(name)))
+    const object = names.find((name) => !roots.some((root) => root.names.has(namedAs(name))))
     if (object !== undefined) throw errors.sharedExpired({ backup: manifest.id, object }, { cause: error })
   }
 }

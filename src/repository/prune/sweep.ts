@@ -2,6 +2,7 @@
 import { isWharfError, messageOf } from '../../base/errors.ts'
 import type { Progress } from '../../base/operation.ts'
 import type { PruneKey } from '../keys/prune.ts'
+import { isReplaceable } from '../heal/fall-back.ts'
 import { replacementsOf } from '../heal/names.ts'
 import { newestReaders, readReader } from '../lease/reader.ts'
 import { manifestName } from '../manifest/store.ts'
@@ -9,8 +10,19 @@ import type { ReadOptions } from '../object/decode.ts'
 import { parseChunkName } from '../wal/names.ts'
 import { listHolds } from './holds.ts'
 import { whoIsAtWork, type AtWork } from './leases.ts'
-import { deletableKind, deletionOrder, REVIVAL_PREFIX, revivalName, tombstoneName } from './names.ts'
-import { needsWal, readRoots, type Root, type RootCache, type Roots } from './roots.ts'
+import { packName } from '../pack/names.ts'
+import { holds, parseTrimmedName, readTrimmed, trimmedOf, type TrimmedPack } from '../pack/trimmed.ts'
+import { NamedExtents, type ExtentsByPack } from './extents.ts'
+import {
+  deletableKind,
+  deletionOrder,
+  objectOf,
+  supersededName,
+  REVIVAL_PREFIX,
+  revivalName,
+  tombstoneName,
+} from './names.ts'
+import { namedAs, needsWal, readRoots, type Root, type RootCache, type Roots } from './roots.ts'
 import { MARGIN_MS, readStanding, type Standing, type StandingCache, type Tombstone } from './standing.ts'
 
 /** Objects that are deleted after one look. */
@@ -40,6 +52,14 @@ interface Look {
   readonly held: ReadonlyMap<string, { readonly why: string; readonly wal: 'own' | 'since' }>
   readonly roots: Roots
   readonly nowMs: number
+  /** Only for a step that deletes packs that were trimmed. */
+  readonly trimmed?: TrimmedLook
+}
+
+interface TrimmedLook {
+  /** What manifests name of these packs. */
+  readonly named: ExtentsByPack
+  readonly carriers: ReadonlyMap<string, readonly TrimmedPack[]>
 }
 
 export async function sweep(options: SweepOptions): Promise<Swept> {
@@ -56,6 +76,7 @@ class Sweep {
   private readonly options: SweepOptions
   private readonly standings: StandingCache = new Map()
   private readonly rootCache: RootCache
+  private readonly extents: NamedExtents
   private readonly left: { object: string; why: string }[] = []
   private readonly backups: string[] = []
   private objects = 0
@@ -64,6 +85,7 @@ class Sweep {
   constructor(options: SweepOptions) {
     this.options = options
     this.rootCache = options.cache ?? new Map<string, Root>()
+    this.extents = new NamedExtents(options)
   }
 
   async run(): Promise<Swept> {
@@ -78,7 +100,7 @@ class Sweep {
     return { objects, bytes, backups, left }
   }
 
-  private async look(): Promise<Look> {
+  private async look(packs: ReadonlySet<string>): Promise<Look> {
     const { options } = this
     const atWork = await whoIsAtWork(options)
     const standing = await readStanding(options, this.standings)
@@ -89,7 +111,32 @@ class Sweep {
       held.set(hold.backup, { why: hold.reason, wal })
     }
     const roots = await readRoots(options, this.rootCache)
-    return { atWork, standing, held, roots, nowMs: await options.store.now(options) }
+    const trimmed = packs.size > 0 && roots.unreadable.length === 0 ? await this.lookAtTrimmed(packs, roots) : undefined
+    return { atWork, standing, held, roots, nowMs: await options.store.now(options), ...(trimmed ? { trimmed } : {}) }
+  }
+
+  private async lookAtTrimmed(packs: ReadonlySet<string>, roots: Roots): Promise<TrimmedLook | undefined> {
+    const { options } = this
+    const naming = roots.roots.filter((root) => [...packs].some((pack) => root.names.has(packName(pack))))
+    const carriers = new Map<string, TrimmedPack[]>()
+    for (const pack of packs) {
+      const found: TrimmedPack[] = []
+      for (const object of await trimmedOf(pack, options)) {
+        // One that is damaged stands in for nothing.
+        await readTrimmed(object, options).then(
+          (one) => found.push(one),
+          (error: unknown) => {
+            if (!isReplaceable(error)) throw error
+          },
+        )
+      }
+      carriers.set(pack, found)
+    }
+    const named = await this.extents.union(naming, packs).catch((error: unknown) => {
+      if (!isReplaceable(error)) throw error
+      return undefined
+    })
+    return named && { named, carriers }
   }
 
   /** Manifests are gone for good before anything that they name goes, and that before the tombstone does. */
@@ -108,13 +155,16 @@ class Sweep {
     const { options } = this
     const present: { name: string; bytes: number }[] = []
     for (const name of names) {
-      const info = await options.store.stat(name, options)
-      if (info) present.push(info)
+      const info = await options.store.stat(objectOf(name), options)
+      if (info) present.push({ name, bytes: info.bytes })
       // A delete marker over versions that are still there.
       else if (options.store.abilities.versions) present.push({ name, bytes: 0 })
     }
     if (present.length === 0) return
-    const look = await this.look()
+    const packs = new Set(
+      present.flatMap((one) => (deletableKind(one.name) === 'superseded' ? [packOf(one.name)] : [])),
+    )
+    const look = await this.look(packs)
     const chosen = present.filter(({ name }) => {
       const verdict = judge(name, tombstone, look)
       if (verdict.do === 'leave') this.left.push({ object: name, why: verdict.why })
@@ -126,7 +176,7 @@ class Sweep {
 
   private async delete({ name, bytes }: { name: string; bytes: number }): Promise<void> {
     try {
-      await this.removeAll(name)
+      await this.removeAll(objectOf(name))
     } catch (error) {
       if (!isWharfError(error, 'repository.object-locked')) throw error
       this.left.push({ object: name, why: messageOf(error) })
@@ -197,6 +247,7 @@ function judge(name: string, tombstone: Tombstone, look: Look): Verdict {
   if (kind === 'manifest' || kind === 'confirmation') return judgeBackup(name, look)
   if (look.roots.unreadable.length > 0)
     return leave(`${look.roots.unreadable[0]!.object} cannot be read, and may need it`)
+  if (kind === 'superseded') return judgeSuperseded(name, look)
   return kind === 'wal' ? judgeWal(name, look) : judgeData(name, look)
 }
 
@@ -223,10 +274,27 @@ function judgeBackup(name: string, look: Look): Verdict {
 
 /** As long as any manifest names it, dead or alive, it stays. A living one takes it over for good. */
 function judgeData(name: string, look: Look): Verdict {
-  const naming = look.roots.roots.filter((root) => root.names.has(name))
+  const naming = look.roots.roots.filter((root) => root.names.has(namedAs(name)))
   if (naming.length === 0) return DELETE
   const alive = naming.find((root) => !look.standing.dead.has(root.object))
   return alive ? DONE : leave(`${naming[0]!.object} needs it and is not deleted yet`)
+}
+
+const packOf = (name: string): string => parseTrimmedName(objectOf(name))?.pack ?? objectOf(name).slice(-32)
+
+/** Everything that any manifest names of it lies in a newer one that is not to go as well. */
+function judgeSuperseded(name: string, look: Look): Verdict {
+  if (!look.trimmed) return leave('a map cannot be read that may need it')
+  const { named, carriers } = look.trimmed
+  const pack = packOf(name)
+  const generation = parseTrimmedName(objectOf(name))?.generation ?? 0
+  const going = new Set(look.standing.tombstones.flatMap((one) => one.objects))
+  const newer = carriers
+    .get(pack)!
+    .filter((one) => parseTrimmedName(one.name)!.generation > generation && !going.has(supersededName(one.name)))
+  const needed = [...(named.get(pack)?.values() ?? [])]
+  // Something needs more of it: it stays for good, until it is trimmed anew.
+  return newer.some((one) => needed.every((ref) => holds(one, ref))) ? DELETE : DONE
 }
 
 function judgeWal(name: string, look: Look): Verdict {

@@ -1,5 +1,7 @@
 // What a restore reads against what it needs, and what the repository takes against what it must keep: counted from maps, packs and names alone.
 import type { BackupSummary, Repository, SegmentMap } from '../../../src/repository/contract.ts'
+import { asStored } from '../../../src/repository/copy.ts'
+import { manifestName, readManifest } from '../../../src/repository/manifest/store.ts'
 import { BLOCK_BYTES } from '../../../src/wal/contract.ts'
 
 const signal = new AbortController().signal
@@ -12,7 +14,7 @@ export interface Measured {
   readonly walBytes: number
   /** Stored bytes of the blocks of the newest backup. */
   readonly liveBytes: number
-  /** Stored bytes of the blocks that only older kept backups use, with maps, manifests and the WAL that is kept. */
+  /** Stored bytes of the blocks that only older kept backups, or expired ones in their grace period, use; with maps, manifests and the WAL that is kept. */
   readonly historyBytes: number
   readonly sizeRatio: number
 }
@@ -28,8 +30,10 @@ export async function measure(repository: Repository, kept: readonly BackupSumma
   const newest = new Map<string, Extent>()
   const seen = new Set<string>()
   let mapBytes = 0
-  for (const { id } of kept.toReversed()) {
-    const manifest = await repository.readManifest(id, signal)
+  // Those of the grace period can still be brought back: they are retained, too.
+  const graced = (await repository.listExpiring(signal)).map((one) => one.summary)
+  for (const { id, warehouse } of [...kept.toReversed(), ...graced]) {
+    const { manifest } = await readManifest(manifestName(warehouse, id), asStored(repository).readOptions(signal))
     const fresh = manifest.files.flatMap((file) => {
       const key = file.kind === 'segment' ? `${file.map.object}@${file.map.offset}` : ''
       if (file.kind !== 'segment' || seen.has(key)) return []
@@ -58,7 +62,7 @@ export async function measure(repository: Repository, kept: readonly BackupSumma
   return {
     amplification: [...newest.values()].reduce((sum, one) => sum + one.storedBytes, 0) / liveBytes,
     repositoryBytes,
-    packBytes: sizes.get('packs') ?? 0,
+    packBytes: (sizes.get('packs') ?? 0) + (sizes.get('trimmed') ?? 0),
     walBytes: sizes.get('wal') ?? 0,
     liveBytes,
     historyBytes,

@@ -9,7 +9,7 @@ import { systemClock, type Clock } from '../../../src/base/clock.ts'
 import { seededRandom, type Random } from '../../../src/base/random.ts'
 import type { BackupSummary, Repository } from '../../../src/repository/contract.ts'
 import { initRepository, openRepository } from '../../../src/repository/open.ts'
-import { makePruneKey, markExpired, sweepExpired, type RootCache } from '../../../src/repository/prune.ts'
+import { makePruneKey, markExpired, sweepExpired, trimPacks, type RootCache } from '../../../src/repository/prune.ts'
 import { openStore } from '../../../src/repository/stores.ts'
 import { segmentName } from '../../../src/wal/segments.ts'
 import { ArchiveReceiver } from '../../backup/archive-receiver.ts'
@@ -78,6 +78,7 @@ export async function openYear(seed: number): Promise<Year> {
     const request = { backups, wal: found.wal.map((one) => one.object), reason: 'policy', graceMs: RETENTION.grace }
     await markExpired(repository, request, { key, signal, cache })
     await sweepExpired(repository, { key, signal, cache, held: async () => new Set<string>() })
+    await trimPacks(repository, { graceMs: RETENTION.grace }, { key, signal, cache })
   }
 
   return {
