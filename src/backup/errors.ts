@@ -107,6 +107,38 @@ export const backupErrors = defineErrors('backup', {
     message: (at: { warehouse: string }) => `the standby of warehouse ${at.warehouse} was promoted during the backup`,
     hint: () => 'nothing of the backup is visible; correct url and standby of the warehouse, and run it again',
   },
+  snapshotCommand: {
+    exit: 'failed',
+    message: (at: { warehouse: string; what: string; program: string; how: string }) =>
+      `the ${at.what} program ${at.program} of warehouse ${at.warehouse} ${at.how}`,
+    hint: (at) =>
+      `see backup.${at.warehouse}.source.${at.what}; what it had begun is released, and the server is not left in backup mode`,
+  },
+  snapshotTablespace: {
+    exit: 'configuration',
+    message: (at: { warehouse: string; tablespace: string; location: string }) =>
+      `nobody says where tablespace ${at.tablespace} (${at.location}) of warehouse ${at.warehouse} is found in a snapshot`,
+    hint: (at) => `add it to backup.${at.warehouse}.source.tablespaces, and let the snapshot hold it`,
+  },
+  snapshotWithoutTablespace: {
+    exit: 'failed',
+    passing: true,
+    message: (at: { oid: number; location: string }) =>
+      `tablespace ${at.oid} (${at.location}) came while the snapshot was taken`,
+    hint: () => 'run the backup again, and name its place under source.tablespaces',
+  },
+  snapshotIsLive: {
+    exit: 'configuration',
+    message: (at: { warehouse: string; path: string }) =>
+      `the snapshot of warehouse ${at.warehouse} is read at ${at.path}, which is the live data directory`,
+    hint: (at) => `let backup.${at.warehouse}.source.path name the mounted snapshot`,
+  },
+  snapshotTooLate: {
+    exit: 'failed',
+    message: (at: { warehouse: string; checkpoint: string; stop: string }) =>
+      `the snapshot of warehouse ${at.warehouse} is of a moment after the end of its backup: it holds a checkpoint at ${at.checkpoint}, the end is ${at.stop}`,
+    hint: (at) => `backup.${at.warehouse}.source.snapshot must not end before the snapshot has been taken`,
+  },
   walLevelMinimal: {
     exit: 'failed',
     message: (at: { warehouse: string }) => `the server of warehouse ${at.warehouse} runs with wal_level = minimal`,

@@ -28,6 +28,7 @@ import { walStatusOf } from './receiver/standing.ts'
 import { expireSchedules, expireTask } from './retention/schedule.ts'
 import { backupSchedules, backupTask } from './schedules.ts'
 import { holesDaemon } from './holes.ts'
+import { snapshotsDaemon } from './snapshot/daemon.ts'
 import { walSection } from './wal-config.ts'
 
 export const room: Room = {
@@ -76,6 +77,7 @@ export const room: Room = {
     offer(daemons, copiesDaemon),
     offer(daemons, noticesDaemon),
     offer(daemons, holesDaemon),
+    offer(daemons, snapshotsDaemon),
     offer(taskKinds, expireTask),
     offer(scheduleSources, expireSchedules),
   ],

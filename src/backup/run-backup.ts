@@ -90,11 +90,12 @@ interface TakeTools {
 
 async function take(request: BackupRequest, tools: TakeTools): Promise<TakenBackup> {
   const { context, policy, warehouse, repository, signal } = tools
-  return await takeBackup({
+  const source = chooseSource(policy.source, { warehouse, context, signal })
+  const taken = await takeBackup({
     warehouse,
     repository,
     receive: async (scope) => scope.use(await receiveOrSay({ warehouse, repository }, context, signal)),
-    ...chooseSource(policy.source, { warehouse, context, signal }),
+    ...source,
     throttle: throttleOf(policy.throttle),
     kind: request.independent ? 'full' : request.kind,
     independent: request.independent ?? false,
@@ -113,6 +114,7 @@ async function take(request: BackupRequest, tools: TakeTools): Promise<TakenBack
     report: tools.report,
     signal,
   })
+  return { ...taken, notes: [...taken.notes, ...(source.snapshot?.notes ?? [])] }
 }
 
 /** P6: unlogged writes by others are named. A backup that is done does not fail for want of this. */

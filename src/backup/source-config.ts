@@ -15,11 +15,30 @@ const standby = z.strictObject({
   wait: duration().prefault('10m').describe('how long the standby may replay nothing before the backup gives up'),
 })
 
+const command = z.array(z.string().min(1)).min(1)
+
+const snapshot = z.strictObject({
+  from: z
+    .literal('snapshot')
+    .describe('a snapshot of the storage, taken by programs of yours while the server is in backup mode'),
+  snapshot: command.describe(
+    'takes the snapshot: it exists when the program ends with 0. {id}, {warehouse} and {data_directory} are filled in, also as WHARF_… in its environment',
+  ),
+  mount: command.optional().describe('makes it readable'),
+  release: command.describe('undoes both; always run, also after a failure or a crash, perhaps twice'),
+  path: z.string().min(1).describe('where the data directory is found in the mounted snapshot'),
+  tablespaces: z
+    .record(z.string(), z.string())
+    .default({})
+    .describe('location of a tablespace at the server: where it is found in the mounted snapshot'),
+  timeout: duration().prefault('10m').describe('how long each program may take'),
+})
+
 export const sourceSchema = z
-  .union([z.enum(['disk', 'sql', 'standby']), standby])
+  .union([z.enum(['disk', 'sql', 'standby']), z.discriminatedUnion('from', [standby, snapshot])])
   .default('disk')
   .describe(
-    'disk: the data directory on this machine; sql: through sessions with the server, with the rights that wharf warehouse grants --source sql prints; standby: the files of a standby',
+    'disk: the data directory on this machine; sql: through sessions with the server, with the rights that wharf warehouse grants --source sql prints; standby: the files of a standby; or a snapshot of the storage',
   )
 
 export type SourcePolicy = z.output<typeof sourceSchema>
@@ -67,7 +86,10 @@ export function throttleOf(config: z.output<typeof throttleSchema>): ThrottlePol
 }
 
 /** A source as written, with everything that a short form leaves out. */
-export type FullSource = { readonly from: 'primary'; readonly read: 'disk' | 'sql' } | z.output<typeof standby>
+export type FullSource =
+  | { readonly from: 'primary'; readonly read: 'disk' | 'sql' }
+  | z.output<typeof standby>
+  | z.output<typeof snapshot>
 
 export function fullSource(source: SourcePolicy): FullSource {
   if (source === 'standby') return standby.parse({ from: 'standby' })

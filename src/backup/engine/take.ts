@@ -15,7 +15,6 @@ import { parseBackupLabel } from '../../wal/labels.ts'
 import { formatLsn, type Lsn } from '../../wal/lsn.ts'
 import type { ServerFacts, Session, Warehouse } from '../../warehouse/contract.ts'
 import type { FileSource } from '../../warehouse/rights.ts'
-import { enterBackup, holdInterlock, type HeldInterlock } from '../../warehouse/interlock.ts'
 import { CopyPool } from '../copy/pool.ts'
 import { backupErrors } from '../errors.ts'
 import { chooseChunks } from '../plan/changes.ts'
@@ -28,12 +27,13 @@ import { readControlFile } from '../server/control-data.ts'
 import { holdBackup, type HeldBackup } from '../server/held-backup.ts'
 import type { ClusterFiles } from '../source/cluster-files.ts'
 import { CONTROL_FILE } from '../source/exclusions.ts'
-import { readyStandby } from '../standby/ready.ts'
+import type { SnapshotSource } from '../snapshot/snapshot.ts'
 import { chooseInterrupted, type Reuse } from '../resume/kept.ts'
 import { Noting, NOTE_EVERY_MS } from '../resume/noting.ts'
 import { resume } from '../resume/resume.ts'
 import { Throttle, type ThrottlePolicy } from '../throttle/throttle.ts'
 import type { Assembly } from './assembly.ts'
+import { beginStandby, keepUnloggedLoadsOut, takeSnapshot, type Early, type StandbySource } from './enter.ts'
 import { beginWriting } from './begin-writing.ts'
 import {
   askServer,
@@ -58,16 +58,12 @@ export interface Receiving {
   waitUntilDurable(at: { timeline: number; lsn: Lsn }, signal: AbortSignal): Promise<void>
 }
 
-export interface StandbySource {
-  readonly server: Warehouse
-  /** How long it may replay nothing before the backup gives up. */
-  readonly waitMs: number
-}
-
 export interface TakeOptions {
   readonly warehouse: Warehouse
   /** The standby whose files are read instead of those of `warehouse`, its primary. WAL still comes from the primary. */
   readonly standby?: StandbySource | undefined
+  /** Files are read from a snapshot that is taken between start and stop. */
+  readonly snapshot?: SnapshotSource | undefined
   readonly repository: Repository
   /** Called before the server is told of the backup, so that no WAL since its start is missed. */
   readonly receive: (scope: AsyncDisposableStack) => Promise<Receiving>
@@ -149,41 +145,16 @@ export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
   const lost = AbortSignal.any(interlock ? [held.lost, interlock.lost] : [held.lost])
   const signal = AbortSignal.any([options.signal, lost])
   throttle.watch(() => pool.bytesRead)
-  const parts = { startedMs, facts, files, writer, pool, noting, held, receiving, throttle }
-  const taking = new Taking({ ...options, signal }, parts)
   try {
-    const taken = await taking.run()
+    const early = options.snapshot && (await takeSnapshot(options.snapshot, held, { ...options, signal }))
+    const parts = { startedMs, facts, files, writer, pool, noting, held, receiving, throttle, early }
+    const taken = await new Taking({ ...options, signal }, parts).run()
     complete = true
     return taken
   } catch (error) {
     // The lost session is the cause; what failed because of it is not.
     throw lost.aborted ? lost.reason : error
   }
-}
-
-/** P6: no backup overlaps a load that is not logged. */
-async function keepUnloggedLoadsOut(session: Session, options: TakeOptions): Promise<void> {
-  await enterBackup(session, { warehouse: options.warehouse.declaration.name, ...waiting(options) })
-}
-
-function waiting({ clock, signal, report, unloggedWaitMs }: TakeOptions) {
-  const onWait = (holders: readonly string[]): void =>
-    report({ phase: 'waiting for unlogged loads', note: holders.join(', ') })
-  return { clock, signal, waitMs: unloggedWaitMs, onWait }
-}
-
-/** The interlock is the primary's: its advisory locks are not the standby's. */
-async function beginStandby(
-  facts: ServerFacts,
-  { server: standby, waitMs }: StandbySource,
-  options: TakeOptions,
-  scope: AsyncDisposableStack,
-): Promise<HeldInterlock> {
-  const { warehouse: primary, fastCheckpoint: fast, clock, report, signal } = options
-  const interlock = await holdInterlock(primary, enterBackup, { label: 'backup of the standby', ...waiting(options) })
-  scope.use(interlock)
-  await readyStandby(facts, { primary, standby, waitMs, fast, clock, report, signal })
-  return interlock
 }
 
 interface Parts {
@@ -196,6 +167,7 @@ interface Parts {
   readonly held: HeldBackup
   readonly receiving: Receiving
   readonly throttle: Throttle
+  readonly early: Early | undefined
 }
 
 interface Stopped {
@@ -293,6 +265,7 @@ class Taking {
   private async firstTiers(own: OwnFacts): Promise<ReadTiers | undefined> {
     const { tiers = [], signal } = this.options
     if (!tiers.some((one) => one.tier === 'scratch')) return undefined
+    if (own.control.fullPageWrites && this.parts.early) return this.parts.early.tiers
     if (own.control.fullPageWrites) return await readTiers(sourceServer(this.options), tiers, signal)
     this.notes.push(
       'scratch relations are stored all the same: with full_page_writes = off WAL cannot be replayed without them',
@@ -324,7 +297,9 @@ class Taking {
     const control = await readControlFile(this.files, options)
     const packs = await storeControlFile({ path: CONTROL_FILE, content: control.bytes }, assembly, tools)
     this.bytesRead = pool.bytesRead + control.bytes.length
-    const stopped = await parts.held.stop()
+    const stopped = parts.early?.stop ?? (await parts.held.stop())
+    if (parts.early && control.data.checkpointLsn > stopped.stopLsn)
+      throw this.snapshotTooLate(control.data, stopped.stopLsn)
     const timeline = lastTimeline(control.data, parts.facts)
     if (timeline !== own.timeline) throw this.timelineChanged(own.timeline, timeline)
     this.bytesAudited = pool.bytesAudited
@@ -376,7 +351,7 @@ class Taking {
   ): Promise<Pick<Copied, 'plan' | 'tiers'>> {
     const { tiers: rules = [], signal } = this.options
     if (plan.scratch.length === 0) return { plan, tiers: undefined }
-    const tiers = await readTiers(sourceServer(this.options), rules, signal)
+    const tiers = this.parts.early?.tiers ?? (await readTiers(sourceServer(this.options), rules, signal))
     this.notes.push(...tiers.notes)
     const back = takenBack(plan, tiers)
     await copySegments(
@@ -386,6 +361,15 @@ class Taking {
     const again = new Set(back.map((one) => one.listed.path))
     const scratch = plan.scratch.filter((one) => !again.has(one.path))
     return { plan: { ...plan, segments: [...plan.segments, ...back], scratch }, tiers }
+  }
+
+  private snapshotTooLate({ checkpointLsn }: ControlData, stopLsn: Lsn): Error {
+    const { name } = this.options.warehouse.declaration
+    return backupErrors.snapshotTooLate({
+      warehouse: name,
+      checkpoint: formatLsn(checkpointLsn),
+      stop: formatLsn(stopLsn),
+    })
   }
 
   private timelineChanged(from: number, to: number): Error {

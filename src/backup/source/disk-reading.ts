@@ -2,18 +2,20 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 
 import { codeOf } from '../../base/errors.ts'
-import { missing, readError } from './disk.ts'
+import { missing, placeOf, readError, type Places } from './disk.ts'
 import type { OpenFile, Reading, Stretch } from './reading.ts'
 
 export class DiskReading implements Reading {
   private readonly directory: string
+  private readonly places: Places | undefined
 
-  constructor(directory: string) {
+  constructor(directory: string, places?: Places) {
     this.directory = directory
+    this.places = places
   }
 
   open(path: string): OpenFile | undefined {
-    const full = `${this.directory}/${path}`
+    const full = this.places ? placeOf(this.directory, path, this.places) : `${this.directory}/${path}`
     try {
       return new DiskFile(full, openSync(full, 'r'))
     } catch (error) {

@@ -14,16 +14,36 @@ import { databaseFolder, isTemporaryRelation, parseSegmentName } from './paths.t
 /** Entries looked at before other work of the process gets its turn. */
 const STRETCH = 500
 
+/** Tablespace → where its files are instead of where its link leads to: in a snapshot the links lead to the live server. */
+export type Places = ReadonlyMap<number, string>
+
 export function diskFiles(directory: string): ClusterFiles {
+  return filesOf(directory, undefined)
+}
+
+/** Every tablespace that is a link must be among the places: what a link of a snapshot leads to is not of the snapshot. */
+export function snapshotFiles(directory: string, places: Places): ClusterFiles {
+  return filesOf(directory, places)
+}
+
+function filesOf(directory: string, places: Places | undefined): ClusterFiles {
   return {
     directory,
-    descriptor: { kind: 'disk', directory },
+    descriptor: { kind: 'disk', directory, ...(places ? { places } : {}) },
     local: true,
-    tablespaces: (signal) => listTablespaces(directory, signal),
-    list: (options) => new Walk(directory, options).everything(),
-    stat: (path) => statFile(join(directory, path)),
-    read: (path, at) => readStretch(join(directory, path), at),
+    tablespaces: (signal) => listTablespaces(directory, places, signal),
+    list: (options) => new Walk(directory, places, options).everything(),
+    stat: (path) => statFile(placeOf(directory, path, places)),
+    read: (path, at) => readStretch(placeOf(directory, path, places), at),
   }
+}
+
+/** Absolute path of a file of the cluster. */
+export function placeOf(directory: string, path: string, places: Places | undefined): string {
+  if (places === undefined || places.size === 0) return join(directory, path)
+  const match = /^pg_tblspc\/(\d+)(?:\/(.*))?$/s.exec(path)
+  const place = match && places.get(Number(match[1]))
+  return place ? join(place, match[2] ?? '') : join(directory, path)
 }
 
 const permissions = (state: Stats): number => state.mode & 0o7777
@@ -73,7 +93,11 @@ export function readError(error: unknown, path: string): Error {
 }
 
 /** The entries of pg_tblspc, checked: none inside the data directory or inside another, none dangling. */
-async function listTablespaces(directory: string, signal: AbortSignal): Promise<readonly ManifestTablespace[]> {
+async function listTablespaces(
+  directory: string,
+  moved: Places | undefined,
+  signal: AbortSignal,
+): Promise<readonly ManifestTablespace[]> {
   const home = join(directory, 'pg_tblspc')
   const found: ManifestTablespace[] = []
   const places: { oid: number; location: string; real: string }[] = []
@@ -83,7 +107,7 @@ async function listTablespaces(directory: string, signal: AbortSignal): Promise<
     const oid = Number(entry.name)
     if (entry.isDirectory()) found.push({ oid, name: '', location: undefined })
     if (!entry.isSymbolicLink()) continue
-    const place = await resolveTablespace(join(home, entry.name), oid)
+    const place = await resolveTablespace(join(home, entry.name), oid, moved)
     if (place) places.push(place)
   }
   refuseNested(await realpath(directory), places)
@@ -95,6 +119,7 @@ async function listTablespaces(directory: string, signal: AbortSignal): Promise<
 async function resolveTablespace(
   link: string,
   oid: number,
+  moved: Places | undefined,
 ): Promise<{ oid: number; location: string; real: string } | undefined> {
   let location
   try {
@@ -103,7 +128,9 @@ async function resolveTablespace(
     return missing(error, link)
   }
   try {
-    return { oid, location, real: await realpath(location) }
+    const place = moved ? moved.get(oid) : location
+    if (place === undefined) throw backupErrors.snapshotWithoutTablespace({ oid, location })
+    return { oid, location, real: await realpath(place) }
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw readError(error, location)
     // DROP TABLESPACE removes folder and link: gone altogether is fine, a link to nothing is not.
@@ -132,10 +159,12 @@ const ownFolder = /^(base|global|pg_[a-z]+)(\/|$)/
 
 class Walk {
   private readonly directory: string
+  private readonly places: Places | undefined
   private readonly options: ListOptions
 
-  constructor(directory: string, options: ListOptions) {
+  constructor(directory: string, places: Places | undefined, options: ListOptions) {
     this.directory = directory
+    this.places = places
     this.options = options
   }
 
@@ -152,7 +181,7 @@ class Walk {
 
   private modeOf(path: string): number {
     try {
-      return permissions(statSync(join(this.directory, path)))
+      return permissions(statSync(placeOf(this.directory, path, this.places)))
     } catch {
       return 0o700
     }
@@ -174,7 +203,7 @@ class Walk {
   }
 
   private entries(path: string): Dirent[] | undefined {
-    const full = join(this.directory, path)
+    const full = placeOf(this.directory, path, this.places)
     try {
       return readdirSync(full, { withFileTypes: true })
     } catch (error) {
@@ -217,7 +246,7 @@ class Walk {
 
   /** A link to a file is kept as the file it leads to (Debian links configuration); one to a folder is left out as PostgreSQL does. */
   private *link(path: string): Generator<ListedEntry> {
-    const full = join(this.directory, path)
+    const full = placeOf(this.directory, path, this.places)
     let target
     try {
       target = statSync(full)
@@ -232,7 +261,7 @@ class Walk {
 
   private *file(path: string, name: string, unlogged: ReadonlySet<number> | undefined): Generator<ListedEntry> {
     if (path === CONTROL_FILE) return
-    const full = join(this.directory, path)
+    const full = placeOf(this.directory, path, this.places)
     let state
     try {
       state = lstatSync(full)

@@ -6,7 +6,7 @@ import { SqlReading } from './sql-reading.ts'
 
 /** What a copying thread is told about where files are. Structured-cloneable; may hold a password: never log it. */
 export type SourceDescriptor =
-  | { readonly kind: 'disk'; readonly directory: string }
+  | { readonly kind: 'disk'; readonly directory: string; readonly places?: ReadonlyMap<number, string> }
   | {
       readonly kind: 'sql'
       readonly warehouse: string
@@ -37,5 +37,5 @@ export interface OpenFile extends Disposable {
 }
 
 export function openReading(from: SourceDescriptor): Reading {
-  return from.kind === 'disk' ? new DiskReading(from.directory) : new SqlReading(from)
+  return from.kind === 'disk' ? new DiskReading(from.directory, from.places) : new SqlReading(from)
 }
