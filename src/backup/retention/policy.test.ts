@@ -77,13 +77,25 @@ test('wal-g 636: after pg_upgrade the timeline begins anew, and the new backups 
   assert.equal(keptOf([...after, ...before], [rule({ count: 2 })]), 'new3 new4')
 })
 
-test('pgbackrest 680, wal-g 230: no backup, no expiry of WAL; WAL of a cluster whose first backup is to come stays', () => {
+test('pgbackrest 680: the first backup into a new repository leaves the WAL there that the old one leads to; it goes with the first that expires', () => {
+  const chunks = [chunkAt(7n, 1, 0), chunkAt(7n, 1, 1), chunkAt(7n, 1, 300), chunkAt(7n, 1, 500)]
+  const of = { chunks, histories: new Map(), holds: [], windowMs: undefined }
+  const [first, second] = [backup('first', 3), backup('second', 5)]
+  assert.deepEqual(expiredWal({ ...of, kept: [first], expired: [] }), [])
+  assert.deepEqual(expiredWal({ ...of, kept: [first, second], expired: [] }), [])
+  assert.deepEqual(
+    expiredWal({ ...of, kept: [second], expired: [first] }).map((one) => one.startLsn / BigInt(SEGMENT)),
+    [0n, 1n, 300n],
+  )
+})
+
+test('wal-g 230: no backup, no expiry of WAL; WAL of a cluster whose first backup is to come stays', () => {
   const chunks = [chunkAt(7n, 1, 0), chunkAt(9n, 1, 1)]
   const none = { expired: [], chunks, histories: new Map(), holds: [], windowMs: undefined }
   assert.deepEqual(expiredWal({ ...none, kept: [] }), [])
   const later = backup('b', 3)
   assert.deepEqual(
-    expiredWal({ ...none, kept: [later] }).map((one) => one.systemIdentifier),
+    expiredWal({ ...none, kept: [later], expired: [backup('a', 1)] }).map((one) => one.systemIdentifier),
     [7n],
   )
 })

@@ -85,6 +85,7 @@ export function expiredWal(request: WalRequest): readonly KnownChunk[] {
   return request.chunks.filter((chunk) => {
     // WAL without any backup is WAL whose first backup is still to come.
     if (kept.length === 0 || !known.has(chunk.systemIdentifier)) return false
+    if (isBeforeFirst(chunk, request)) return false
     const needed = kept.some(
       (one) =>
         one.systemIdentifier === chunk.systemIdentifier &&
@@ -96,6 +97,16 @@ export function expiredWal(request: WalRequest): readonly KnownChunk[] {
     )
     return !needed && !promised
   })
+}
+
+/**
+ * WAL from before the first backup of a repository, while that is still kept. Where a warehouse was moved from one repository to another, it is what leads from
+ * the backups of the old one to those of the new. It goes with the first backup that expires.
+ */
+function isBeforeFirst(chunk: KnownChunk, { kept, expired }: WalRequest): boolean {
+  const isOwn = (one: KnownBackup): boolean => one.systemIdentifier === chunk.systemIdentifier
+  if (expired.some(isOwn)) return false
+  return kept.filter(isOwn).every((one) => chunk.endLsn <= one.replayFromLsn)
 }
 
 /** Backups from which all WAL onwards stays. */
