@@ -2,6 +2,7 @@
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 
+import { bundle } from './bundle.ts'
 import { execute, local, root } from './steps.ts'
 
 const source = join(root, 'src')
@@ -25,6 +26,7 @@ await mustPass(local('tsc'), ['-p', 'tsconfig.build.json'])
 copyAssets()
 await bundleWal()
 rewriteUrls(target)
+await bundle(target)
 console.log(`built ${relative(root, target)}/`)
 
 async function mustPass(program: string, args: readonly string[]): Promise<void> {

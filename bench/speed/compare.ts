@@ -82,7 +82,7 @@ async function serverWith(major: Major, options: CompareOptions): Promise<TestSe
 async function againstPgBackRest(options: CompareOptions): Promise<Ratio[]> {
   await using scratch = await scratchFolder()
   await using server = await serverWith(15, options)
-  const wharf = wharfinger(server, join(scratch.path, 'wharf'))
+  const wharf = await wharfinger(server, join(scratch.path, 'wharf'))
   const debian = pgbackrest(server, {
     program: programPath('pgbackrest')!,
     folder: join(scratch.path, 'debian'),
@@ -118,7 +118,7 @@ async function againstPgBackRest(options: CompareOptions): Promise<Ratio[]> {
 async function againstBaseBackup(options: CompareOptions): Promise<Ratio[]> {
   await using scratch = await scratchFolder()
   await using server = await serverWith(18, options)
-  const wharf = wharfinger(server, join(scratch.path, 'wharf'))
+  const wharf = await wharfinger(server, join(scratch.path, 'wharf'))
   const own = baseBackup(server, join(scratch.path, 'base'))
   const times = await rounds(server, [wharf, own], options)
   const ratios: Ratio[] = [
@@ -223,7 +223,7 @@ async function idleSeconds(options: CompareOptions, gigabytes: number): Promise<
   copyFileSync(largest, copy)
   const links = Math.max(0, Math.round(((gigabytes - Math.min(1, gigabytes)) * 1e9) / statSync(copy).size) - 1)
   for (let link = 1; link <= links; link++) linkSync(copy, join(home, String(900_000 + link)))
-  const wharf = wharfinger(server, join(scratch.path, 'wharf'))
+  const wharf = await wharfinger(server, join(scratch.path, 'wharf'))
   await wharf.backup('full')
   const seconds: number[] = []
   for (let round = 0; round < options.rounds; round++) {

@@ -1,19 +1,21 @@
-// This program, at its defaults: the command line itself, an encrypted repository.
+// This program, at its defaults, as it is installed: the command line itself, an encrypted repository.
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { CommandLine, launcher } from '../../test/backup/cli.ts'
+import { CommandLine } from '../../test/backup/cli.ts'
 import { filesRead, straceInto } from '../../test/backup/strace.ts'
 import { programPath } from '../../test/support/requirements.ts'
 import type { TestServer } from '../../test/support/postgres.ts'
 import { folderFor, PROCESSES, type Contender } from './contender.ts'
+import { installInto } from './installed.ts'
 import { folderBytes, measured } from './measured.ts'
 import { sumOf } from './pgbackrest.ts'
 
-export function wharfinger(server: TestServer, folder: string): Contender {
+export async function wharfinger(server: TestServer, folder: string): Promise<Contender> {
   const home = folderFor(server, folder)
-  const wharf = new CommandLine(home, server.url)
-  const run = (...args: string[]) => measured([launcher, ...wharf.arguments(...args)], { env: wharf.env })
+  const installed = await installInto(folder)
+  const wharf = new CommandLine(home, server.url, { program: installed })
+  const run = (...args: string[]) => measured([...installed, ...wharf.arguments(...args)], { env: wharf.env })
   return {
     name: 'wharf',
     backup: async (kind) => {
@@ -26,7 +28,7 @@ export function wharfinger(server: TestServer, folder: string): Contender {
       return run('backup', 'run', 'retail', '--kind', asked, '--workers', String(PROCESSES))
     },
     warm: async () => {
-      await measured([launcher, '--version'])
+      await measured([...installed, '--version'])
     },
     stored: () => {
       const wal = folderBytes(join(home, 'repository/wal'))

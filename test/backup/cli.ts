@@ -13,13 +13,23 @@ export interface Ran {
   readonly seconds: number
 }
 
+export interface CommandLineOptions {
+  /** More of wharf.yaml. */
+  readonly more?: string
+  /** What starts `wharf`; default: the launcher of this checkout. */
+  readonly program?: readonly string[]
+}
+
 export class CommandLine {
   readonly folder: string
   readonly env: NodeJS.ProcessEnv
+  private readonly program: readonly string[]
 
   /** Writes wharf.yaml with one warehouse `retail` and one encrypted repository `main`. */
-  constructor(folder: string, url: string, more = '') {
+  constructor(folder: string, url: string, options: string | CommandLineOptions = {}) {
+    const { more = '', program = [launcher] } = typeof options === 'string' ? { more: options } : options
     this.folder = folder
+    this.program = program
     this.env = { ...process.env, WHARF_TEST_PASSPHRASE: 'correct horse battery staple' }
     writeFileSync(
       join(folder, 'wharf.yaml'),
@@ -35,7 +45,7 @@ export class CommandLine {
 
   /** Runs `wharf …`; `wrap` puts another program before it (strace). */
   async run(args: readonly string[], options: { wrap?: readonly string[]; killAfterMs?: number } = {}): Promise<Ran> {
-    const [program = launcher, ...rest] = [...(options.wrap ?? []), launcher, ...this.arguments(...args)]
+    const [program = '', ...rest] = [...(options.wrap ?? []), ...this.program, ...this.arguments(...args)]
     const startedAt = performance.now()
     const child = spawn(program, rest, { env: this.env, stdio: ['ignore', 'pipe', 'pipe'] })
     const [stdout, stderr]: [string[], string[]] = [[], []]
