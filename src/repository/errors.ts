@@ -230,6 +230,31 @@ export const errors = defineErrors('repository', {
     message: (at: { text: string }) => `not a share of the data: "${at.text}"`,
     hint: () => 'for example 1/30, 0.05 or 5%',
   },
+  badExport: {
+    exit: 'damaged',
+    message: (at: { why: string }) => `the stream is no whole export: ${at.why}`,
+    hint: () => 'nothing was taken from it; read it again from where it was kept, or export the backup once more',
+  },
+  exportChanged: {
+    exit: 'failed',
+    message: (at: { name: string }) => `${at.name} changed while it was exported`,
+    hint: () => 'what was written is no whole export: run wharf repository check, then export again',
+  },
+  exportExists: {
+    exit: 'usage',
+    message: (at: { path: string }) => `${at.path} exists already`,
+    hint: () => 'choose another file, or remove it; a device or a pipe may exist',
+  },
+  exportUnreachable: {
+    exit: 'environment',
+    message: (at: { path: string; why: string }) => `cannot read or write the export ${at.path}: ${at.why}`,
+    hint: () => 'check the path and the rights to it',
+  },
+  importConflict: {
+    exit: 'damaged',
+    message: (at: Named) => `${at.location} has other bytes under ${at.name}`,
+    hint: () => 'nothing was overwritten; import into another place, and look at this one with wharf repository check',
+  },
   nothingToCopy: {
     exit: 'notFound',
     message: (at: At & { what: string }) => `there is no complete backup ${at.what} in ${at.location}`,

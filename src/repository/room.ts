@@ -4,6 +4,8 @@ import { repositoriesSection } from './config.ts'
 import { add } from './operations/add.ts'
 import { check } from './operations/check.ts'
 import { copy } from './operations/copy.ts'
+import { exportOne } from './operations/export.ts'
+import { importOne } from './operations/import.ts'
 import { init } from './operations/init.ts'
 import { inspect } from './operations/inspect.ts'
 import { keyAdd, keyList, keyRemove, keyRotate } from './operations/key.ts'
@@ -20,7 +22,7 @@ export const room: Room = {
   config: [repositoriesSection],
   groups: {
     'repository key': 'the keys that open a repository',
-    repository: 'where backups and WAL are kept: declare, create, show, check, heal, copy',
+    repository: 'where backups and WAL are kept: declare, create, show, check, heal, copy, export',
   },
   operations: [
     add,
@@ -29,6 +31,8 @@ export const room: Room = {
     show,
     check,
     copy,
+    exportOne,
+    importOne,
     keyList,
     keyAdd,
     keyRemove,

@@ -4,6 +4,7 @@ import { readHead } from '../copies/head.ts'
 import { parseCopyName } from '../copies/names.ts'
 import { readCheckRecord } from '../check/records.ts'
 import { errors } from '../errors.ts'
+import { contentsSchema } from '../export/contents.ts'
 import { FORMAT_OBJECT, readDataKey, readFormat, readSlot } from '../keys/store.ts'
 import { prunePublicKeys, PRUNE_PREFIX, readPruneSlot } from '../keys/prune.ts'
 import { readHold } from '../prune/holds.ts'
@@ -16,6 +17,7 @@ import { readNotice } from '../notice/notices.ts'
 import { readProgress } from '../progress/notes.ts'
 import { readManifest } from '../manifest/store.ts'
 import { readDirectory, readObject, readSections, type ReadOptions } from '../object/decode.ts'
+import { readJson } from '../object/json.ts'
 import { HEAD_BYTES, type ObjectKind } from '../object/head.ts'
 import { decodeExtentLabel } from '../pack/label.ts'
 import { readChunkIndex } from '../wal/chunk.ts'
@@ -122,6 +124,7 @@ const readers: Record<ObjectKind, Reader> = {
     return { ...note, startLsn: formatLsn(note.startLsn) }
   },
   confirmation: async (name, options) => ({ ...(await readConfirmation(name, options)) }),
+  export: async (name, options) => ({ ...(await readJson({ name, kind: 'export', schema: contentsSchema }, options)) }),
   checked: async (name, options) => ({ ...(await readCheckRecord(name, options)) }),
   copy: async (name, options) => {
     if (parseCopyName(name)?.table === undefined) return { ...(await readHead(name, options)) }

@@ -21,6 +21,7 @@ export const objectKinds = {
   notice: 24,
   checked: 25,
   progress: 26,
+  export: 27,
   tombstone: 48,
   revival: 49,
   hold: 50,

@@ -32,6 +32,7 @@ export const sectionTypes = {
   lease: 17,
   confirmation: 18,
   checked: 50,
+  export: 51,
   scratch: 19,
   trimmed: 20,
   copyHead: 32,
