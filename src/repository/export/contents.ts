@@ -22,7 +22,7 @@ export type Contents = z.infer<typeof contentsSchema>
 
 /** What may be in a stream, in the order in which it is written and made visible. */
 const PARTS = [
-  { what: 'data', pattern: /^(packs|maps|wal|healed)\// },
+  { what: 'data', pattern: /^(packs|trimmed|maps|wal|healed)\// },
   { what: 'keys', pattern: new RegExp(`^(keys/repository-|keys/data-|${FORMAT_OBJECT}$)`) },
   { what: 'manifest', pattern: new RegExp(`^${MANIFEST_PREFIX}`) },
   { what: 'confirmation', pattern: /^confirmed\// },

@@ -11,6 +11,7 @@ import { manifestName } from '../manifest/store.ts'
 import { encodeObject } from '../object/encode.ts'
 import type { StoredRepository } from '../stored.ts'
 import { packName } from '../pack/names.ts'
+import { parseTrimmedName, TRIMMED_PREFIX } from '../pack/trimmed.ts'
 import { parseHistoryName, systemPrefix } from '../wal/names.ts'
 import { MIB } from '../../base/units.ts'
 import { CONTENTS, leads, walSpan, type Contents } from './contents.ts'
@@ -82,6 +83,13 @@ async function choose(
       data.add(chunk.object)
   for await (const { name } of store.list(systemPrefix(manifest.systemIdentifier), { signal }))
     if (parseHistoryName(name)) data.add(name)
+  const trimmed = new Map<string, string[]>()
+  for await (const { name } of store.list(TRIMMED_PREFIX, { signal })) {
+    const pack = parseTrimmedName(name)?.pack
+    if (pack !== undefined && data.has(packName(pack)))
+      trimmed.set(packName(pack), [...(trimmed.get(packName(pack)) ?? []), name])
+  }
+  for (const names of trimmed.values()) for (const name of names) data.add(name)
   const last = [manifestName(manifest.warehouse, manifest.id), confirmationName(manifest.warehouse, manifest.id)]
   const replaced: string[] = []
   for await (const { name } of store.list(HEALED_PREFIX, { signal })) {
@@ -91,9 +99,9 @@ async function choose(
   const infos: ObjectInfo[] = []
   for (const name of [FORMAT_OBJECT, ...keys.slots, ...keys.dataKeys, ...data, ...replaced, ...last]) {
     const info = await store.stat(name, { signal })
-    // What is gone and replaced is read from its replacement.
+    // What is gone is read from its replacement, or from what was left of it.
     if (info) infos.push(info)
-    else if (!replaced.some((one) => replacedName(one) === name))
+    else if (!trimmed.has(name) && !replaced.some((one) => replacedName(one) === name))
       throw errors.objectMissing({ name, location: store.location })
   }
   return infos
