@@ -1,8 +1,9 @@
 // What is said about one complete backup: the output of `backup run` and `backup show`.
 import { z } from 'zod'
 
+import type { Listing } from '../base/packed-list.ts'
 import { formatDuration, formatSize } from '../base/units.ts'
-import type { Manifest, MappedRelation } from '../repository/contract.ts'
+import type { ManifestDraft, MappedRelation } from '../repository/contract.ts'
 import type { RelationFile } from '../wal/contract.ts'
 import { formatLsn } from '../wal/lsn.ts'
 import { kindSchema } from './config.ts'
@@ -66,10 +67,13 @@ export const backupReport = z.strictObject({
 export type BackupReport = z.output<typeof backupReport>
 
 export function reportOf(
-  manifest: Manifest,
+  manifest: ManifestDraft,
   more: { repository: string; notes: readonly string[]; copies?: readonly BackupReport['copies'][number][] },
 ): BackupReport {
-  const relations = new RelationNames(manifest.relations)
+  const relations = new RelationNames(manifest.relations, [
+    ...manifest.unlogged,
+    ...manifest.corrupt.map(({ file }) => ({ path: file })),
+  ])
   return {
     state: 'complete',
     id: manifest.id,
@@ -99,15 +103,23 @@ export function reportOf(
 class RelationNames {
   private readonly names = new Map<string, { database: string; relation: string }>()
 
-  constructor(relations: readonly MappedRelation[]) {
+  /** Only the relations of these files are looked up: there may be a million others. */
+  constructor(relations: Listing<MappedRelation>, files: readonly { readonly path: string }[]) {
+    const wanted = new Set(files.map(({ path }) => keyOfPath(path)))
+    if (wanted.size === 0) return
     for (const { file, database, schema, name } of relations)
-      this.names.set(key(file), { database, relation: `${schema}.${name}` })
+      if (wanted.has(key(file))) this.names.set(key(file), { database, relation: `${schema}.${name}` })
   }
 
   of(path: string): { database: string; relation: string } | undefined {
     const segment = parseSegmentPath(path)
     return segment && this.names.get(key(segment.file))
   }
+}
+
+function keyOfPath(path: string): string | undefined {
+  const segment = parseSegmentPath(path)
+  return segment && key(segment.file)
 }
 
 function key(file: RelationFile): string {

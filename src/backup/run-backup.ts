@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os'
 import { isWharfError, messageOf } from '../base/errors.ts'
 import type { Progress } from '../base/operation.ts'
 import type { Context } from '../base/room.ts'
-import { repositories, type BackupKind, type Manifest, type Repository } from '../repository/contract.ts'
+import { repositories, type BackupKind, type ManifestDraft, type Repository } from '../repository/contract.ts'
 import { warehouses, type Warehouse } from '../warehouse/contract.ts'
 import { rights } from '../warehouse/rights.ts'
 import { backupSection, defaultPolicy, type BackupPolicy } from './config.ts'
@@ -149,11 +149,11 @@ async function receiveOrSay(
   return await ensureReceiving(context, warehouse.declaration.name, signal, repository)
 }
 
-const corruptReason = ({ id, corrupt }: Manifest): string =>
+const corruptReason = ({ id, corrupt }: ManifestDraft): string =>
   `holds the last good image of ${corrupt.length} blocks that are corrupt in ${id}, with all WAL since its start`
 
 /** The good image of a block that has just turned bad is in the parent, if anywhere: nothing may delete it or the WAL since (P4: in the repository itself). */
-async function holdLastGood(manifest: Manifest, repository: Repository, signal: AbortSignal): Promise<void> {
+async function holdLastGood(manifest: ManifestDraft, repository: Repository, signal: AbortSignal): Promise<void> {
   const { id, parent: backup, warehouse, corrupt } = manifest
   if (corrupt.length === 0 || backup === undefined) return
   const reason = corruptReason(manifest)
@@ -163,7 +163,7 @@ async function holdLastGood(manifest: Manifest, repository: Repository, signal: 
   )
 }
 
-async function tell(manifest: Manifest, repository: string, events: BackupEvents): Promise<void> {
+async function tell(manifest: ManifestDraft, repository: string, events: BackupEvents): Promise<void> {
   const { id, kind, parent, statistics, corrupt } = manifest
   await events.emit('backup.finished', { backup: id, repository, kind, ...statistics })
   if (corrupt.length === 0) return

@@ -6,7 +6,7 @@ import { takeBackup, type Receiving, type TakenBackup, type TakeOptions } from '
 import { diskFiles } from '../../src/backup/source/disk.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { silentLog } from '../../src/base/log.ts'
-import type { BackupKind, Repository, StoreDescriptor } from '../../src/repository/contract.ts'
+import type { BackupKind, Manifest, Repository, StoreDescriptor } from '../../src/repository/contract.ts'
 import { initRepository, openRepository } from '../../src/repository/open.ts'
 import { openStore } from '../../src/repository/stores.ts'
 import { warehousesSection } from '../../src/warehouse/config.ts'
@@ -17,6 +17,14 @@ import { ArchiveReceiver } from './archive-receiver.ts'
 import { reconstruct } from './reconstruct.ts'
 
 const signal = new AbortController().signal
+
+/** A backup with its lists as arrays. */
+export type Taken = Omit<TakenBackup, 'manifest'> & { readonly manifest: Manifest }
+
+export function withArrays(taken: TakenBackup): Taken {
+  const { files, relations } = taken.manifest
+  return { ...taken, manifest: { ...taken.manifest, files: [...files], relations: [...relations] } }
+}
 
 export interface WorldOptions {
   /** Where the repository is; left out: in a folder of the world. */
@@ -34,7 +42,7 @@ export interface World extends AsyncDisposable {
   readonly warehouse: Warehouse
   readonly repository: Repository
   readonly receiving: Receiving
-  take(kind: BackupKind, more?: Partial<TakeOptions>): Promise<TakenBackup>
+  take(kind: BackupKind, more?: Partial<TakeOptions>): Promise<Taken>
   /** A server on what the backup holds, recovered to the end of the archive (or as the settings say). */
   restore(id: string, settings?: Readonly<Record<string, string>>): Promise<TestServer>
   /** The same WAL, into another repository. */
@@ -84,7 +92,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
   let restores = 0
   return {
     ...parts,
-    take: (kind, more = {}) => takeBackup({ ...takeDefaults(parts), kind, ...more }),
+    take: async (kind, more = {}) => withArrays(await takeBackup({ ...takeDefaults(parts), kind, ...more })),
     restore: async (id, settings = {}) => {
       const target = await makeFolder(parts, `restored-${++restores}`)
       const restored = await reconstruct({

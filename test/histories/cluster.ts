@@ -5,14 +5,14 @@ import { appendFile, readFile, readdir, readlink, rm, symlink, writeFile } from 
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
-import { takeBackup, type TakenBackup, type TakeOptions } from '../../src/backup/engine/take.ts'
+import { takeBackup, type TakeOptions } from '../../src/backup/engine/take.ts'
 import { diskFiles } from '../../src/backup/source/disk.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import type { BackupKind, Repository } from '../../src/repository/contract.ts'
 import { parseLsn, type Lsn } from '../../src/wal/lsn.ts'
 import { parseHistory } from '../../src/wal/timelines.ts'
 import { ArchiveReceiver } from '../backup/archive-receiver.ts'
-import { makeFolder, makeRepository, openTestWarehouse, takeDefaults } from '../backup/world.ts'
+import { makeFolder, makeRepository, openTestWarehouse, takeDefaults, withArrays, type Taken } from '../backup/world.ts'
 import { scratchFolder, startServer, type Major, type TestServer } from '../support/postgres.ts'
 
 const signal = new AbortController().signal
@@ -83,10 +83,12 @@ export class HistoryCluster implements AsyncDisposable {
     return new HistoryCluster({ scope, folder, archive, server, repository, facts })
   }
 
-  async take(kind: BackupKind, more: Partial<TakeOptions> = {}): Promise<TakenBackup> {
+  /** The backup with its lists as arrays. */
+  async take(kind: BackupKind, more: Partial<TakeOptions> = {}): Promise<Taken> {
     const warehouse = openTestWarehouse(this.server.url, this.folder)
     const { repository, receiving } = this
-    return await takeBackup({ ...takeDefaults({ warehouse, repository, receiving }), files: diskFiles, kind, ...more })
+    const defaults = takeDefaults({ warehouse, repository, receiving })
+    return withArrays(await takeBackup({ ...defaults, files: diskFiles, kind, ...more }))
   }
 
   /** Until all WAL that there is now is in the repository. */

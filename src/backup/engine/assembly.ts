@@ -1,5 +1,5 @@
 // Collects what the copying threads bring: parts of segments become maps as soon as a segment is complete.
-import type { CorruptBlock, ExtentRef, SegmentMap } from '../../repository/contract.ts'
+import type { CorruptBlock, ExtentRef, MapRef, SegmentMap } from '../../repository/contract.ts'
 import { BLOCK_BYTES } from '../../wal/contract.ts'
 import type { CopyResult, PlainCopied, SegmentCopied } from '../copy/messages.ts'
 import { backupErrors } from '../errors.ts'
@@ -17,8 +17,18 @@ interface Expected {
   vanished: boolean
 }
 
+/** A new map, which is on its way into a bundle: `ref` is there once settled() has resolved. */
+export interface NewMap {
+  readonly blockCount: number
+  ref: MapRef | undefined
+}
+
 export class Assembly {
-  readonly maps = new Map<string, SegmentMap>()
+  readonly maps = new Map<string, NewMap>()
+  /** Segments that something may be laid over once more: their newest maps stay in memory. */
+  readonly layered = new Map<string, SegmentMap | undefined>()
+  /** Packs that new maps name. */
+  readonly packs = new Set<string>()
   readonly plains = new Map<string, { bytes: number; sha256: string; extents: readonly ExtentRef[] | undefined }>()
   readonly corrupt: CorruptBlock[] = []
   /** Files that were gone when their turn came. */
@@ -31,6 +41,18 @@ export class Assembly {
   private readonly expected = new Map<string, Expected>()
   /** One string for each pack name instead of one for each extent. */
   private readonly packNames = new Map<string, string>()
+  private readonly addMap: (map: SegmentMap) => Promise<MapRef>
+  /** Maps are written one after the other; the first failure stays. */
+  private writing: Promise<void> = Promise.resolve()
+
+  constructor(addMap: (map: SegmentMap) => Promise<MapRef>) {
+    this.addMap = addMap
+  }
+
+  /** Resolves when all maps that are complete have their places. */
+  settled(): Promise<void> {
+    return this.writing
+  }
 
   /** Says that a segment's parts will come. A segment of no parts is complete at once. */
   expect(path: string, segment: { parts: number; blockCount: number; parent: SegmentMap | undefined }): void {
@@ -85,8 +107,19 @@ export class Assembly {
     // Cut while we copied: what is beyond is gone, and WAL after our start says so.
     const blockCount = Math.min(expected.blockCount, expected.endedAt ?? Infinity)
     const fresh = expected.fresh.toSorted((one, other) => one.blocks[0]! - other.blocks[0]!)
-    this.maps.set(path, overlayMap(path, blockCount, fresh, expected.parent))
+    this.write(overlayMap(path, blockCount, fresh, expected.parent))
     for (const one of expected.corrupt) if (one.block < blockCount) this.corrupt.push(one)
+  }
+
+  private write(map: SegmentMap): void {
+    const made: NewMap = { blockCount: map.blockCount, ref: undefined }
+    this.maps.set(map.file, made)
+    if (this.layered.has(map.file)) this.layered.set(map.file, map)
+    for (const extent of map.extents) this.packs.add(extent.pack)
+    this.writing = this.writing.then(async () => {
+      made.ref = await this.addMap(map)
+    })
+    this.writing.catch(() => {})
   }
 
   private intern(ref: ExtentRef): ExtentRef {

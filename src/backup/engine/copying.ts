@@ -1,7 +1,7 @@
 // The copying of one backup: waves of work for the threads, maps out of their results.
 import type { Clock } from '../../base/clock.ts'
 import { MIB } from '../../base/units.ts'
-import type { PackRef, Repository, SegmentMap } from '../../repository/contract.ts'
+import type { BackupWriter, PackRef, Repository, SegmentMap } from '../../repository/contract.ts'
 import { BLOCK_BYTES } from '../../wal/contract.ts'
 import type { CopyItem } from '../copy/messages.ts'
 import type { CopyPool } from '../copy/pool.ts'
@@ -22,6 +22,7 @@ const WORTH_ALL_THREADS_BYTES = 32 * MIB
 
 export interface CopyingTools {
   readonly repository: Repository
+  readonly writer: Pick<BackupWriter, 'addMap'>
   readonly pool: CopyPool
   /** How many threads may copy. */
   readonly workers: number
@@ -38,7 +39,7 @@ export async function copyFiles(
   tools: CopyingTools,
   reuse: ReadonlyMap<string, Reuse> = new Map(),
 ): Promise<Assembly> {
-  const assembly = new Assembly()
+  const assembly = new Assembly((map) => tools.writer.addMap(map, tools.signal))
   const whole = plan.segments
     .filter((segment) => segment.plan.kind === 'whole')
     .sort((one, other) => other.blockCount - one.blockCount)
@@ -94,8 +95,12 @@ export async function copySegments(
   await copyItems(items, to.assembly, to.tools)
 }
 
-function copyItems(items: readonly CopyItem[], assembly: Assembly, tools: CopyingTools): Promise<void> {
-  return tools.pool.copy(makeBatches(items), { signal: tools.signal, onResult: (result) => assembly.take(result) })
+async function copyItems(items: readonly CopyItem[], assembly: Assembly, tools: CopyingTools): Promise<void> {
+  await tools.pool.copy(makeBatches(items), {
+    signal: tools.signal,
+    onResult: (result) => assembly.take(result),
+  })
+  await assembly.settled()
 }
 
 /** Reads the parents' maps of a wave and says what to read of each segment. */

@@ -1,21 +1,14 @@
 // From what was copied to the manifest: every file with its map or extents, old and new.
-import type { Manifest, ManifestFile, MapRef, PackRef, Repository, SegmentMap } from '../../repository/contract.ts'
+import type { Manifest, ManifestFile, MapRef, PackRef, Repository } from '../../repository/contract.ts'
 import { BLOCK_BYTES } from '../../wal/contract.ts'
 import type { Lsn } from '../../wal/lsn.ts'
 import type { FilePlan, PlannedPlain, PlannedSegment } from '../plan/files.ts'
-import type { Assembly } from './assembly.ts'
+import type { Assembly, NewMap } from './assembly.ts'
 import type { StoredFindings } from './stored.ts'
-
-/** New maps in the order of their paths, and their places once they are written. */
-export function newMaps(assembly: Assembly): readonly SegmentMap[] {
-  return [...assembly.maps.values()].toSorted((one, other) => (one.file < other.file ? -1 : 1))
-}
 
 export interface FilesOf {
   readonly plan: FilePlan
   readonly assembly: Assembly
-  readonly maps: readonly SegmentMap[]
-  readonly refs: readonly MapRef[]
   readonly backupId: string
   readonly startLsn: Lsn
   readonly startedMs: number
@@ -26,11 +19,10 @@ export interface FilesOf {
 
 /** All files of the manifest, in order of their paths. What vanished during the copy is not among them: WAL knows. */
 export function manifestFiles(of: FilesOf): ManifestFile[] {
-  const refs = new Map(of.maps.map((map, index) => [map.file, { map, ref: of.refs[index]! }]))
   const files: ManifestFile[] = []
   for (const segment of of.plan.segments) {
     if (of.assembly.vanished.has(segment.listed.path)) continue
-    files.push(segmentFile(segment, refs.get(segment.listed.path), of))
+    files.push(segmentFile(segment, of.assembly.maps.get(segment.listed.path), of))
   }
   for (const plain of [...of.plan.plains, { listed: of.control, parent: undefined }]) {
     if (!of.assembly.vanished.has(plain.listed.path)) files.push(plainFile(plain, of.assembly))
@@ -38,11 +30,7 @@ export function manifestFiles(of: FilesOf): ManifestFile[] {
   return files.sort((one, other) => (one.path < other.path ? -1 : 1))
 }
 
-function segmentFile(
-  segment: PlannedSegment,
-  made: { map: SegmentMap; ref: MapRef } | undefined,
-  of: FilesOf,
-): ManifestFile {
+function segmentFile(segment: PlannedSegment, made: NewMap | undefined, of: FilesOf): ManifestFile {
   const { path, mode, modifiedMs } = segment.listed
   const seen = seenOf(segment, of)
   const common = {
@@ -53,7 +41,7 @@ function segmentFile(
     imageLsn: of.startLsn,
     ...seen,
   } as const
-  if (made) return { ...common, bytes: made.map.blockCount * BLOCK_BYTES, map: made.ref, storedBy: of.backupId }
+  if (made) return { ...common, bytes: made.blockCount * BLOCK_BYTES, map: made.ref!, storedBy: of.backupId }
   const { map, storedBy, bytes } = segment.parent!
   return { ...common, bytes, map, storedBy }
 }
@@ -94,11 +82,11 @@ const EXACT_MAP_BYTES = 64 * 1024 * 1024
  */
 export async function packsOf(
   files: readonly ManifestFile[],
-  own: { maps: readonly SegmentMap[]; packs: readonly PackRef[]; backupId: string },
+  own: { mapPacks: ReadonlySet<string>; packs: readonly PackRef[]; backupId: string },
   parent: { manifest: Manifest | undefined; repository: Repository; signal: AbortSignal },
 ): Promise<readonly string[]> {
   const names = new Set(own.packs.map((pack) => pack.id))
-  for (const map of own.maps) for (const extent of map.extents) names.add(extent.pack)
+  for (const pack of own.mapPacks) names.add(pack)
   const shared: MapRef[] = []
   for (const file of files) {
     if (file.kind === 'plain') for (const extent of file.extents) names.add(extent.pack)

@@ -118,7 +118,10 @@ class Examiner implements StoredFindings {
     reads: readonly StoredRead[],
     maps: readonly SegmentMap[],
   ): Promise<void> {
+    const { layered } = this.options.assembly
     const bad = this.noteDamage(reads)
+    for (const { path, differing } of reads)
+      if (bad.has(path) || differing.length > 0) layered.set(path, layered.get(path))
     await this.readAnew(wave.map(({ segment }) => segment.planned).filter(({ listed }) => bad.has(listed.path)))
     for (const read of reads) {
       this.unsureBlocks += read.unsure
@@ -133,7 +136,7 @@ class Examiner implements StoredFindings {
       const blocks = Uint32Array.from(some.flatMap((read) => read.differing)).sort()
       this.differing.push({ path, blocks: [...blocks] })
       // Over what an earlier slice of the same segment has just laid down, if any.
-      const parent = this.options.assembly.maps.get(path) ?? maps[index]!
+      const parent = layered.get(path) ?? maps[index]!
       await copySegments([{ planned: wave[index]!.segment.planned, blocks, parent }], this.options)
     }
   }

@@ -6,6 +6,7 @@ import type {
   BackupStatistics,
   BackupWriter,
   Manifest,
+  ManifestDraft,
   PackRef,
   Repository,
 } from '../../repository/contract.ts'
@@ -46,7 +47,7 @@ import {
   sourceServer,
 } from './begin.ts'
 import { copyFiles, copySegments, storeControlFile, type CopyingTools } from './copying.ts'
-import { manifestFiles, newMaps, packsOf, staticBytes } from './manifest.ts'
+import { manifestFiles, packsOf, staticBytes } from './manifest.ts'
 import { judgeFindings, type BackupAlert, type Outcome } from './outcome.ts'
 import type { Report } from './progress.ts'
 import { examineStored, type StoredFindings } from './stored.ts'
@@ -97,7 +98,7 @@ export interface TakeOptions {
 }
 
 export interface TakenBackup {
-  readonly manifest: Manifest
+  readonly manifest: ManifestDraft
   /** What an operator should know although the backup is good: why whole reads, files left out, parts of the map missing. */
   readonly notes: readonly string[]
   readonly alerts: readonly BackupAlert[]
@@ -178,7 +179,7 @@ interface Stopped {
   readonly packs: readonly PackRef[]
 }
 
-type Catalog = Pick<Manifest, 'relations' | 'tablespaces' | 'settings' | 'outsideFiles'>
+type Catalog = Pick<ManifestDraft, 'relations' | 'tablespaces' | 'settings' | 'outsideFiles'>
 
 /** What the copying has brought. */
 interface Copied {
@@ -276,7 +277,7 @@ class Taking {
   private async copy(planned: FilePlan, own: OwnFacts, base: Base | undefined): Promise<Copied> {
     const { options, parts } = this
     const { pool } = parts
-    const tools: CopyingTools = { ...options, pool, heldBack: () => parts.throttle.note }
+    const tools: CopyingTools = { ...options, pool, writer: parts.writer, heldBack: () => parts.throttle.note }
     const reuse = await this.resume({ planned, own, base }, tools)
     const assembly = await copyFiles(planned, tools, reuse)
     const findings =
@@ -390,11 +391,10 @@ class Taking {
     if ('doubt' in found) throw backupErrors.walMissing({ why: found.doubt })
   }
 
-  private async commit(of: Committing): Promise<Manifest> {
+  private async commit(of: Committing): Promise<ManifestDraft> {
     const { options, parts } = this
     const { assembly, stopped } = of
-    const maps = newMaps(assembly)
-    const refs = await parts.writer.writeMaps(maps, stopped.packs, options.signal)
+    await parts.writer.finishMaps(stopped.packs, options.signal)
     const control = await this.files.stat(CONTROL_FILE)
     const listed = {
       kind: 'plain',
@@ -407,12 +407,12 @@ class Taking {
     const { startedMs } = this
     const { startLsn } = of.own
     const audits = of.findings?.audits
-    const whole = { plan: of.plan, assembly, maps, refs, backupId, startLsn, startedMs, audits, control: listed }
+    const whole = { plan: of.plan, assembly, backupId, startLsn, startedMs, audits, control: listed }
     const files = manifestFiles(whole)
     const label = parseBackupLabel(stopped.backupLabel)
     if (label.startTimeline !== of.own.timeline) throw this.timelineChanged(of.own.timeline, label.startTimeline)
     const finishedMs = options.clock.now()
-    const manifest: Manifest = {
+    const manifest: ManifestDraft = {
       ...this.origin(of),
       ...of.catalog,
       startLsn: label.startLsn,
@@ -430,7 +430,7 @@ class Taking {
       corrupt: assembly.corrupt,
       packs: await packsOf(
         files,
-        { maps, packs: stopped.packs, backupId },
+        { mapPacks: assembly.packs, packs: stopped.packs, backupId },
         { manifest: of.base?.parent, repository: options.repository, signal: options.signal },
       ),
       statistics: this.statistics(of, files, finishedMs),

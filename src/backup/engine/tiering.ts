@@ -1,4 +1,6 @@
 // Tiers while a backup is taken: what is left out by name, and a second look before the end, since a name may have changed meanwhile.
+import type { Listing } from '../../base/packed-list.ts'
+import type { MappedRelation } from '../../repository/contract.ts'
 import { BLOCK_BYTES, BLOCKS_PER_SEGMENT } from '../../wal/contract.ts'
 import type { Warehouse } from '../../warehouse/contract.ts'
 import { keyOf, type FilePlan, type PlannedSegment } from '../plan/files.ts'
@@ -7,7 +9,10 @@ import { readRelations } from '../server/catalog.ts'
 import { readTierFacts } from '../server/tier-facts.ts'
 import { parseSegmentPath } from '../source/paths.ts'
 
-export type ReadTiers = Tiered & { readonly warnings: readonly string[] }
+export interface ReadTiers extends Omit<Tiered, 'relations'> {
+  readonly relations: Listing<MappedRelation>
+  readonly warnings: readonly string[]
+}
 
 export async function readTiers(
   warehouse: Warehouse,
@@ -16,7 +21,8 @@ export async function readTiers(
 ): Promise<ReadTiers> {
   const { value, warnings } = await readRelations(warehouse, signal)
   if (rules.length === 0) return { relations: value, leftOut: new Set(), notes: [], warnings }
-  return { ...assignTiers(value, await readTierFacts(warehouse, value, signal), rules), warnings }
+  const relations = [...value]
+  return { ...assignTiers(relations, await readTierFacts(warehouse, relations, signal), rules), warnings }
 }
 
 /** The files that are left out no more: renamed, attached or referred to since the first look. They must be read before the backup ends. */

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 
 import { codeOf, isWharfError, messageOf } from '../../base/errors.ts'
+import { PackedList, type Listing } from '../../base/packed-list.ts'
 import { MIB } from '../../base/units.ts'
 import type { ManifestTablespace, MappedRelation } from '../../repository/contract.ts'
 import type { Session, Warehouse } from '../../warehouse/contract.ts'
@@ -38,18 +39,20 @@ const RELATIONS = `
     left join pg_catalog.pg_class t on c.relkind = 't' and t.reltoastrelid = c.oid
    where f.filenode is not null and c.relpersistence <> 't'`
 
+const ROWS_AT_A_TIME = 5000
+
 /** Every relation with files, of every database that takes connections. Shared catalogs stand once, with database 0 and no name. */
 export async function readRelations(
   warehouse: Warehouse,
   signal: AbortSignal,
-): Promise<CatalogPart<readonly MappedRelation[]>> {
-  const relations: MappedRelation[] = []
+): Promise<CatalogPart<Listing<MappedRelation>>> {
+  const relations = new PackedList<MappedRelation>()
   const warnings: string[] = []
   let withShared = true
   for (const database of await listDatabases(warehouse, signal)) {
     try {
       await using session = await warehouse.connect({ purpose: 'backup catalog', database: database.name, signal })
-      for (const row of await session.query<RelationRow>(RELATIONS)) {
+      for await (const row of relationRows(session)) {
         if (!row.shared || withShared) relations.push(mapRelation(row, database))
       }
       withShared = false
@@ -62,6 +65,17 @@ export async function readRelations(
     }
   }
   return { value: relations, warnings }
+}
+
+/** Some thousand rows at a time: a warehouse may have a million relations. */
+async function* relationRows(session: Session): AsyncGenerator<RelationRow> {
+  await session.query(`begin read only; declare relations no scroll cursor for ${RELATIONS}`)
+  for (;;) {
+    const rows = await session.query<RelationRow>(`fetch ${ROWS_AT_A_TIME} from relations`)
+    yield* rows
+    if (rows.length < ROWS_AT_A_TIME) break
+  }
+  await session.query('commit')
 }
 
 async function listDatabases(warehouse: Warehouse, signal: AbortSignal): Promise<{ oid: number; name: string }[]> {
