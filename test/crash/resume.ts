@@ -31,7 +31,7 @@ async function killAfterNotes(world: World, kind: BackupKind, more: number): Pro
     repository: join(world.folder, 'repository'),
     archive: world.archive,
     kind,
-    leaseMs: 3000,
+    leaseMs: 6000,
     slow: { packPlainBytes: 1024 * 1024, bytesPerSecond: 8_000_000 },
   }
   const running = spawn(process.execPath, [child, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'pipe'] })
@@ -65,7 +65,7 @@ async function objectsOf(repository: Repository, prefix: string): Promise<string
 
 /** Kills backups at moments that the seed chooses, with changes between, and rejects with the first thing that is not as promised. */
 export async function resumeKilled({ seed, log }: { seed: number; log: (line: string) => void }): Promise<void> {
-  await using world = await openWorld({ major: 18, leaseMs: 3000 })
+  await using world = await openWorld({ major: 18 })
   const { server, repository } = world
   const random = seededRandom(seed)
   await server.psql(`

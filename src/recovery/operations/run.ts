@@ -23,6 +23,9 @@ const connectionProof = z.object({
   indexesChecked: z.number(),
   tablesChecked: z.number(),
   withoutAmcheck: z.array(z.string()),
+  collations: z
+    .array(z.string())
+    .describe('collations of another version here: indexes that use them must be made anew'),
 })
 const runOutput = z.object({
   plan: planOutput,
@@ -85,6 +88,7 @@ function reportText(report: RecoveryReport): string {
           ? `, amcheck passed ${connections.tablesChecked} tables and ${connections.indexesChecked} indexes`
           : '') +
         (pages ? `, ${pages.checksums ? 'page checksums' : 'page headers'} of ${pages.files} files are good` : ''),
+      ...connections.collations.map((one) => `warning: ${one}: REINDEX what uses it, then ALTER … REFRESH VERSION`),
     )
   }
   return [...lines, ...report.next].join('\n')

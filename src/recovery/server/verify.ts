@@ -16,6 +16,8 @@ export interface ConnectionProof {
   readonly tablesChecked: number
   /** Databases in which amcheck could not be made. */
   readonly withoutAmcheck: readonly string[]
+  /** Collations whose library is of another version here: indexes that were built with them may sort otherwise (pitfall 54). */
+  readonly collations: readonly string[]
 }
 
 /** Opens every database that allows connections; with `amcheck` runs its functions on all tables and B-tree (18: GIN) indexes. */
@@ -26,17 +28,19 @@ export async function verifyByConnections(
   const databases = await databasesOf(server)
   const findings: string[] = []
   const withoutAmcheck: string[] = []
+  const collations: string[] = []
   let [indexesChecked, tablesChecked] = [0, 0]
   for (const database of databases) {
     options.signal.throwIfAborted()
     const proof = await verifyDatabase(server, database, options)
     findings.push(...proof.findings)
+    collations.push(...proof.collations.map((one) => `${database}: ${one}`))
     if (!proof.hasAmcheck) withoutAmcheck.push(database)
     indexesChecked += proof.indexes
     tablesChecked += proof.tables
   }
   if (findings.length > 0) throw errors.verifyFailed({ count: findings.length, findings: findings.slice(0, 10) })
-  return { databases, indexesChecked, tablesChecked, withoutAmcheck: options.amcheck ? withoutAmcheck : [] }
+  return { databases, indexesChecked, tablesChecked, withoutAmcheck: options.amcheck ? withoutAmcheck : [], collations }
 }
 
 async function databasesOf(server: PrivateServer): Promise<readonly string[]> {
@@ -47,8 +51,27 @@ async function databasesOf(server: PrivateServer): Promise<readonly string[]> {
   return result.rows.map((row) => row.name)
 }
 
+/** Of the database itself, and of those that its own tables and indexes use. */
+const COLLATIONS = `
+  SELECT 'its default collation' AS name, datcollversion AS stored, pg_database_collation_actual_version(oid) AS actual
+    FROM pg_catalog.pg_database WHERE datname = current_database()
+  UNION ALL
+  SELECT 'collation ' || quote_ident(collname), collversion, pg_collation_actual_version(oid) FROM pg_catalog.pg_collation c
+   WHERE EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attcollation = c.oid AND a.attrelid >= 16384)`
+
+async function movedCollations(session: Session): Promise<readonly string[]> {
+  const { rows } = await session.query<{ name: string; stored: string; actual: string | null }>(
+    `SELECT * FROM (${COLLATIONS}) c WHERE stored IS NOT NULL AND stored IS DISTINCT FROM actual ORDER BY name`,
+  )
+  return rows.map(
+    ({ name, stored, actual }) =>
+      `${name} was of version ${stored} when it was backed up, here it is ${actual ?? 'unknown'}`,
+  )
+}
+
 interface DatabaseProof {
   readonly findings: readonly string[]
+  readonly collations: readonly string[]
   readonly hasAmcheck: boolean
   readonly indexes: number
   readonly tables: number
@@ -70,19 +93,20 @@ async function verifyDatabase(
   } catch (error) {
     throw errors.cannotConnect({ database, why: messageOf(error) }, { cause: error })
   }
-  if (!options.amcheck) return { findings: [], hasAmcheck: true, indexes: 0, tables: 0 }
+  const collations = await movedCollations(session)
+  if (!options.amcheck) return { findings: [], collations, hasAmcheck: true, indexes: 0, tables: 0 }
   // The extension is made in a transaction that is rolled back: the recovered cluster stays as it was.
   await session.query('BEGIN')
   const made = await makeAmcheck(session)
   if (made === undefined) {
     await session.query('ROLLBACK')
-    return { findings: [], hasAmcheck: false, indexes: 0, tables: 0 }
+    return { findings: [], collations, hasAmcheck: false, indexes: 0, tables: 0 }
   }
   const findings: string[] = []
   const indexes = await checkIndexes({ session, database, schema: made, findings, signal: options.signal })
   const tables = await checkTables({ session, database, schema: made, findings, signal: options.signal })
   await session.query('ROLLBACK')
-  return { findings, hasAmcheck: true, indexes, tables }
+  return { findings, collations, hasAmcheck: true, indexes, tables }
 }
 
 type Session = Awaited<ReturnType<typeof connectTo>>
