@@ -94,6 +94,8 @@ export interface TestOptions {
 export function tests(paths: readonly string[], options: TestOptions): Promise<Tally> {
   const tally = emptyTally()
   if (paths.length === 0) return Promise.resolve(tally)
+  // Each file is a process of its own, with threads and programs of its own: types are stripped once for all of them (half the CPU time of loading).
+  process.env['NODE_COMPILE_CACHE'] ??= join(root, 'node_modules/.cache/compile')
   const stream = run({
     files: paths.map((path) => join(root, path)),
     concurrency: options.concurrency,
