@@ -51,7 +51,7 @@ const MOST_WORKERS = 8
 export async function runRecovery(request: RecoveryRequest, context: Context, tools: Tools): Promise<RecoveryReport> {
   const started = context.clock.monotonic()
   tools.report({ phase: 'planning' })
-  const prepared = await prepareRecovery(request, context, tools.signal)
+  const prepared = await prepareRecovery(request, context, tools.signal, { read: true })
   await using _ = { [Symbol.asyncDispose]: () => prepared.close() }
   refuseToRun(prepared)
   await checkTargets(prepared.layout, request)
@@ -210,6 +210,7 @@ function nextSteps(
   const as = prepared.owner ? `sudo -u ${prepared.owner.name} ` : ''
   return [
     `nothing is proven yet: start the server with  ${as}${bin}/pg_ctl -D ${root} -l ${root}/startup.log -t 86400 start`,
+    `keep its WAL until then: expiry of the repository is held off while this command runs, not while the server replays`,
     `it replays to the target and then opens; its log says "recovery stopping" and "archive recovery complete". The same in one step, verified: add --start`,
   ]
 }

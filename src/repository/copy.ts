@@ -35,6 +35,12 @@ export interface CopyResult {
  * Rejects with `repository.unknown-backup`, `.busy` (the target has a backup of this warehouse under way), `.wal-gap`, or the damage that was met.
  */
 export async function copyBackup(options: CopyOptions): Promise<CopyResult> {
+  // Where we may not write into the source nothing but the grace period keeps what is copied; then what is missing is told.
+  await using _ = await options.from.beginReading({ purpose: `copy of ${options.id}`, signal: options.signal })
+  return await copyLeased(options)
+}
+
+async function copyLeased(options: CopyOptions): Promise<CopyResult> {
   const { id, signal } = options
   const [from, to] = [asStored(options.from), asStored(options.to)]
   const manifest = await from.readManifest(id, signal)

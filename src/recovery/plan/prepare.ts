@@ -9,6 +9,7 @@ import { readRecords } from '../rates/times.ts'
 import { placeTablespaces, type Layout } from '../restore/layout.ts'
 import { openChosenRepository, type RepositoryChoice } from '../restore/open-repository.ts'
 import { chooseOwner, closedFolder, type Owner } from '../restore/owner.ts'
+import { readingOf } from '../restore/reading.ts'
 import { targetFolders } from '../restore/target-folder.ts'
 import { chooseDelivery, type DeliveryKind } from '../restore/wal-delivery.ts'
 import { hasRecordFrom, lastRecordEnd } from '../target/records.ts'
@@ -50,11 +51,18 @@ export async function prepareRecovery(
   options: RecoveryOptions,
   context: Context,
   signal: AbortSignal,
+  /** `read`: under a lease until `close`. A plan alone writes nothing into the repository. */
+  how: { readonly read: boolean } = { read: false },
 ): Promise<PreparedRecovery> {
   const request = targetRequest(options)
   const chosen = await openChosenRepository(options, context, signal)
   const { repository } = chosen
-  const close = (): Promise<void> => chosen.close()
+  const { warehouse } = options
+  const reading = how.read ? await readingOf(repository, { warehouse, log: context.log, signal }) : undefined
+  const close = async (): Promise<void> => {
+    await reading?.[Symbol.asyncDispose]()
+    await chosen.close()
+  }
   try {
     const resolved = await resolveTarget({
       wal: repository.wal,
@@ -72,7 +80,9 @@ export async function prepareRecovery(
       signal,
     })
     const manifest = await repository.readManifest(resolved.backup.id, signal)
-    return { ...(await finish({ options, repository, resolved, manifest }, context, signal)), close }
+    const done = await finish({ options, repository, resolved, manifest }, context, signal)
+    const notes = [...done.plan.notes, ...(reading?.unprotected === undefined ? [] : [reading.unprotected])]
+    return { ...done, plan: { ...done.plan, notes }, close }
   } catch (error) {
     await close()
     throw error

@@ -8,7 +8,8 @@ import { COPIES_PREFIX } from '../copies/names.ts'
 import { HEALED_PREFIX, replacedName, replacementsOf } from '../heal/names.ts'
 import { KeyRing } from '../keys/ring.ts'
 import { FORMAT_OBJECT } from '../keys/store.ts'
-import { LEASE_PREFIX, parseLeaseName, readLease } from '../lease/lease.ts'
+import { LEASE_MS, LEASE_PREFIX, parseLeaseName, readLease } from '../lease/lease.ts'
+import { beginReading } from '../lease/reader.ts'
 import { CONFIRMED_PREFIX, readOwnConfirmation } from '../manifest/confirmation.ts'
 import { MANIFEST_PREFIX } from '../manifest/store.ts'
 import { NOTICE_PREFIX, readNotice } from '../notice/notices.ts'
@@ -70,6 +71,8 @@ export async function checkRepository(options: CheckOptions): Promise<CheckResul
   const findings = new Findings()
   await checkVersions(options, findings)
   const ringSeed = await checkKeys(options, findings)
+  // Before the listing: what it shows is not deleted while it is read. Where nothing may be written there is no lease.
+  await using _ = ringSeed && options.remember ? await leaseOf(options, new KeyRing(ringSeed)) : undefined
   const objects: ObjectInfo[] = []
   for await (const object of store.list('', { signal })) objects.push(object)
   const bytes = objects.reduce((sum, one) => sum + one.bytes, 0)
@@ -107,6 +110,18 @@ export async function checkRepository(options: CheckOptions): Promise<CheckResul
   const remembered = options.remember ? await remember({ due, present, found, history, depth }, tools) : undefined
   const looked = { checkedObjects: due.levels.size, checkedBytes: due.bytes }
   return { ...base, ...counted, ...looked, healed: [...findings.healed].toSorted(), findings: found, remembered }
+}
+
+async function leaseOf({ store, signal }: CheckOptions, ring: KeyRing): Promise<AsyncDisposable | undefined> {
+  const parts = { store, ring, signal, clock: systemClock, purpose: 'check', holder: 'check', leaseMs: LEASE_MS }
+  try {
+    return await beginReading(parts)
+  } catch (error) {
+    // As with the record of the check: it must work where nothing can be written.
+    signal.throwIfAborted()
+    if (!(error instanceof Error)) throw error
+    return undefined
+  }
 }
 
 const packNameOf = (pack: string): string => `packs/${pack.slice(0, 2)}/${pack}`
