@@ -59,15 +59,17 @@ async function goOnAhead(request: GetFile, options: string, args: readonly strin
 async function getAhead({ file, segment }: GetAhead): Promise<void> {
   const { fetchAhead } = await import('./get/ahead/fetch-ahead.ts')
   const { watchRecovery } = await import('./get/ahead/recovery-life.ts')
-  const { openWalArchive } = await import('../repository/wal-archive.ts')
+  const { openLanes } = await import('./get/ahead/lanes.ts')
   const options = readOptions(file)
+  const dataDirectory = process.cwd()
+  await using lanes = await openLanes({ dataDirectory, options: file })
   await fetchAhead({
-    dataDirectory: process.cwd(),
+    dataDirectory,
     first: segment,
-    wal: await openWalArchive(options.seed),
     plan: options,
+    fetch: (name) => lanes.fetch(name),
     // A server far away answers late, a disk does not.
-    lanes: options.seed.store.kind === 'file' ? 2 : 6,
-    isOver: watchRecovery(process.cwd(), file),
+    lanes: options.seed.store.kind === 'file' ? 3 : 6,
+    isOver: watchRecovery(dataDirectory, file),
   })
 }

@@ -12,6 +12,9 @@ const PATH_AT = 4
 const CRC_AT = 20
 const RMGR_AT = 17
 const INFO_AT = 16
+/** XLR_BLOCK_ID_TOPLEVEL_XID; then origin, long and short main data. */
+const FIRST_DATA_MARK = 252
+const SLASH = 0x2f
 /** Header, data header, oid and the longest path (MAXPGPATH 1024): a continuation that is longer belongs to another kind of record. */
 const LARGEST_CREATE_BYTES = 24 + 5 + 4 + 1024
 /** The same with the shortest path, "/": without one there is nothing to empty. */
@@ -29,7 +32,7 @@ export function neighboursNeeded(
   place: SegmentPlace,
 ): { readonly previous: boolean; readonly next: boolean } {
   const continues = (segment.readUInt16LE(2) & pageFlags.continuation) !== 0
-  const previous = continues && segment.readUInt32LE(16) <= LARGEST_CREATE_BYTES
+  const previous = continues && mayEndPath(segment, segment.readUInt32LE(16))
   if (!mayCreateTablespace(segment)) return { previous, next: false }
   const stream = new RecordStream(streamOptions(place.startLsn, place), { record: () => {} })
   stream.push(segment)
@@ -80,6 +83,21 @@ export function rewriteTablespaces(
 }
 
 /**
+ * False only where the record that goes on at the segment's first byte creates no tablespace: that one ends with a path that begins with a slash, and
+ * a zero. `left`: bytes of it that are here.
+ */
+function mayEndPath(segment: Buffer, left: number): boolean {
+  if (left === 0 || left > LARGEST_CREATE_BYTES) return false
+  const end = LONG_HEADER_BYTES + left - 1
+  if (segment[end] !== 0) return false
+  let at = end
+  while (at > LONG_HEADER_BYTES && segment[at - 1] !== 0) at--
+  // All that is here is path, and its beginning is in the segment before.
+  if (at === LONG_HEADER_BYTES) return true
+  return at < end && segment.subarray(at, end).includes(SLASH)
+}
+
+/**
  * False only where no record that begins in the segment can create a tablespace: looks at each place where one could begin, some milliseconds for
  * 16 MB where taking the records apart costs a hundred. True says no more than "look".
  */
@@ -93,7 +111,11 @@ function mayCreateTablespace(segment: Buffer): boolean {
       const info = at + INFO_AT < pageEnd ? at + INFO_AT : at + INFO_AT + SHORT_HEADER_BYTES
       // The header goes on in the next segment.
       if (info >= segment.length) return true
-      if (segment[info + 1] === rmgr.tblspc && (segment[info]! & 0xf0) === TABLESPACE_CREATE) return true
+      if (segment[info + 1] !== rmgr.tblspc || (segment[info]! & 0xf0) !== TABLESPACE_CREATE) continue
+      // Two bytes that are always zero, then the CRC and the mark of main data or of what may stand before it (origin, top transaction).
+      const data = info + CRC_AT - INFO_AT + 4
+      const isOnPage = data < pageEnd || info > pageEnd
+      if (!isOnPage || (segment.readUInt16LE(info + 2) === 0 && segment[data]! >= FIRST_DATA_MARK)) return true
     }
   }
   return false

@@ -5,8 +5,8 @@ import { messageOf } from '../../base/errors.ts'
 import type { WalArchive } from '../../repository/contract.ts'
 import { openWalArchive } from '../../repository/wal-archive.ts'
 import { parseControlFile } from '../../wal/control-file.ts'
-import { pageMagics, WAL_PAGE_BYTES } from '../../wal/layouts.ts'
-import { parseWalFileName, segmentName, type WalFileName } from '../../wal/segments.ts'
+import { pageMagics } from '../../wal/layouts.ts'
+import { parseWalFileName, segmentName } from '../../wal/segments.ts'
 import { neighboursNeeded, rewriteTablespaces, type SegmentPlace } from '../../wal/rewrite.ts'
 import { recoveryErrors as errors } from '../errors.ts'
 import type { GetFile } from './arguments.ts'
@@ -54,30 +54,17 @@ export interface FetchedFile {
   readonly partial: boolean
 }
 
-/** Last pages of segments as they are in the repository, by the LSN where the segment starts, for who fetches one after the other. */
-export type LastPages = Map<bigint, Promise<Buffer | undefined>>
-
-/** The same, and whether it is whole. `lastPages` is filled, and asked for the segment before instead of the repository. */
+/** The same, and whether it is whole. */
 export async function fetchFile(
   wal: Pick<WalArchive, 'segment'>,
   name: string,
   plan: FetchPlan,
-  lastPages?: LastPages,
 ): Promise<FetchedFile | undefined> {
   const parsed = parseWalFileName(name, plan.walSegmentBytes)
   const systemIdentifier = BigInt(plan.systemIdentifier)
   // Backup labels and .partial files are never kept: a full segment, or what is known of it, comes under its own name.
   if (!parsed || parsed.kind === 'backup' || parsed.kind === 'partial') return undefined
-  const finding = find(wal, name, { parsed, plan })
-  if (parsed.kind === 'segment')
-    lastPages?.set(
-      parsed.startLsn,
-      finding.then(
-        (one) => one && Buffer.from(one.bytes.subarray(-WAL_PAGE_BYTES)),
-        () => undefined,
-      ),
-    )
-  const found = await finding
+  const found = (await wal.segment(systemIdentifier, name, never)) ?? (await fromDescendant(wal, parsed, plan))
   if (parsed.kind === 'history') return found
   if (!found) {
     if (isKnown(parsed, plan))
@@ -98,8 +85,6 @@ export async function fetchFile(
   const needed = neighboursNeeded(own, place)
   const neighbour = async (offset: bigint): Promise<Buffer | undefined> => {
     const startLsn = parsed.startLsn + offset
-    const kept = await lastPages?.get(startLsn)
-    if (kept && offset < 0n) return kept
     for (const timeline of new Set([parsed.timeline, ...plan.known.map((one) => one.timeline)])) {
       const other = await wal
         .segment(systemIdentifier, segmentName(timeline, startLsn, plan.walSegmentBytes), never)
@@ -115,14 +100,6 @@ export async function fetchFile(
     next: needed.next ? await neighbour(BigInt(plan.walSegmentBytes)) : undefined,
   })
   return found
-}
-
-async function find(
-  wal: Pick<WalArchive, 'segment'>,
-  name: string,
-  { parsed, plan }: { parsed: WalFileName; plan: FetchPlan },
-): Promise<FetchedFile | undefined> {
-  return (await wal.segment(BigInt(plan.systemIdentifier), name, never)) ?? (await fromDescendant(wal, parsed, plan))
 }
 
 /**

@@ -2,13 +2,13 @@
 //
 // It gives no verdicts: at the first segment that is missing, partial or cannot be read it stops, and the restore_command that comes to that segment
 // asks the repository itself. What it laid down is taken in order; what was passed over is removed, and everything when the recovery is over.
+import { rmSync } from 'node:fs'
+
 import { systemClock } from '../../../base/clock.ts'
 import { MIB, MINUTE_MS } from '../../../base/units.ts'
-import type { WalArchive } from '../../../repository/contract.ts'
-import { fetchFile, type FetchedFile, type FetchPlan, type LastPages } from '../fetch.ts'
-import { segmentAfter } from './order.ts'
+import { segmentAfter, type OrderPlan } from './order.ts'
 import { identityOf } from './process.ts'
-import { Spool } from './spool.ts'
+import { Spool, type Laid } from './spool.ts'
 
 /** What may lie in the spool: some seconds of replay. */
 const WINDOW_BYTES = 256 * MIB
@@ -22,8 +22,9 @@ const NAMED_WITHIN_MS = 10_000
 export interface AheadParts {
   readonly dataDirectory: string
   readonly first: string
-  readonly wal: Pick<WalArchive, 'segment'>
-  readonly plan: FetchPlan
+  readonly plan: OrderPlan
+  /** Fetches one and lays it into the spool; undefined for whatever is not whole, not there, or cannot be read. Never rejects. */
+  readonly fetch: (segment: string) => Promise<Laid | undefined>
   /** How many are fetched at once: reading one while another is decrypted, more where each answer takes long. */
   readonly lanes: number
   readonly isOver: () => boolean
@@ -59,7 +60,7 @@ async function isNamed(spool: Spool): Promise<boolean> {
 
 interface Lane {
   readonly name: string
-  readonly fetched: Promise<FetchedFile | undefined>
+  readonly fetched: Promise<Laid | undefined>
 }
 
 class Ahead {
@@ -70,7 +71,6 @@ class Ahead {
   private laid: string[] = []
   private lanes: Lane[] = []
   private next: string | undefined
-  private readonly lastPages: LastPages = new Map()
   private usedAt = systemClock.monotonic()
 
   constructor(parts: AheadParts, spool: Spool) {
@@ -105,10 +105,11 @@ class Ahead {
     else if (this.lanes[0]?.name === wanted || (this.lanes.length === 0 && this.next === wanted)) {
       this.dropBefore(this.laid.length)
     } else {
+      // What they lay down now is nobody's.
+      for (const { fetched } of this.lanes) void fetched.then((one) => one && rmSync(one.temporary, { force: true }))
       this.lanes = []
       this.laid = []
       this.spool.clear(wanted)
-      this.lastPages.clear()
       this.next = wanted
     }
   }
@@ -135,23 +136,16 @@ class Ahead {
     ) {
       const name = this.next
       this.spool.coming(name)
-      const fetched = fetchFile(this.parts.wal, name, this.parts.plan, this.lastPages)
-      // Looked at when its turn comes, or never.
-      fetched.catch(() => {})
-      this.lanes.push({ name, fetched })
+      this.lanes.push({ name, fetched: this.parts.fetch(name) })
       this.next = segmentAfter(name, this.parts.plan)
     }
   }
 
   private async finish(lane: Lane): Promise<void> {
-    const file = await lane.fetched.catch(() => undefined)
-    for (const key of this.lastPages.keys()) {
-      if (this.lastPages.size <= this.parts.lanes + 1) break
-      this.lastPages.delete(key)
-    }
+    const laid = await lane.fetched
     if (!isOurs(this.spool)) return
-    if (file && !file.partial) {
-      this.spool.publish(lane.name, file.bytes)
+    if (laid) {
+      this.spool.publish(laid)
       this.laid.push(lane.name)
       return
     }

@@ -28,6 +28,12 @@ export const spoolName = 'wharf-wal-ahead'
 
 const SPOOLED = /^([0-9A-F]{24})\.(\d+)$/
 
+export interface Laid {
+  readonly temporary: string
+  readonly segment: string
+  readonly cksum: number
+}
+
 export class Spool {
   readonly folder: string
 
@@ -44,21 +50,26 @@ export class Spool {
     return readdirSync(this.folder).flatMap((name) => SPOOLED.exec(name)?.[1] ?? [])
   }
 
-  /** Appears whole with its checksum, or not at all. */
-  publish(segment: string, bytes: Uint8Array): void {
+  /** Written, and nothing to others yet. Any thread. */
+  lay(segment: string, bytes: Uint8Array): Laid {
     const temporary = join(this.folder, `.${segment}-${process.pid}`)
     try {
-      const descriptor = openSync(temporary, 'wx', 0o600)
+      const descriptor = openSync(temporary, 'w', 0o600)
       try {
         for (let at = 0; at < bytes.length;) at += writeSync(descriptor, bytes, at)
       } finally {
         closeSync(descriptor)
       }
-      renameSync(temporary, join(this.folder, `${segment}.${posixCksum(bytes)}`))
+      return { temporary, segment, cksum: posixCksum(bytes) }
     } catch (error) {
       rmSync(temporary, { force: true })
       throw error
     }
+  }
+
+  /** It appears whole, with its checksum. */
+  publish({ temporary, segment, cksum }: Laid): void {
+    renameSync(temporary, join(this.folder, `${segment}.${cksum}`))
     this.notComing(segment)
   }
 

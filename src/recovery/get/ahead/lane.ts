@@ -1,0 +1,44 @@
+// One thread that fetches: most of the work is decrypting and decompressing. Answers each name with what it laid into the spool.
+import { isMainThread, parentPort, workerData } from 'node:worker_threads'
+
+import { openWalArchive } from '../../../repository/wal-archive.ts'
+import { fetchFile } from '../fetch.ts'
+import { readOptions } from '../options.ts'
+import { Spool, type Laid } from './spool.ts'
+
+export interface LaneData {
+  readonly dataDirectory: string
+  /** Path of the options file. */
+  readonly options: string
+}
+
+export interface LaneAnswer {
+  readonly segment: string
+  readonly laid: Laid | undefined
+}
+
+/** Undefined for what is not there, not whole, or cannot be read: who asks the repository itself says why. */
+export async function openLane({
+  dataDirectory,
+  options: file,
+}: LaneData): Promise<(name: string) => Promise<Laid | undefined>> {
+  const options = readOptions(file)
+  const wal = await openWalArchive(options.seed)
+  const spool = new Spool(dataDirectory)
+  return async (name) => {
+    try {
+      const found = await fetchFile(wal, name, options)
+      return found && !found.partial ? spool.lay(name, found.bytes) : undefined
+    } catch {
+      return undefined
+    }
+  }
+}
+
+if (!isMainThread && parentPort) {
+  const port = parentPort
+  const fetch = openLane(workerData as LaneData)
+  port.on('message', (segment: string) => {
+    void fetch.then((one) => one(segment)).then((laid) => port.postMessage({ segment, laid } satisfies LaneAnswer))
+  })
+}
