@@ -1,6 +1,6 @@
 // How a backup begins: the server is asked, its backup mode started, its directory proven to be its own, the parent chosen.
 import { messageOf } from '../../base/errors.ts'
-import type { BackupKind, Manifest } from '../../repository/contract.ts'
+import type { BackupKind, Manifest, ManifestList } from '../../repository/contract.ts'
 import type { ChangeMap, ControlData } from '../../wal/contract.ts'
 import type { Lsn } from '../../wal/lsn.ts'
 import { historyName, withoutPageHeader } from '../../wal/segments.ts'
@@ -115,6 +115,9 @@ export interface BaseTools extends TakeOptions {
   readonly waitForWal: () => Promise<void>
 }
 
+/** What nothing is built on: read anew by every backup. The relations are the larger half of a manifest. */
+const NOT_BUILT_ON = ['relations', 'folders', 'unlogged', 'scratch', 'outsideFiles'] as const satisfies ManifestList[]
+
 export async function findBase(kind: BackupKind, own: OwnFacts, options: BaseTools): Promise<FoundBase> {
   const warehouse = options.warehouse.declaration.name
   const notes: string[] = []
@@ -128,11 +131,12 @@ export async function findBase(kind: BackupKind, own: OwnFacts, options: BaseToo
     else if (backups.length > 0 && !options.independent) notes.push(`nothing is taken over as static: ${refused}`)
     return { kind: 'full', base: undefined, distrusted: [], notes, missed: [] }
   }
-  const manifest = await options.repository.readManifest(parent.id, options.signal)
+  const reading = options.repository.readManifest(parent.id, options.signal, { without: NOT_BUILT_ON })
+  // The WAL of the last seconds comes in while the manifest is read.
+  const [manifest] = await Promise.all([reading, options.independent ? undefined : options.waitForWal()])
   const { distrusted } = manifest
   if (options.independent) return { kind: 'full', base: undefined, distrusted, notes, missed: [] }
   if (refused !== undefined) notes.push(`not built on ${refused}`)
-  await options.waitForWal()
   const { base, ...more } = await openBase(
     { parent: manifest, purpose: kind === 'full' ? 'static' : 'increment' },
     own,

@@ -35,7 +35,7 @@ import { resume } from '../resume/resume.ts'
 import { Throttle, type ThrottlePolicy } from '../throttle/throttle.ts'
 import type { Assembly } from './assembly.ts'
 import { beginStandby, keepUnloggedLoadsOut, takeSnapshot, type Early, type StandbySource } from './enter.ts'
-import { beginWriting } from './begin-writing.ts'
+import { receiveAndBegin } from './begin-writing.ts'
 import {
   askServer,
   changesSince,
@@ -114,8 +114,7 @@ export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
   await using scope = new AsyncDisposableStack()
   const throttle = await Throttle.begin(options.throttle, { ...options, warehouse: sourceServer(options) }, scope)
   const files = await options.files(facts.dataDirectory, scope)
-  const receiving = await options.receive(scope)
-  const writer = await beginWriting(repository, options)
+  const { receiving, writer } = await receiveAndBegin(repository, options, scope)
   let complete = false
   scope.defer(() => (complete ? undefined : writer.abandon()))
   const { clock, log, noteEveryMs: everyMs = NOTE_EVERY_MS } = options
