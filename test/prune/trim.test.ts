@@ -8,6 +8,7 @@ import { checkRepository } from '../../src/repository/check/check.ts'
 import { copyBackup } from '../../src/repository/copy.ts'
 import type { Manifest, Repository } from '../../src/repository/contract.ts'
 import { healFindings } from '../../src/repository/heal/heal.ts'
+import { liveShare } from '../../src/repository/prune/live.ts'
 import { StoredRepository } from '../../src/repository/stored.ts'
 import { GRACE, HOUR, PruneWorld, signal } from './world.ts'
 
@@ -42,7 +43,13 @@ for (const encrypted of [true, false])
     // Opened before, so that what it knows of packs grows old.
     const old = await world.repository()
     await world.assertWhole(old, all[4]!.id)
+    const share = async () => (await liveShare(stored(await world.repository()).readOptions(signal)))!
+    const whole = await share()
+    assert.equal(whole.packBytes, before)
     await expire(world, all.slice(0, 3))
+    const less = await share()
+    assert.equal(less.packBytes, await bytesUnder(world, ['packs/', 'trimmed/']))
+    assert.ok(less.liveBytes < whole.liveBytes && less.liveBytes > less.packBytes * 0.8, JSON.stringify([whole, less]))
     const trimmed = await world.names('trimmed/')
     assert.ok(trimmed.length > 0)
     const packs = await world.names('packs/')
@@ -55,9 +62,9 @@ for (const encrypted of [true, false])
     // It is a parent like any other, and goes in the end.
     const child = await world.take(await world.repository(), all[4])
     await world.assertKept([...all.slice(3), child])
-    const whole = await world.take(await world.repository())
+    const full = await world.take(await world.repository())
     await expire(world, [...all.slice(3), child])
-    await world.assertKept([whole])
+    await world.assertKept([full])
     assert.deepEqual(await world.names('trimmed/'), [])
   })
 

@@ -74,6 +74,7 @@ test('from declaring a repository to inspecting what it holds', async (t) => {
   assert.match(shown, new RegExp(`^  ${running.id}  other  running since `, 'm'))
   await running.abandon()
   assert.match(await run(stats, context), /^dw +1 +1 B +3 B +4 B +5 B$/m)
+  assert.match(await run(stats, context), /^dw: 4 B stored in 30 days$/m)
   assert.match(
     await run(check, context, { depth: 'all' }),
     /^repository "main" is sound \(all\): \d+ objects, .* 1 backups, 0 WAL chunks$/,

@@ -5,13 +5,21 @@ import { formatTable } from '../../base/table.ts'
 import { formatSize } from '../../base/units.ts'
 import { declaredRepository } from '../config.ts'
 import { repositories } from '../contract.ts'
+import { asStored } from '../copy.ts'
 import { countRepository } from '../facts.ts'
+import { liveShare, type LiveShare } from '../prune/live.ts'
+
+const GROWTH_MS = 30 * 86_400_000
 
 const output = z.object({
   name: z.string(),
   objects: z.number(),
   bytes: z.number(),
   kinds: z.array(z.object({ kind: z.string(), objects: z.number(), bytes: z.number() })),
+  packs: z
+    .object({ packs: z.number(), packBytes: z.number(), liveBytes: z.number(), thinPacks: z.number() })
+    .optional()
+    .describe('How much of the packs any backup names; thin: less than half. Missing where a manifest cannot be read.'),
   warehouses: z.array(
     z.object({
       warehouse: z.string(),
@@ -20,6 +28,7 @@ const output = z.object({
       newBytes: z.number().describe('Plain bytes that all backups stored anew.'),
       storedBytes: z.number().describe('What those take in the repository.'),
       sharedBytes: z.number().describe('Plain bytes that backups shared instead of storing.'),
+      grownBytes: z.number().describe('What the backups of the last 30 days, up to the newest, have stored.'),
     }),
   ),
 })
@@ -47,6 +56,7 @@ export const stats = defineOperation({
       objects,
       bytes,
       kinds: [...kinds],
+      packs: await liveShare(asStored(repository).readOptions(signal)),
       warehouses: [...warehouses].map(([warehouse, all]) => ({
         warehouse,
         backups: all.length,
@@ -54,6 +64,9 @@ export const stats = defineOperation({
         newBytes: all.reduce((sum, one) => sum + one.statistics.newBytes, 0),
         storedBytes: all.reduce((sum, one) => sum + one.statistics.storedBytes, 0),
         sharedBytes: all.reduce((sum, one) => sum + one.statistics.sharedBytes, 0),
+        grownBytes: all
+          .filter((one) => one.startedMs > all.at(-1)!.startedMs - GROWTH_MS)
+          .reduce((sum, one) => sum + one.statistics.storedBytes, 0),
       })),
     }
   },
@@ -66,9 +79,12 @@ export const stats = defineOperation({
           ['all', String(all.objects), formatSize(all.bytes)],
         ],
       ),
+      ...(all.packs && all.packs.packs > 0 ? ['', packsText(all.packs)] : []),
       ...(all.warehouses.length === 0
         ? []
         : [
+            '',
+            ...all.warehouses.map((one) => `${one.warehouse}: ${formatSize(one.grownBytes)} stored in 30 days`),
             '',
             formatTable(
               [
@@ -87,3 +103,8 @@ export const stats = defineOperation({
           ]),
     ].join('\n'),
 })
+
+function packsText({ packs, packBytes, liveBytes, thinPacks }: LiveShare): string {
+  const percent = packBytes === 0 ? 100 : Math.round((100 * liveBytes) / packBytes)
+  return `${percent}% of ${packs} packs is needed by backups; of ${thinPacks} less than half`
+}
