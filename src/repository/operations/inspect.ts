@@ -6,7 +6,9 @@ import { defineOperation } from '../../base/operation.ts'
 import { formatPairs } from '../../base/table.ts'
 import { formatSize } from '../../base/units.ts'
 import { declaredRepository } from '../config.ts'
+import type { MappedRelation } from '../contract.ts'
 import { inspectObject } from '../inspect/inspect.ts'
+import { formatRelations, type ShownFile } from '../inspect/relation-map.ts'
 import { KeyRing } from '../keys/ring.ts'
 import { openKeys } from '../keys/store.ts'
 import { openStore } from '../stores.ts'
@@ -51,10 +53,15 @@ export const inspect = defineOperation({
     ]
     const lists: string[] = []
     for (const [key, value] of Object.entries(one.content)) {
+      if (one.kind === 'manifest' && key === 'relations') continue
       if (!Array.isArray(value)) pairs.push([key, typeof value === 'string' ? value.trimEnd() : toJson(value)])
       else lists.push('', `${key}: ${value.length}`, ...value.slice(0, SHOWN).map((item) => `  ${toJson(item)}`))
       if (Array.isArray(value) && value.length > SHOWN)
         lists.push(`  … and ${value.length - SHOWN} more (--json prints all)`)
+    }
+    if (one.kind === 'manifest') {
+      const { relations, files } = one.content as { relations: MappedRelation[]; files: ShownFile[] }
+      lists.push('', `relations: ${relations.length}`, formatRelations(relations, files))
     }
     return [formatPairs(pairs), ...lists].join('\n')
   },
