@@ -40,8 +40,8 @@ export class PruneWorld implements AsyncDisposable {
   readonly unlock: Unlock
   readonly clock: MovedClock = { nowMs: Date.UTC(2026, 0, 1), times: new Map() }
   readonly taken = new Map<string, Taken>()
-  /** What the last backup was to hold: one that is killed after its manifest was put is complete all the same. */
-  lastTruth: ReadonlyMap<string, Buffer> = new Map()
+  /** What each backup was to hold that was begun: one that is killed after its manifest was put is complete all the same. */
+  readonly begun: ReadonlyMap<string, Buffer>[] = []
   readonly random: Random
   readonly cluster: Cluster
   key!: PruneKey
@@ -108,7 +108,7 @@ export class PruneWorld implements AsyncDisposable {
     const truth = new Map(
       [...this.cluster.segments, ...this.cluster.plain].map(([file, bytes]) => [file, Buffer.from(bytes)]),
     )
-    this.lastTruth = truth
+    this.begun.push(truth)
     const manifest = await takeBackup(repository, this.cluster, { parent: from, random: this.random })
     this.taken.set(manifest.id, { manifest, truth })
     this.clock.nowMs += DAY
@@ -171,9 +171,18 @@ export class PruneWorld implements AsyncDisposable {
 
   /** Reads back as the source was. */
   async assertWhole(repository: Repository, id: string): Promise<void> {
-    const truth = this.taken.get(id)?.truth ?? this.lastTruth
     const manifest = await repository.readManifest(id, signal)
-    for (const file of manifest.files) await readFile(repository, file, truth.get(file.path)!)
+    const taken = this.taken.get(id)
+    let failure: unknown
+    for (const truth of taken ? [taken.truth] : this.begun.toReversed()) {
+      try {
+        for (const file of manifest.files) await readFile(repository, file, truth.get(file.path)!)
+        return
+      } catch (error) {
+        failure = error
+      }
+    }
+    throw failure
   }
 
   async names(prefix = ''): Promise<string[]> {
