@@ -10,7 +10,7 @@ import { RecordStream } from '../../wal/record-stream.ts'
 const MOST_CHUNK_BYTES = 16 * MIB
 /** Short transactions come in messages of some hundred bytes: the parser is given this much at once. */
 const PARSE_BYTES = 64 * KIB
-/** What a chunk starts with; it grows by doubling, and the buffers of stored chunks are used again. */
+/** What a chunk starts with; one that grows gets room for the largest at once (memory that is not written to costs nothing). Buffers of stored chunks are used again. */
 const FIRST_BYTES = 256 * KIB
 
 /** What one cluster's WAL looks like. */
@@ -149,7 +149,7 @@ export class ChunkCutter {
 
   private reserve(bytes: number): void {
     if (bytes <= this.buffer.length) return
-    const grown = Buffer.allocUnsafeSlow(Math.min(MOST_CHUNK_BYTES, Math.max(bytes, this.buffer.length * 2)))
+    const grown = Buffer.allocUnsafeSlow(MOST_CHUNK_BYTES)
     grown.set(this.buffer.subarray(0, this.filled))
     this.buffer = grown
   }
