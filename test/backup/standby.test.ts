@@ -64,7 +64,7 @@ for (const major of [15, 18] as const) {
       insert into sales select n, date '2026-01-01' + n % 300, n * 1.5, repeat(md5(n::text), 3) from generate_series(1, 20000) n;
       create table wide (id int primary key, body text);
       insert into wide select n, repeat(md5(n::text), 100) from generate_series(1, 200) n;
-      create table still as select n as id, md5(n::text) as body from generate_series(1, 20000) n;
+      create table still with (autovacuum_enabled = off) as select n as id, md5(n::text) as body from generate_series(1, 20000) n;
       create table cut with (autovacuum_enabled = off) as select n as id, repeat('c', 500) as body from generate_series(1, 3000) n;
       create unlogged table scratch (id int primary key, body text);
       create table part (id int, day date) partition by range (day);
