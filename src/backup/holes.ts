@@ -32,7 +32,7 @@ export async function backUpAfterHoles(context: Context, warehouse: string, sign
   for (const repository of opened) {
     const newest = (await repository.listBackups(signal, { warehouse, onDamaged: () => {} })).at(-1)
     if (!newest) continue
-    const ranges = await repository.wal.ranges(newest.systemIdentifier, signal)
+    const ranges = await repository.wal.replayable(newest.systemIdentifier, signal)
     const hole = holesOf(ranges).findLast(
       (one) => one.timeline >= newest.timeline && parseLsn(one.toLsn) > newest.stopLsn,
     )

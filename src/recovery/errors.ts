@@ -80,8 +80,10 @@ export const recoveryErrors = defineErrors('recovery', {
   },
   inHole: {
     exit: 'notFound',
-    message: (at: { target: string; from: string; to: string; latest: string; next: string }) =>
-      `${at.target} cannot be reached: WAL from ${at.from} to ${at.to} is missing`,
+    message: (at: { target: string; from: string; to: string; latest: string; next: string; minimal: boolean }) =>
+      at.minimal
+        ? `${at.target} cannot be reached: at ${at.from} the server went to wal_level = minimal, and no replay goes past that`
+        : `${at.target} cannot be reached: WAL from ${at.from} to ${at.to} is missing`,
     hint: (at) => `before the hole the last point is ${at.latest}; ${at.next}`,
   },
   offHistory: {

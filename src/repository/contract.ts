@@ -423,6 +423,8 @@ export interface WalChunkInfo {
   readonly storedBytes: number
   /** When the store got it, by the store's clock. */
   readonly modifiedMs: number
+  /** Its WAL has a record at which every replay ends: the server went to wal_level = minimal. */
+  readonly minimal?: true
 }
 
 /** A contiguous range of WAL of one timeline that the repository holds. */
@@ -430,6 +432,8 @@ export interface WalRange {
   readonly timeline: number
   readonly startLsn: Lsn
   readonly endLsn: Lsn
+  /** The WAL goes on, but no replay does: at `endLsn` the server went to wal_level = minimal. Only `replayable` says so. */
+  readonly stopped?: true
 }
 
 export interface WalArchive {
@@ -447,6 +451,8 @@ export interface WalArchive {
   list(systemIdentifier: bigint, signal: AbortSignal, timeline?: number): Promise<readonly WalChunkInfo[]>
   /** Joined ranges in order; a gap shows as two ranges. */
   ranges(systemIdentifier: bigint, signal: AbortSignal): Promise<readonly WalRange[]>
+  /** Ranges as a replay sees them: one that goes over a switch to wal_level = minimal is cut there. */
+  replayable(systemIdentifier: bigint, signal: AbortSignal): Promise<readonly WalRange[]>
   read(info: WalChunkInfo, signal: AbortSignal): Promise<WalChunk>
   /** The change map and commits alone, cheaper than the bytes. */
   readIndex(info: WalChunkInfo, signal: AbortSignal): Promise<Pick<WalChunk, 'changeMap' | 'commits' | 'problem'>>

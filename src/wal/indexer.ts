@@ -17,6 +17,7 @@ import {
   xlogInfo,
 } from './layouts.ts'
 import { formatLsn, type Lsn } from './lsn.ts'
+import { minimalDoubt } from './minimal.ts'
 import type { RecordSink, WalRecord } from './record.ts'
 
 /** Prefix of the logical message by which a load marks its own transaction. */
@@ -97,7 +98,9 @@ export class WalIndexer implements RecordSink {
       this.push(record, base, { kind: 'restore-point', xid: 0, time: timeAt(view, dataAt), name })
     } else if (record.kind === xlogInfo.parameterChange) {
       // xl_parameter_change: five ints, then wal_level.
-      if (view.getInt32(dataAt + 20, true) === 0) this.map.doubt('wal_level was set to minimal')
+      if (view.getInt32(dataAt + 20, true) !== 0) return
+      const at = { startLsn: base + BigInt(record.start), endLsn: base + BigInt(record.end) }
+      this.map.doubt(minimalDoubt(at))
     }
   }
 

@@ -37,7 +37,7 @@ export interface Damage {
 
 /** What has been damaged and replaced is not read any more, be it the original or an earlier replacement: more damage to it is no damage. */
 function isReplaced(name: string, all: readonly string[]): boolean {
-  const chunk = /^(wal\/.*?[0-9a-f]{16})(?:-(\d))?$/.exec(name)
+  const chunk = /^(wal\/.*?[0-9a-f]{16}m?)(?:-(\d))?$/.exec(name)
   if (chunk) return all.includes(`${chunk[1]}-${Number(chunk[2] ?? 1) + 1}`)
   const healed = /^healed\/(\d)\//.exec(name)
   return all.includes(replacementName(replacedName(name) ?? name, Number(healed?.[1] ?? 1) + 1))

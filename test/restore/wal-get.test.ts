@@ -62,7 +62,7 @@ async function copyOfRepository(): Promise<string> {
 async function chunksOf(repository: string): Promise<string[]> {
   const names = await readdir(join(repository, 'wal'), { recursive: true })
   return names
-    .filter((name) => /[0-9a-f]{16}-[0-9a-f]{16}$/.test(name))
+    .filter((name) => /[0-9a-f]{16}-[0-9a-f]{16}m?$/.test(name))
     .sort()
     .map((name) => join(repository, 'wal', name))
 }

@@ -23,7 +23,11 @@ const line = z.strictObject({
   lastMessageAt: z.string().optional(),
   error: z.strictObject({ code: z.string(), message: z.string(), hint: z.string().optional() }).optional(),
   ranges: z.array(stretch).describe('WAL that the repository holds without a hole'),
-  holes: z.array(stretch).describe('WAL between ranges that nobody has'),
+  holes: z
+    .array(
+      stretch.extend({ minimal: z.literal(true).optional().describe('the WAL is there, but no replay goes past it') }),
+    )
+    .describe('WAL between ranges that nobody has, or at which the server went to wal_level = minimal'),
   synchronous: z
     .strictObject({ spool: z.string(), flushedLsn: z.string().optional(), warnings: z.array(z.string()) })
     .optional()
@@ -66,7 +70,7 @@ async function linesOf(context: Context, name: string, signal: AbortSignal): Pro
   const system = await systemOf(warehouse, opened, signal)
   for (const status of await walStatusOf(context, name, signal)) {
     const repository = opened.find((one) => one.name === status.repository)
-    const ranges = repository ? await repository.wal.ranges(system, signal) : []
+    const ranges = repository ? await repository.wal.replayable(system, signal) : []
     const notices = repository ? await repository.notices.list(name, signal) : []
     const { timeline, durableLsn, serverLsn, lagBytes, lagMs, lastMessageAt, error } = status
     lines.push({
@@ -134,6 +138,12 @@ function lineText(one: Line): string {
   const lines = [`${one.warehouse} → ${one.repository}${optional}  ${one.state.padEnd(10)}  ${position}${lag}${age}`]
   for (const range of one.ranges) lines.push(`    timeline ${range.timeline}: ${range.fromLsn} to ${range.toLsn}`)
   for (const hole of one.holes) {
+    if (hole.minimal) {
+      lines.push(
+        `    HOLE on timeline ${hole.timeline}: at ${hole.fromLsn} the server went to wal_level = minimal, which no replay goes past`,
+      )
+      continue
+    }
     lines.push(
       `    HOLE on timeline ${hole.timeline}: ${hole.fromLsn} to ${hole.toLsn} (${formatSize(holeBytes(hole))}) is lost`,
     )

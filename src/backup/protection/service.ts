@@ -64,7 +64,7 @@ class RepositoryProtection implements Protection {
     const found: WalRange[] = []
     for (const repository of await this.open(warehouse, signal)) {
       const newest = (await completeBackups(repository, warehouse, signal)).at(-1)
-      if (newest) found.push(...(await repository.wal.ranges(newest.systemIdentifier, signal)))
+      if (newest) found.push(...(await repository.wal.replayable(newest.systemIdentifier, signal)))
     }
     return found
   }
@@ -104,7 +104,7 @@ async function windowOf(
   const backups = await completeBackups(repository, warehouse, signal)
   const found: RecoverableRange[] = []
   for (const systemIdentifier of new Set(backups.map((one) => one.systemIdentifier))) {
-    const ranges = await repository.wal.ranges(systemIdentifier, signal)
+    const ranges = await repository.wal.replayable(systemIdentifier, signal)
     const chunks = await repository.wal.list(systemIdentifier, signal)
     const histories = new Map<number, readonly TimelineStep[]>()
     for (const timeline of new Set(ranges.map((range) => range.timeline))) {

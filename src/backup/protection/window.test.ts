@@ -54,3 +54,9 @@ void test('a timeline that branched off after the backup goes on from the switch
   // WAL up to the switch is missing.
   assert.deepEqual(rangesOf([backup(1n, 2n)], [range(0n, 6n), range(7n, 12n, 2)], histories), ['1: 0/2..0/6 2..6'])
 })
+
+void test('no moment behind a switch to wal_level = minimal before the next backup, which serves all after it', () => {
+  const cut = [{ ...range(0n, 4n), stopped: true as const }, range(5n, 20n)]
+  assert.deepEqual(rangesOf([backup(1n, 2n)], cut), ['1: 0/2..0/4 2..4'])
+  assert.deepEqual(rangesOf([backup(1n, 2n), backup(6n, 8n)], cut), ['1: 0/2..0/4 2..4', '1: 0/8..0/14 8..20'])
+})

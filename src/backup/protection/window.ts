@@ -6,7 +6,7 @@ import type { RecoverableRange } from '../contract.ts'
 
 export interface WindowFacts {
   readonly backups: readonly BackupSummary[]
-  /** Joined WAL ranges of the backups' system identifier; a hole shows as two. */
+  /** WAL ranges of the backups' system identifier as a replay sees them; a hole, and a switch to wal_level = minimal, shows as two. */
   readonly ranges: readonly WalRange[]
   /** History of each timeline that has WAL: the switches that led to it. */
   readonly histories: ReadonlyMap<number, readonly TimelineStep[]>

@@ -17,6 +17,8 @@ export interface Hole {
   readonly timeline: number
   readonly fromLsn: string
   readonly toLsn: string
+  /** The WAL is there, but no replay goes past it: the server went to wal_level = minimal. */
+  readonly minimal?: true | undefined
 }
 
 /** One element per repository of the warehouse. */
@@ -133,7 +135,9 @@ export function holesOf(ranges: readonly WalRange[]): readonly Hole[] {
   for (const [at, range] of ranges.entries()) {
     const before = ranges[at - 1]
     if (before?.timeline !== range.timeline || before.endLsn >= range.startLsn) continue
-    holes.push({ timeline: range.timeline, fromLsn: formatLsn(before.endLsn), toLsn: formatLsn(range.startLsn) })
+    const minimal = before.stopped === undefined ? {} : { minimal: true as const }
+    const [fromLsn, toLsn] = [formatLsn(before.endLsn), formatLsn(range.startLsn)]
+    holes.push({ timeline: range.timeline, fromLsn, toLsn, ...minimal })
   }
   return holes
 }

@@ -277,3 +277,26 @@ test(`what is promised before expiry can be recovered after it: ${count} histori
   }
   assert.ok(count < 100 || (expiredBackups > count && expiredChunks > count), 'too little expired to show anything')
 })
+
+test('a backup from before a switch to wal_level = minimal is no base of a window after it; on another timeline it stays one', () => {
+  const chunk = (day: number, more: Partial<KnownChunk> = {}): KnownChunk => {
+    const startLsn = BigInt(day * 100 + 50) * BigInt(SEGMENT)
+    const at = { systemIdentifier: 7n, timeline: 1, startLsn, endLsn: startLsn + BigInt(SEGMENT) }
+    return { object: `c${day}`, modifiedMs: START + (day + 0.5) * DAY, ...at, ...more }
+  }
+  const bases = (chunks: readonly KnownChunk[], histories: Parameters<typeof leadsTo>[2] = new Map()): string =>
+    windowBases(
+      week.filter((one) => one.id === 'b0' || one.id === 'b6'),
+      { windowMs: 3 * DAY, chunks, histories },
+    )
+      .map((one) => one.id)
+      .join(' ')
+  assert.equal(bases([chunk(1), chunk(4)]), 'b0')
+  assert.equal(bases([chunk(1, { minimal: true }), chunk(4)]), '', 'nothing of the window can be reached with it')
+  assert.equal(bases([chunk(1), chunk(4, { minimal: true }), chunk(5)]), 'b0', 'the window is reached up to the switch')
+  // Timeline 2 branched off before the switch on timeline 1: replay towards it never reads that.
+  const branch = new Map([[historyKey(7n, 2), [{ timeline: 1, switchLsn: 120n * BigInt(SEGMENT), reason: '' }]]])
+  assert.equal(bases([chunk(1, { minimal: true }), chunk(4, { timeline: 2 })], branch), 'b0')
+  const late = new Map([[historyKey(7n, 2), [{ timeline: 1, switchLsn: 300n * BigInt(SEGMENT), reason: '' }]]])
+  assert.equal(bases([chunk(1, { minimal: true }), chunk(4, { timeline: 2 })], late), '')
+})

@@ -1,7 +1,8 @@
 // What policy has to decide about: the backups, WAL and holds of one warehouse in one repository.
 import { messageOf } from '../../base/errors.ts'
-import type { BackupSummary, Repository } from '../../repository/contract.ts'
+import type { BackupSummary, Repository, WalRange } from '../../repository/contract.ts'
 import type { ExpiringBackup } from '../../repository/expiry-contract.ts'
+import { formatLsn } from '../../wal/lsn.ts'
 import { parseHistory } from '../../wal/timelines.ts'
 import type { TimelineStep } from '../../wal/contract.ts'
 import { decide, type Decision, type Held, type KnownBackup, type NamedRule } from './policy.ts'
@@ -57,7 +58,23 @@ export async function survey(repository: Repository, request: SurveyRequest, sig
           windowMs,
         })
   if (notes.length > 0) notes.push('until that is settled no WAL and no data expires, only whole backups do')
+  for (const stop of await stopsOf(repository, known, signal))
+    notes.push(
+      `at ${formatLsn(stop.endLsn)} of timeline ${stop.timeline} the server went to wal_level = minimal: backups from before that lead to nothing after it`,
+    )
   return { backups: own, decision, expiring, holds, wal: wal as Survey['wal'], notes }
+}
+
+/** Ends of ranges at which replay ends though WAL goes on. */
+async function stopsOf(
+  repository: Repository,
+  backups: readonly KnownBackup[],
+  signal: AbortSignal,
+): Promise<readonly WalRange[]> {
+  const found: WalRange[] = []
+  for (const system of new Set(backups.map((one) => one.systemIdentifier)))
+    found.push(...(await repository.wal.replayable(system, signal)).filter((one) => one.stopped))
+  return found
 }
 
 /** The id carries the time of the store's clock; the host's clock may have jumped. */

@@ -12,6 +12,8 @@ export interface KnownChunk {
   readonly endLsn: Lsn
   /** When the store got it. */
   readonly modifiedMs: number
+  /** It holds a switch to wal_level = minimal: no replay goes past it. */
+  readonly minimal?: true
 }
 
 /** `<system identifier>/<timeline>` → the switches that led to it. Timeline 1 needs none. */
@@ -40,7 +42,7 @@ function lies(chunk: KnownChunk, from: Lsn, until: Lsn | undefined, segmentBytes
 
 /**
  * For each timeline that has WAL in the window, the newest backup that was complete before the window begins and leads to it: with it every moment of
- * the window can be reached. Where there is none, none.
+ * the window can be reached. Where there is none, none. One from before a switch to wal_level = minimal leads to no moment after it.
  */
 export function windowBases(
   backups: readonly KnownBackup[],
@@ -51,11 +53,16 @@ export function windowBases(
   const cutoff = newestMs - of.windowMs
   const bases = new Map<string, KnownBackup>()
   const timelines = new Map<string, KnownChunk>()
+  const stops = of.chunks.filter((chunk) => chunk.minimal && chunk.modifiedMs < cutoff)
+  const isStopped = (one: KnownBackup, before: KnownChunk): boolean =>
+    stops.some((stop) => stop.startLsn >= one.stopLsn && isOnTheWay(stop, before, of.histories))
   for (const chunk of of.chunks) {
     if (chunk.modifiedMs >= cutoff) timelines.set(historyKey(chunk.systemIdentifier, chunk.timeline), chunk)
   }
   for (const chunk of timelines.values()) {
-    const before = sorted.filter((one) => one.doneMs <= cutoff && leadsTo(one, chunk, of.histories))
+    const before = sorted.filter(
+      (one) => one.doneMs <= cutoff && leadsTo(one, chunk, of.histories) && !isStopped(one, chunk),
+    )
     for (const base of newestPerTimeline(before)) bases.set(base.id, base)
   }
   return [...bases.values()]
@@ -64,6 +71,14 @@ export function windowBases(
 /** A gap behind the newest one does no harm; but one of another timeline on the way may be the only one from which the WAL is whole. */
 function newestPerTimeline(sorted: readonly KnownBackup[]): readonly KnownBackup[] {
   return [...new Map(sorted.map((one) => [one.timeline, one])).values()]
+}
+
+/** Whether replay towards `to` certainly reads all of the chunk. */
+function isOnTheWay(chunk: KnownChunk, to: KnownChunk, histories: Histories): boolean {
+  if (chunk.systemIdentifier !== to.systemIdentifier) return false
+  if (chunk.timeline === to.timeline) return true
+  const steps = histories.get(historyKey(to.systemIdentifier, to.timeline))
+  return steps !== undefined && isOnHistory(spansOf(to.timeline, steps), chunk.timeline, chunk.endLsn)
 }
 
 export interface WalRequest {

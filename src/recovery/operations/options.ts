@@ -108,7 +108,7 @@ export const planOutput = z.object({
     transactions: z.object({ count: z.number(), first: z.string(), last: z.string() }).optional(),
     uncounted: z.string().optional(),
     loads: z.array(z.string()),
-    hole: z.object({ from: z.string(), to: z.string() }).optional(),
+    hole: z.object({ from: z.string(), to: z.string(), minimal: z.literal(true).optional() }).optional(),
     corrupt: z.array(z.string()),
   }),
   notes: z.array(z.string()),

@@ -18,7 +18,7 @@ export interface Loss {
   /** Ids of loads that were committed after the target. */
   readonly loads: readonly string[]
   /** WAL that is missing, so that what follows it cannot be reached. */
-  readonly hole: { readonly from: string; readonly to: string } | undefined
+  readonly hole: { readonly from: string; readonly to: string; readonly minimal?: true } | undefined
   /** Blocks that were damaged at the source, with the relation where the manifest knows it. */
   readonly corrupt: readonly string[]
 }
@@ -39,7 +39,11 @@ export async function lossOf(manifest: Manifest, resolved: ResolvedTarget, signa
     },
     scratch: { relations: scratchNames(manifest), bytes: manifest.statistics.skippedScratchBytes },
     ...after,
-    hole: hole && { from: formatLsn(hole.fromLsn), to: formatLsn(hole.toLsn) },
+    hole: hole && {
+      from: formatLsn(hole.fromLsn),
+      to: formatLsn(hole.toLsn),
+      ...(hole.stopped ? { minimal: true as const } : {}),
+    },
     corrupt: manifest.corrupt.map((one) => nameCorrupt(one, manifest)),
   }
 }

@@ -252,6 +252,12 @@ export function planText(plan: RecoveryPlan): string {
   return lines.join('\n')
 }
 
+function holeReason(hole: NonNullable<Loss['hole']>): string {
+  return hole.minimal
+    ? 'there the server went to wal_level = minimal, and no replay goes past that'
+    : `WAL up to ${hole.to} is missing`
+}
+
 function lossLines(lost: Loss): readonly string[] {
   const lines = [
     ...(lost.transactions
@@ -268,7 +274,7 @@ function lossLines(lost: Loss): readonly string[] {
     ...(lost.scratch.relations.length > 0
       ? [`scratch relations come back empty (${formatSize(lost.scratch.bytes)}): ${lost.scratch.relations.join(', ')}`]
       : []),
-    ...(lost.hole ? [`everything after ${lost.hole.from}: WAL up to ${lost.hole.to} is missing`] : []),
+    ...(lost.hole ? [`everything after ${lost.hole.from}: ${holeReason(lost.hole)}`] : []),
     ...lost.corrupt.map((one) => `damaged at the source: ${one}`),
   ]
   return lines.length === 0 ? ['nothing that the repository holds'] : lines

@@ -6,7 +6,7 @@ import { parseHistory, spansOf, type TimelineSpan } from '../../wal/timelines.ts
 import { recoveryErrors as errors } from '../errors.ts'
 
 /** What is needed of a WAL archive to resolve targets. */
-export type WalIndex = Pick<WalArchive, 'list' | 'ranges' | 'readIndex' | 'history'>
+export type WalIndex = Pick<WalArchive, 'list' | 'replayable' | 'readIndex' | 'history'>
 
 /** The WAL of one system identifier as it leads to one timeline. */
 export interface HistoryView {
@@ -36,7 +36,7 @@ export async function openHistory(parts: {
   const { wal, systemIdentifier, timeline, signal } = parts
   const steps = await readSteps(parts)
   const spans = spansOf(timeline, steps)
-  const ranges = await wal.ranges(systemIdentifier, signal)
+  const ranges = await wal.replayable(systemIdentifier, signal)
   const chunks = placeChunks(await wal.list(systemIdentifier, signal), spans)
   const read = async (one: PlacedChunk): Promise<readonly CommitEntry[]> => {
     const index = await wal.readIndex(one.info, signal)

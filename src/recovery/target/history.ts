@@ -22,7 +22,14 @@ export interface Reach {
   /** Timeline of the last byte. */
   readonly timeline: number
   /** The first hole after `endLsn`; undefined where nothing of this history follows. */
-  readonly hole: { readonly fromLsn: Lsn; readonly toLsn: Lsn } | undefined
+  readonly hole:
+    | {
+        readonly fromLsn: Lsn
+        readonly toLsn: Lsn
+        /** No WAL is missing: at `fromLsn` the server went to wal_level = minimal. */
+        readonly stopped?: true
+      }
+    | undefined
 }
 
 /**
@@ -68,5 +75,9 @@ function holeAfter(ranges: readonly WalRange[], spans: readonly TimelineSpan[], 
       .filter((start) => start > endLsn && (span.endLsn === undefined || start < span.endLsn)),
   )
   if (later.length === 0) return undefined
-  return { fromLsn: endLsn, toLsn: later.reduce((least, start) => (start < least ? start : least)) }
+  const toLsn = later.reduce((least, start) => (start < least ? start : least))
+  const stopped = ranges.some(
+    (range) => range.stopped && range.endLsn === endLsn && spans.some((span) => span.timeline === range.timeline),
+  )
+  return { fromLsn: endLsn, toLsn, ...(stopped ? { stopped } : {}) }
 }

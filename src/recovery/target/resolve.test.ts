@@ -45,7 +45,7 @@ function backup(
 }
 
 interface World {
-  readonly ranges: readonly (readonly [timeline: number, start: number, end: number])[]
+  readonly ranges: readonly (readonly [timeline: number, start: number, end: number, stopped?: true])[]
   readonly entries: readonly (readonly [timeline: number, entry: CommitEntry])[]
   readonly backups: readonly BackupSummary[]
   readonly histories?: Readonly<Record<number, string>>
@@ -54,10 +54,11 @@ interface World {
 }
 
 function indexOf(world: World): WalIndex {
-  const ranges: WalRange[] = world.ranges.map(([timeline, start, end]) => ({
+  const ranges: WalRange[] = world.ranges.map(([timeline, start, end, stopped]) => ({
     timeline,
     startLsn: BigInt(start),
     endLsn: BigInt(end),
+    ...(stopped ? { stopped } : {}),
   }))
   const chunks: WalChunkInfo[] = ranges.flatMap((range) => {
     const made: WalChunkInfo[] = []
@@ -76,7 +77,7 @@ function indexOf(world: World): WalIndex {
     return made
   })
   return {
-    ranges: async () => ranges,
+    replayable: async () => ranges,
     list: async () => chunks,
     history: async (_system, timeline) => world.histories?.[timeline],
     readIndex: async (info) => ({
@@ -252,6 +253,29 @@ test('WAL behind a hole is named, not passed over', async () => {
   const latest = await resolve(holed, { latest: true })
   assert.equal(stop(latest), 'b end 5000')
   assert.deepEqual(latest.reach.hole, { fromLsn: 0x5000n, toLsn: 0x6000n })
+})
+
+test('replay stops right before a switch to wal_level = minimal; what lies behind it is refused', async () => {
+  const minimal: World = {
+    ...simple,
+    ranges: [
+      [1, 0x1000, 0x5000, true],
+      [1, 0x5040, 0x8000],
+    ],
+  }
+  const latest = await resolve(minimal, { latest: true })
+  assert.equal(stop(latest), 'b before 5000')
+  assert.deepEqual(latest.reach.hole, { fromLsn: 0x5000n, toLsn: 0x5040n, stopped: true })
+  for (const [wishes, target] of [
+    [{ at: time(55) }, '2023-11-14 22:14:15.000000 UTC'],
+    [{ lsn: '0/6900' }, 'LSN 0/6900'],
+  ] as const)
+    await assert.rejects(resolve(minimal, wishes), {
+      code: 'recovery.in-hole',
+      message: `${target} cannot be reached: at 0/5000 the server went to wal_level = minimal, and no replay goes past that`,
+    })
+  const after: World = { ...minimal, backups: [...minimal.backups, backup('c', [0x6000, 0x6100], 58)] }
+  assert.equal(stop(await resolve(after, { latest: true })), 'c end 8000')
 })
 
 test('a backup after the hole serves what comes after it', async () => {

@@ -79,7 +79,10 @@ async function chooseHistory(parts: ResolveParts, backups: readonly BackupSummar
   const { wal, signal } = parts
   const systemIdentifier = backups[0]!.systemIdentifier
   const known = [
-    ...new Set([...knownTimelines(await wal.ranges(systemIdentifier, signal)), ...backups.map((one) => one.timeline)]),
+    ...new Set([
+      ...knownTimelines(await wal.replayable(systemIdentifier, signal)),
+      ...backups.map((one) => one.timeline),
+    ]),
   ].sort((a, b) => a - b)
   if (parts.timeline !== undefined) {
     if (!known.includes(parts.timeline)) throw errors.unknownTimeline({ timeline: parts.timeline, known })
@@ -130,10 +133,12 @@ class Resolver {
     return reachFrom(this.history.ranges, this.history.spans, backup.startLsn)
   }
 
-  private done(backup: BackupSummary, stop: StopPoint, entry: CommitEntry | undefined): ResolvedTarget {
+  private done(backup: BackupSummary, wanted: StopPoint, entry: CommitEntry | undefined): ResolvedTarget {
     const { history } = this
     const reach = this.reachOf(backup)
-    const timeline = stop.kind === 'end' ? reach.timeline : timelineAt(history.spans, stop.lsn)
+    const timeline = wanted.kind === 'end' ? reach.timeline : timelineAt(history.spans, wanted.lsn)
+    // The WAL goes on: a server that is not told to stop would fail at the record.
+    const stop: StopPoint = wanted.kind === 'end' && reach.hole?.stopped ? { kind: 'before', lsn: wanted.lsn } : wanted
     return { request: this.parts.request, backup, timeline, history, stop, reach, entry }
   }
 
@@ -253,6 +258,7 @@ class Resolver {
       from: formatLsn(hole?.fromLsn ?? reach.endLsn),
       to: hole ? formatLsn(hole.toLsn) : 'the next backup',
       latest,
+      minimal: hole?.stopped ?? false,
       next: after ? `after it the first is ${earliestOf(after)}` : 'no backup was made after it',
     })
   }

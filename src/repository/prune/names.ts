@@ -49,7 +49,7 @@ const shapes: Readonly<Record<Deletable, RegExp>> = {
   pack: /^packs\/[0-9a-f]{2}\/[0-9a-f]{32}$/,
   trimmed: /^trimmed\/[0-9a-f]{2}\/[0-9a-f]{32}\/\d{6}$/,
   superseded: /^superseded:(?:packs\/[0-9a-f]{2}\/[0-9a-f]{32}|trimmed\/[0-9a-f]{2}\/[0-9a-f]{32}\/\d{6})$/,
-  wal: /^wal\/\d{1,20}\/[0-9a-f]{8}\/[0-9a-f]{8}\/[0-9a-f]{16}-[0-9a-f]{16}(?:-\d{1,4})?$/,
+  wal: /^wal\/\d{1,20}\/[0-9a-f]{8}\/[0-9a-f]{8}\/[0-9a-f]{16}-[0-9a-f]{16}m?(?:-\d{1,4})?$/,
 }
 
 export function deletableKind(name: string): Deletable | undefined {

@@ -1,6 +1,7 @@
 // WAL of a repository: chunks put durably, listed, read, and put together into whole segment files.
 import { isWharfError } from '../../base/errors.ts'
 import { formatLsn } from '../../wal/lsn.ts'
+import { replayStops, type ReplayStop } from '../../wal/minimal.ts'
 import type { WalArchive, WalChunk, WalChunkInfo, WalRange } from '../contract.ts'
 import { errors } from '../errors.ts'
 import { orReplacement } from '../heal/fall-back.ts'
@@ -18,7 +19,7 @@ import {
   timelinePrefix,
   type ChunkRange,
 } from './names.ts'
-import { compareChunks, joinRanges } from './ranges.ts'
+import { compareChunks, cutRanges, joinRanges } from './ranges.ts'
 
 /** More copies of one range than this were never needed: each but the last is damaged. */
 export const MOST_COPIES = 9
@@ -182,6 +183,26 @@ export class StoredWal implements WalArchive {
 
   async ranges(systemIdentifier: bigint, signal: AbortSignal): Promise<readonly WalRange[]> {
     return joinRanges(await this.list(systemIdentifier, signal))
+  }
+
+  async replayable(systemIdentifier: bigint, signal: AbortSignal): Promise<readonly WalRange[]> {
+    const chunks = await this.list(systemIdentifier, signal)
+    const stops: (ReplayStop & { timeline: number })[] = []
+    for (const info of chunks) {
+      if (!info.minimal) continue
+      for (const stop of await this.stopsIn(info, signal)) stops.push({ ...stop, timeline: info.timeline })
+    }
+    return cutRanges(joinRanges(chunks), stops)
+  }
+
+  /** Of a damaged chunk nothing is known but that it has one: nothing replays over it anyway. */
+  private async stopsIn(info: WalChunkInfo, signal: AbortSignal): Promise<readonly ReplayStop[]> {
+    try {
+      return replayStops((await this.readIndex(info, signal)).changeMap?.doubts ?? [])
+    } catch (error) {
+      if (!isWharfError(error, 'repository.damaged-object')) throw error
+      return [info]
+    }
   }
 
   read(info: WalChunkInfo, signal: AbortSignal): Promise<WalChunk> {
@@ -350,7 +371,8 @@ function rangeOf(chunk: WalChunk): ChunkRange {
   if (chunk.bytes.length === 0 || startLsn / size !== (endLsn - 1n) / size) {
     throw errors.walChunkBounds({ from: formatLsn(startLsn), to: formatLsn(endLsn) })
   }
-  return { systemIdentifier, timeline, startLsn, endLsn }
+  const minimal = replayStops(chunk.changeMap?.doubts ?? []).length > 0
+  return { systemIdentifier, timeline, startLsn, endLsn, ...(minimal ? { minimal } : {}) }
 }
 
 /** Of those that overlap, in order, as many as cover the range; none if they do not. */

@@ -130,6 +130,7 @@ test('names of chunks tell their range and sort by it', () => {
   fc.assert(
     fc.property(range, fc.integer({ min: 1, max: 9 }), (one, copy) => {
       assert.deepEqual(parseChunkName(chunkName(one, copy)), one)
+      assert.deepEqual(parseChunkName(chunkName({ ...one, minimal: true }, copy)), { ...one, minimal: true })
       assert.ok(chunkName(one).startsWith(segmentPrefix(one, 16 << 20)))
       assert.ok(chunkName(one).startsWith(segmentPrefix(one, 1 << 30)))
     }),

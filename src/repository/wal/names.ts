@@ -4,7 +4,7 @@ import type { ObjectInfo, WalChunkInfo } from '../contract.ts'
 import { errors } from '../errors.ts'
 
 export const WAL_PREFIX = 'wal/'
-const CHUNK = /^wal\/(\d{1,20})\/([0-9a-f]{8})\/([0-9a-f]{8})\/([0-9a-f]{16})-([0-9a-f]{16})(?:-(\d{1,4}))?$/
+const CHUNK = /^wal\/(\d{1,20})\/([0-9a-f]{8})\/([0-9a-f]{8})\/([0-9a-f]{16})-([0-9a-f]{16})(m)?(?:-(\d{1,4}))?$/
 const PARTIAL = /^wal\/\d{1,20}\/[0-9a-f]{8}\/[0-9a-f]{8}\/[0-9a-f]{16}-[0-9a-f]{16}\.partial$/
 const HISTORY = /^wal\/(\d{1,20})\/([0-9a-f]{8})\.history$/
 const hex = (value: bigint | number, digits: number) => value.toString(16).padStart(digits, '0')
@@ -14,12 +14,14 @@ export interface ChunkRange {
   readonly timeline: number
   readonly startLsn: Lsn
   readonly endLsn: Lsn
+  /** Its WAL has a record at which every replay ends: the server went to wal_level = minimal. */
+  readonly minimal?: true
 }
 
 /** `copy` from 2 on: the same range again, because the object before is damaged. */
 export function chunkName(range: ChunkRange, copy = 1): string {
   const { systemIdentifier, timeline, startLsn, endLsn } = range
-  const base = `${timelinePrefix(systemIdentifier, timeline)}${hex(startLsn >> 32n, 8)}/${hex(startLsn, 16)}-${hex(endLsn, 16)}`
+  const base = `${timelinePrefix(systemIdentifier, timeline)}${hex(startLsn >> 32n, 8)}/${hex(startLsn, 16)}-${hex(endLsn, 16)}${range.minimal ? 'm' : ''}`
   return copy === 1 ? base : `${base}-${copy}`
 }
 
@@ -55,12 +57,13 @@ export function historyName(systemIdentifier: bigint, timeline: number): string 
 export function parseChunkName(name: string): ChunkRange | undefined {
   const match = CHUNK.exec(name)
   if (!match) return undefined
-  const [, system, timeline, upper, start, end] = match
+  const [, system, timeline, upper, start, end, minimal] = match
   const range = {
     systemIdentifier: BigInt(system!),
     timeline: parseInt(timeline!, 16),
     startLsn: BigInt(`0x${start}`),
     endLsn: BigInt(`0x${end}`),
+    ...(minimal === undefined ? {} : { minimal: true as const }),
   }
   return start!.startsWith(upper!) && range.endLsn > range.startLsn ? range : undefined
 }

@@ -1,4 +1,5 @@
 // Which stretches of WAL are there, from chunks that may overlap.
+import type { ReplayStop } from '../../wal/minimal.ts'
 import type { WalChunkInfo, WalRange } from '../contract.ts'
 
 /** In order of timeline and start; where two start together the longer comes first. */
@@ -21,4 +22,22 @@ export function joinRanges(chunks: readonly WalChunkInfo[]): WalRange[] {
     }
   }
   return ranges
+}
+
+/** Cuts out the records at which every replay ends; the part before one is `stopped`. */
+export function cutRanges(
+  ranges: readonly WalRange[],
+  stops: readonly (ReplayStop & { timeline: number })[],
+): WalRange[] {
+  const sorted = stops.toSorted((one, other) => (one.startLsn < other.startLsn ? -1 : 1))
+  return ranges.flatMap((range) => {
+    const parts: WalRange[] = []
+    let from = range.startLsn
+    for (const { timeline, startLsn, endLsn } of sorted) {
+      if (timeline !== range.timeline || startLsn >= range.endLsn || endLsn <= from) continue
+      if (startLsn > from) parts.push({ timeline, startLsn: from, endLsn: startLsn, stopped: true })
+      from = endLsn
+    }
+    return from < range.endLsn ? [...parts, from === range.startLsn ? range : { ...range, startLsn: from }] : parts
+  })
 }
