@@ -14,7 +14,7 @@ import type { ChildOptions } from './backup-child.ts'
 
 const child = fileURLToPath(new URL('backup-child.ts', import.meta.url))
 const signal = new AbortController().signal
-const LEASE_MS = 3000
+const LEASE_MS = 5000
 const phases = ['starting', 'waiting for wal', 'listing', 'copying', 'stopping', 'storing'] as const
 
 interface Ended {

@@ -12,7 +12,7 @@ import { assertReads, copyOf, initIn, openIn, walChunk, walName } from './world.
 
 const signal = new AbortController().signal
 /** Short, so that what a dead backup leaves is soon over; the server tells times to the second. */
-const LEASE_MS = 3000
+const LEASE_MS = 5000
 const ROUNDS = 3
 const limits = { partBytes: 16 * 1024, connectMs: 500, idleMs: 400, retryMs: 1500, firstDelayMs: 5 }
 

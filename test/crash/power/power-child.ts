@@ -52,7 +52,7 @@ const repository = await openRepository({
   clock: systemClock,
   holder: 'test',
   signal,
-  leaseMs: 2000,
+  leaseMs: 6000,
   packPlainBytes: 1_000_000,
 })
 if (options.initOnly) process.exit(0)
