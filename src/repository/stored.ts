@@ -31,6 +31,7 @@ import { StoredNotices } from './notice/notices.ts'
 import type { ReadOptions } from './object/decode.ts'
 import { PackReader } from './pack/reader.ts'
 import { listHolds, placeHold, releaseHold } from './prune/holds.ts'
+import { supersededName } from './prune/names.ts'
 import { readStanding } from './prune/standing.ts'
 import { readPackExtents } from './pack/directory.ts'
 import { packName } from './pack/names.ts'
@@ -164,7 +165,9 @@ export class StoredRepository implements Repository {
     const found = await listProgress(warehouse, options)
     if (found.length === 0) return []
     const { dead } = await readStanding(options)
-    return found.map((one) => ({ ...one, packs: one.packs.filter((pack) => !dead.has(packName(pack))) }))
+    // Of one that is superseded a backup that was complete named a part: the rest is about to go, and nothing knows that it is needed.
+    const stays = (name: string): boolean => !dead.has(name) && !dead.has(supersededName(name))
+    return found.map((one) => ({ ...one, packs: one.packs.filter((pack) => stays(packName(pack))) }))
   }
 
   readPackExtents(pack: string, signal: AbortSignal): Promise<readonly PackExtent[]> {

@@ -160,7 +160,7 @@ export async function takeBackup(
   return manifest
 }
 
-async function storeSegment(
+export async function storeSegment(
   writer: { append(extent: { file: string; blocks: Uint32Array; plain: Buffer }): Promise<ExtentRef> },
   file: string,
   bytes: Buffer,
