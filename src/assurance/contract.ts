@@ -132,7 +132,16 @@ export interface WarehouseStatus {
   /** What could not be asked: a null or empty value of these means `not known`, not `none`. */
   readonly unknown: readonly FactName[]
 }
-export type FactName = 'wal' | 'backups' | 'window' | 'walRanges' | 'unlogged' | 'estimate' | 'proof' | 'loads'
+export type FactName =
+  | 'wal'
+  | 'backups'
+  | 'window'
+  | 'walRanges'
+  | 'checks'
+  | 'unlogged'
+  | 'estimate'
+  | 'proof'
+  | 'loads'
 
 export interface Status {
   readonly at: string

@@ -1,7 +1,13 @@
 // Asking the rooms below. Whatever cannot be asked becomes a reason, never a hole that looks like good news.
 import { isWharfError, messageOf, type WharfError } from '../base/errors.ts'
 import type { Context, ServiceKey } from '../base/room.ts'
-import { protection, type Protection, type RecoverableRange, type WalStatus } from '../backup/contract.ts'
+import {
+  protection,
+  type OverdueCheck,
+  type Protection,
+  type RecoverableRange,
+  type WalStatus,
+} from '../backup/contract.ts'
 import { loadActivity, type LoadRun } from '../loads/contract.ts'
 import { recoveryEstimates, type RecoveryEstimate, type RecoveryEstimates } from '../recovery/contract.ts'
 import { errors } from './errors.ts'
@@ -25,6 +31,7 @@ export interface Facts {
   readonly backups: Known<Backups>
   readonly window: Known<readonly RecoverableRange[]>
   readonly walRanges: Known<WalRanges>
+  readonly checks: Known<readonly OverdueCheck[]>
   readonly unlogged: Known<{ readonly relations: number; readonly bytes: number }>
   readonly estimate: Known<RecoveryEstimate | undefined>
   readonly proof: Known<Awaited<ReturnType<RecoveryEstimates['lastProof']>>>
@@ -62,7 +69,7 @@ export class FactGatherer {
     const ofProtection = this.asker(protection, warehouse)
     const ofEstimates = this.asker(recoveryEstimates, warehouse)
     const ofLoads = this.asker(loadActivity, warehouse)
-    const [wal, backups, window, walRanges, unlogged, estimate, proof, loads] = await Promise.all([
+    const [wal, backups, window, walRanges, checks, unlogged, estimate, proof, loads] = await Promise.all([
       this.ask(`receiving of ${warehouse}`, async (signal) =>
         (await this.context.use(protection)).walStatus(warehouse, signal),
       ),
@@ -71,12 +78,13 @@ export class FactGatherer {
         one.recoverableWindow(warehouse, signal),
       ),
       ofProtection('kept WAL', SLOW_FACTS_FOR_MS, (one, signal) => one.walRanges(warehouse, signal)),
+      ofProtection('checks of repositories', SLOW_FACTS_FOR_MS, (one, signal) => one.overdueChecks(warehouse, signal)),
       ofProtection('unlogged relations', SLOW_FACTS_FOR_MS, (one, signal) => one.unlogged(warehouse, signal)),
       ofEstimates('the time to recover', SLOW_FACTS_FOR_MS, (one, signal) => one.estimate(warehouse, signal)),
       ofEstimates('the last proof', SLOW_FACTS_FOR_MS, (one, signal) => one.lastProof(warehouse, signal)),
       ofLoads('loads', LOADS_FOR_MS, (one, signal) => one.recent(warehouse, { limit: RECENT_LOADS, signal })),
     ])
-    return { warehouse, repositories, wal, backups, window, walRanges, unlogged, estimate, proof, loads }
+    return { warehouse, repositories, wal, backups, window, walRanges, checks, unlogged, estimate, proof, loads }
   }
 
   private asker<Service>(key: ServiceKey<Service>, warehouse: string) {

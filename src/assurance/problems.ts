@@ -32,7 +32,7 @@ function list<T>(known: Known<readonly T[]>): readonly T[] {
 
 const unanswered: Check = ({ facts }) => [
   ...[facts.backups, facts.window, facts.wal].filter((one) => !one.known).map((one) => unknown(one.why)),
-  ...[facts.walRanges, facts.unlogged, facts.estimate, facts.proof, facts.loads]
+  ...[facts.walRanges, facts.checks, facts.unlogged, facts.estimate, facts.proof, facts.loads]
     .filter((one) => !one.known)
     .map((one) => unknown(one.why, 'warning')),
 ]
@@ -112,7 +112,7 @@ const holes: Check = ({ facts }) => {
       problem(
         'critical',
         'wal-hole',
-        `WAL of ${facts.warehouse} is missing after the newest recovery point: what is received now cannot be used`,
+        `WAL of ${facts.warehouse} is missing after the newest recovery point, or the server went to wal_level = minimal there: what is received now cannot be used`,
         `a new backup starts a new window: wharf backup run ${facts.warehouse}`,
       ),
     ]
@@ -125,7 +125,7 @@ const holes: Check = ({ facts }) => {
         'warning',
         'window-hole',
         `${facts.warehouse} cannot be recovered to moments between ${moment(stretches[index]!.to.toTime)} and ${moment(next.from.fromTime)}`,
-        'WAL of that stretch is lost; later moments are not affected',
+        'WAL of that stretch is lost, or the server went to wal_level = minimal; later moments are not affected',
       ),
     )
 }
@@ -199,6 +199,18 @@ const proof: Check = ({ facts, targets, nowMs }) => {
       ]
 }
 
+const overdueChecks: Check = ({ facts }) =>
+  list(facts.checks).map(({ repository, lastGoodMs, ageMs, limitMs }) =>
+    problem(
+      'warning',
+      'check-overdue',
+      lastGoodMs === undefined
+        ? `repository ${repository} was never checked without a finding in the ${formatDuration(ageMs)} since its oldest backup, and its schedule allows ${formatDuration(limitMs)}`
+        : `the last check of repository ${repository} without a finding was ${formatDuration(ageMs)} ago, and its schedule allows ${formatDuration(limitMs)}`,
+      `"wharf up" runs scheduled checks; by hand: wharf repository check ${repository}`,
+    ),
+  )
+
 const slowReturn: Check = ({ facts, targets }) => {
   const estimate = facts.estimate.known ? facts.estimate.value : undefined
   if (!estimate || targets.rto === undefined || estimate.expectedMs <= targets.rto) return []
@@ -238,6 +250,7 @@ const checks: readonly Check[] = [
   lag,
   holes,
   oldBackup,
+  overdueChecks,
   slowReturn,
   failedLoads,
   unlogged,

@@ -21,6 +21,7 @@ function contextOf(one: Partial<Protection>, scope: AsyncDisposableStack) {
     backups: async () => [],
     recoverableWindow: async () => [],
     walRanges: async () => [],
+    overdueChecks: async () => [],
     unlogged: async () => ({ relations: 0, bytes: 0 }),
     ...one,
   }

@@ -90,7 +90,9 @@ const warehouse = z.object({
   lastProof: orNull(proof.extend({ ageMs: count })),
   loads: orNull(z.object({ running: count, queued: count, failed: count, recent: z.array(loadRun) })),
   problems: z.array(problem),
-  unknown: z.array(z.enum(['wal', 'backups', 'window', 'walRanges', 'unlogged', 'estimate', 'proof', 'loads'])),
+  unknown: z.array(
+    z.enum(['wal', 'backups', 'window', 'walRanges', 'checks', 'unlogged', 'estimate', 'proof', 'loads']),
+  ),
 })
 
 export const statusSchema: z.ZodType<Status> = z.object({

@@ -58,6 +58,7 @@ const good: Facts = {
   backups: known([backup]),
   window: known([range]),
   walRanges: known([{ timeline: 1, startLsn: 0x2000000n, endLsn: 0x5000000n }]),
+  checks: known([]),
   unlogged: known({ relations: 0, bytes: 0 }),
   estimate: known({
     warehouse: 'retail',
@@ -84,6 +85,30 @@ test('nothing wrong: protected, with the receiver as the basis of the loss', () 
   )
 })
 
+test('a scheduled check that does not happen is a problem', () => {
+  const overdue = (lastGoodMs: number | undefined) =>
+    judge(
+      { ...good, checks: known([{ repository: 'local', lastGoodMs, ageMs: 3 * 86_400_000, limitMs: 2 * 86_400_000 }]) },
+      targets,
+      nowMs,
+    )
+  const never = overdue(undefined)
+  assert.equal(never.verdict, 'degraded')
+  assert.deepEqual(never.problems, [
+    {
+      code: 'assurance.check-overdue',
+      severity: 'warning',
+      message:
+        'repository local was never checked without a finding in the 3 d since its oldest backup, and its schedule allows 2 d',
+      hint: '"wharf up" runs scheduled checks; by hand: wharf repository check local',
+    },
+  ])
+  assert.equal(
+    overdue(0).problems[0]?.message,
+    'the last check of repository local without a finding was 3 d ago, and its schedule allows 2 d',
+  )
+})
+
 test('whatever could not be asked is never protected', () => {
   for (const name of ['backups', 'window', 'wal'] as const) {
     const status = judge({ ...good, [name]: unknown }, targets, nowMs)
@@ -92,7 +117,7 @@ test('whatever could not be asked is never protected', () => {
     assert.equal(status.problems[0]?.message, 'cannot tell backups of retail: no such host')
     assert.equal(status.problems[0]?.hint, 'check the network')
   }
-  for (const name of ['walRanges', 'unlogged', 'estimate', 'proof', 'loads'] as const) {
+  for (const name of ['walRanges', 'checks', 'unlogged', 'estimate', 'proof', 'loads'] as const) {
     assert.equal(judge({ ...good, [name]: unknown }, targets, nowMs).verdict, 'degraded', name)
   }
 })

@@ -21,6 +21,7 @@ const factNames: readonly FactName[] = [
   'backups',
   'window',
   'walRanges',
+  'checks',
   'unlogged',
   'estimate',
   'proof',

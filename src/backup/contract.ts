@@ -33,6 +33,16 @@ export interface RecoverableRange {
   readonly toTime: string
 }
 
+/** A scheduled check of a repository that has not happened for twice its interval. */
+export interface OverdueCheck {
+  readonly repository: string
+  /** Of the newest check that found nothing wrong; undefined: never. Epoch milliseconds. */
+  readonly lastGoodMs: number | undefined
+  /** Since that check, or since the oldest backup. */
+  readonly ageMs: number
+  readonly limitMs: number
+}
+
 export interface Protection {
   /** Warehouses as declared, with the names of the repositories that protect them (may be none). */
   warehouses(): readonly { readonly name: string; readonly repositories: readonly string[] }[]
@@ -41,6 +51,8 @@ export interface Protection {
   /** Ranges of points after a complete backup without holes; holes show as several ranges. */
   recoverableWindow(warehouse: string, signal: AbortSignal): Promise<readonly RecoverableRange[]>
   walRanges(warehouse: string, signal: AbortSignal): Promise<readonly WalRange[]>
+  /** Of the repositories of the warehouse that have `check` configured. */
+  overdueChecks(warehouse: string, signal: AbortSignal): Promise<readonly OverdueCheck[]>
   /** Unlogged relations of the newest backup: what a recovery would bring back empty. */
   unlogged(warehouse: string, signal: AbortSignal): Promise<{ readonly relations: number; readonly bytes: number }>
 }

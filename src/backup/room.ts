@@ -20,6 +20,7 @@ import { unprotected } from './operations/unprotected.ts'
 import { walArchiveCommand } from './operations/wal-archive-command.ts'
 import { walReceive } from './operations/wal-receive.ts'
 import { walStatus } from './operations/wal-status.ts'
+import { overdueChecksDaemon } from './overdue-checks.ts'
 import { buildProtection } from './protection/service.ts'
 import { receiverDaemon } from './receive.ts'
 import { noticesDaemon } from './receiver/notices.ts'
@@ -77,6 +78,7 @@ export const room: Room = {
     offer(daemons, copiesDaemon),
     offer(daemons, noticesDaemon),
     offer(daemons, holesDaemon),
+    offer(daemons, overdueChecksDaemon),
     offer(daemons, snapshotsDaemon),
     offer(taskKinds, expireTask),
     offer(scheduleSources, expireSchedules),

@@ -549,6 +549,8 @@ export interface Repository {
   readonly wal: WalArchive
   readonly copies: TableCopies
   readonly notices: Notices
+  /** When a check last looked at objects and found nothing wrong, by the store's clock; undefined: never. */
+  lastGoodCheck(signal: AbortSignal): Promise<number | undefined>
   /** Complete backups, oldest first. A manifest that is damaged rejects with `repository.damaged-manifest` unless `onDamaged` is given. */
   listBackups(
     signal: AbortSignal,

@@ -18,6 +18,7 @@ import type {
 } from './contract.ts'
 import type { InterruptedBackup, PackExtent } from './progress-contract.ts'
 import type { Holds, ExpiringBackup, Reading } from './expiry-contract.ts'
+import { lastGoodCheck } from './check/records.ts'
 import { StoredCopies } from './copies/store.ts'
 import { errors } from './errors.ts'
 import { KeyRing, type KeyRingSeed } from './keys/ring.ts'
@@ -87,6 +88,10 @@ export class StoredRepository implements Repository {
   /** For copying, healing and check, which stay in this room. */
   readOptions(signal: AbortSignal): ReadOptions {
     return { store: this.store, ring: this.ring, signal }
+  }
+
+  lastGoodCheck(signal: AbortSignal): Promise<number | undefined> {
+    return lastGoodCheck(this.readOptions(signal))
   }
 
   async listBackups(

@@ -111,6 +111,7 @@ function fixtureProtection(scenario: Scenario): Protection {
     recoverableWindow: () =>
       scenario === 'unreachable' ? fail() : Promise.resolve(isThere ? ranges(scenario, Date.now()) : []),
     walRanges: async () => (isThere ? [{ timeline: 1, startLsn: 0x3000000n, endLsn: 0x1a4f0e38n }] : []),
+    overdueChecks: async () => [],
     unlogged: async () => (isThere ? { relations: 2, bytes: 12 * MIB } : { relations: 0, bytes: 0 }),
   }
 }

@@ -1,7 +1,7 @@
 // A context for tests: real clock, silent log, sections from their schemas' defaults unless given.
 import { join } from 'node:path'
 
-import { systemClock } from '../../src/base/clock.ts'
+import { systemClock, type Clock } from '../../src/base/clock.ts'
 import { createContext } from '../../src/base/context.ts'
 import { processEnvironment } from '../../src/base/environment.ts'
 import { silentLog, type Log } from '../../src/base/log.ts'
@@ -14,6 +14,7 @@ export interface TestContextOptions {
   /** As they would stand in wharf.yaml, by key; parsed with the room's schema. */
   readonly config?: Readonly<Record<string, unknown>>
   readonly log?: Log
+  readonly clock?: Clock
   /** Default: wharf.yaml in `home`. */
   readonly configFile?: string
 }
@@ -26,7 +27,7 @@ export function testContext(options: TestContextOptions, scope: AsyncDisposableS
   )
   return createContext(
     {
-      clock: systemClock,
+      clock: options.clock ?? systemClock,
       random: systemRandom,
       environment: processEnvironment(),
       log: options.log ?? silentLog,

@@ -11,11 +11,13 @@ import {
 import type { TimelineStep } from '../../wal/contract.ts'
 import { parseHistory } from '../../wal/timelines.ts'
 import { warehouses, type Warehouses } from '../../warehouse/contract.ts'
-import type { Protection, RecoverableRange, WalStatus } from '../contract.ts'
+import type { OverdueCheck, Protection, RecoverableRange, WalStatus } from '../contract.ts'
+import { lookForOverdue } from '../overdue-checks.ts'
 import { openReachable } from '../reachable.ts'
 import { recoverableRanges } from './window.ts'
 
 export interface ProtectionParts {
+  readonly context: Context
   readonly warehouses: Warehouses
   readonly repositories: Repositories
   readonly walStatus: (warehouse: string, signal: AbortSignal) => Promise<readonly WalStatus[]>
@@ -23,6 +25,7 @@ export interface ProtectionParts {
 
 export async function buildProtection(context: Context, walStatus: ProtectionParts['walStatus']): Promise<Protection> {
   return new RepositoryProtection({
+    context,
     warehouses: await context.use(warehouses),
     repositories: await context.use(repositories),
     walStatus,
@@ -65,6 +68,15 @@ class RepositoryProtection implements Protection {
     for (const repository of await this.open(warehouse, signal)) {
       const newest = (await completeBackups(repository, warehouse, signal)).at(-1)
       if (newest) found.push(...(await repository.wal.replayable(newest.systemIdentifier, signal)))
+    }
+    return found
+  }
+
+  async overdueChecks(warehouse: string, signal: AbortSignal): Promise<readonly OverdueCheck[]> {
+    const found: OverdueCheck[] = []
+    for (const repository of await this.open(warehouse, signal)) {
+      const one = await lookForOverdue(repository, this.parts.context, signal)
+      if (one) found.push(one)
     }
     return found
   }

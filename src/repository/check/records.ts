@@ -72,6 +72,21 @@ export async function readHistoryOfChecks(options: ReadOptions): Promise<History
   return { objects, records }
 }
 
+/** Time of the newest record of a check that found nothing wrong. */
+export async function lastGoodCheck(options: ReadOptions): Promise<number | undefined> {
+  const names: string[] = []
+  for await (const { name } of options.store.list(CHECKS_PREFIX, options)) names.push(name)
+  // Names begin with the time.
+  for (const name of names.sort().toReversed()) {
+    const record = await readCheckRecord(name, options).catch((error: unknown) => {
+      if (!isDamage(error)) throw error
+      return undefined
+    })
+    if (record?.findings === 0) return record.atMs
+  }
+  return undefined
+}
+
 function note(objects: Map<string, LastChecked>, name: string, key: keyof LastChecked, atMs: number): void {
   const known = objects.get(name) ?? {}
   known[key] = Math.max(known[key] ?? 0, atMs)

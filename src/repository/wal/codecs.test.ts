@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import { isWharfError } from '../../base/errors.ts'
 import { forks, type ChangeMap, type CommitEntry, type ForkName } from '../../wal/contract.ts'
 import { decodeExtentLabel, encodeExtentLabel } from '../pack/label.ts'
+import { deletableKind } from '../prune/names.ts'
 import { decodeChangeMap, encodeChangeMap } from './change-map.ts'
 import { decodeCommits, encodeCommits } from './commits.ts'
 import { chunkName, historyName, parseChunkName, parseHistoryName, parseWalFileName, segmentPrefix } from './names.ts'
@@ -131,6 +132,7 @@ test('names of chunks tell their range and sort by it', () => {
     fc.property(range, fc.integer({ min: 1, max: 9 }), (one, copy) => {
       assert.deepEqual(parseChunkName(chunkName(one, copy)), one)
       assert.deepEqual(parseChunkName(chunkName({ ...one, minimal: true }, copy)), { ...one, minimal: true })
+      assert.equal(deletableKind(chunkName({ ...one, minimal: true }, copy)), 'wal')
       assert.ok(chunkName(one).startsWith(segmentPrefix(one, 16 << 20)))
       assert.ok(chunkName(one).startsWith(segmentPrefix(one, 1 << 30)))
     }),
