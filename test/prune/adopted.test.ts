@@ -109,7 +109,10 @@ for (const when of ['before', 'after'] as const)
     world.clock.nowMs += HOUR
     await world.trim(await world.repository())
     const trimmed = (await world.names('trimmed/')).map((name) => name.split('/')[2]!)
-    assert.ok(trimmed.some((pack) => interrupted.includes(pack)), 'of what it had stored a part is trimmed away')
+    assert.ok(
+      trimmed.some((pack) => interrupted.includes(pack)),
+      'of what it had stored a part is trimmed away',
+    )
     world.clock.nowMs += GRACE + HOUR
     const going = await begin(repository)
     assert.ok((await world.names('progress/')).length > 0)

@@ -78,7 +78,9 @@ for (const late of [false, true])
     if (late) {
       world.clock.nowMs += GRACE + HOUR
       // Too late to revive, and nobody has deleted yet.
-      await assert.rejects(copy(other, world, all[0]!.id), (error) => isWharfError(error, 'repository.too-late-to-revive'))
+      await assert.rejects(copy(other, world, all[0]!.id), (error) =>
+        isWharfError(error, 'repository.too-late-to-revive'),
+      )
       await world.sweep(await world.repository())
     }
     await copy(other, world, all[0]!.id)

@@ -198,7 +198,7 @@ export class PruneWorld implements AsyncDisposable {
 }
 
 /** What of a parent its child shares: all but the file that changes and the plain files. */
-async function sharedPacks(repository: Repository, parent: Manifest): Promise<string[]> {
+export async function sharedPacks(repository: Repository, parent: Manifest): Promise<string[]> {
   const refs = parent.files.flatMap((file) =>
     file.kind === 'segment' && file.path !== 'base/5/16401' ? [file.map] : [],
   )

@@ -176,7 +176,8 @@ class Sweep {
 
   private async delete({ name, bytes }: { name: string; bytes: number }): Promise<void> {
     try {
-      await this.removeAll(objectOf(name))
+      // Gone since an earlier run: that one has told.
+      if (!(await this.removeAll(objectOf(name)))) return
     } catch (error) {
       if (!isWharfError(error, 'repository.object-locked')) throw error
       this.left.push({ object: name, why: messageOf(error) })
@@ -188,20 +189,24 @@ class Sweep {
   }
 
   /** With the replacements that healing gave it, first: they must not stand in for it afterwards. */
-  private async removeAll(name: string): Promise<void> {
+  private async removeAll(name: string): Promise<boolean> {
     for await (const replacement of replacementsOf(name, this.options)) await this.removeOne(replacement)
-    await this.removeOne(name)
+    return await this.removeOne(name)
   }
 
-  /** Every version and then every delete marker of the name: a marker must not go while it hides something. */
-  private async removeOne(name: string): Promise<void> {
+  /** Every version and then every delete marker of the name: a marker must not go while it hides something. False: there were none. */
+  private async removeOne(name: string): Promise<boolean> {
     const { store, signal } = this.options
-    if (!store.abilities.versions) return await store.remove(name, { signal })
+    if (!store.abilities.versions) {
+      await store.remove(name, { signal })
+      return true
+    }
     const versions = []
     for await (const one of store.versions(name, { signal })) if (one.name === name) versions.push(one)
     for (const markers of [false, true])
       for (const { version, isDeleteMarker } of versions)
         if (isDeleteMarker === markers) await store.remove(name, { signal, version })
+    return versions.length > 0
   }
 
   /** Revivals of which no tombstone is left, and leases of readers that ended long ago. */
