@@ -18,6 +18,7 @@ const control = {
   maxPreparedTransactions: 5,
   maxLocksPerTransaction: 64,
   walLevel: 'logical',
+  walSegmentBytes: 16 << 20,
 } as ControlData
 
 test('a copy is silent, and no smaller than the source where replay needs it', () => {
@@ -87,4 +88,15 @@ test('recovery settings are put in, replaced, and taken out again without a trac
     assert.ok(twice.includes("restore_command = 'b'") && !twice.includes("'a'"))
     assert.equal(withoutRecovery(twice).trimEnd(), text.trimEnd())
   }
+})
+
+test('a copy of a cluster with large WAL segments has room for two of them', () => {
+  const sizes = (megabytes: number) => {
+    const parts = { manifest: { settings: {} }, port: 5439, preload: [], chosen: {} }
+    const settings = copySettings({ ...parts, control: { ...control, walSegmentBytes: megabytes << 20 } })
+    return [settings['min_wal_size'], settings['max_wal_size']]
+  }
+  assert.deepEqual(sizes(16), [undefined, undefined])
+  assert.deepEqual(sizes(64), ['128MB', undefined])
+  assert.deepEqual(sizes(1024), ['2048MB', '2048MB'])
 })

@@ -1,4 +1,5 @@
 // Configuration of a restored cluster: what recovery needs, and for a copy everything that keeps it silent (design.md section 8).
+import { MIB } from '../../base/units.ts'
 import type { Manifest } from '../../repository/contract.ts'
 import type { ControlData } from '../../wal/contract.ts'
 import { formatLsn } from '../../wal/lsn.ts'
@@ -71,6 +72,17 @@ export function replayMinimums(control: ControlData, settings: Settings): Settin
   }
 }
 
+/** PostgreSQL does not start where min_wal_size or max_wal_size is less than two segments; initdb had seen to that in the original's own configuration. */
+function roomForSegments(segmentBytes: number): Settings {
+  const least = Math.ceil((2 * segmentBytes) / MIB)
+  return {
+    ...(least > DEFAULT_MIN_WAL_MB ? { min_wal_size: `${least}MB` } : {}),
+    ...(least > DEFAULT_MAX_WAL_MB ? { max_wal_size: `${least}MB` } : {}),
+  }
+}
+const DEFAULT_MIN_WAL_MB = 80
+const DEFAULT_MAX_WAL_MB = 1024
+
 export interface CopyParts {
   readonly control: ControlData
   readonly manifest: Pick<Manifest, 'settings'>
@@ -100,6 +112,7 @@ export function copySettings(parts: CopyParts): Settings {
     ssl: 'off',
     // What replay needs.
     ...replayMinimums(control, manifest.settings),
+    ...roomForSegments(control.walSegmentBytes),
     wal_level: control.walLevel === 'minimal' ? 'replica' : control.walLevel,
     hot_standby: 'on',
     track_commit_timestamp: manifest.settings['track_commit_timestamp'] ?? 'off',
