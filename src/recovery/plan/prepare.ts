@@ -12,7 +12,7 @@ import { chooseOwner, closedFolder, type Owner } from '../restore/owner.ts'
 import { readingOf } from '../restore/reading.ts'
 import { targetFolders } from '../restore/target-folder.ts'
 import { chooseDelivery, type DeliveryKind } from '../restore/wal-delivery.ts'
-import { hasRecordFrom, lastRecordEnd } from '../target/records.ts'
+import { firstRecordFrom, lastRecordEnd } from '../target/records.ts'
 import { targetRequest, type TargetOptions } from '../target/request.ts'
 import { resolveTarget, type ResolvedTarget } from '../target/resolve.ts'
 import { lossOf } from './loss.ts'
@@ -76,7 +76,8 @@ export async function prepareRecovery(
       request,
       backup: options.backup,
       timeline: options.timeline,
-      recordFrom: (view, lsn, reach) => hasRecordFrom({ wal: repository.wal, view, endLsn: reach.endLsn, signal }, lsn),
+      recordFrom: (view, lsn, reach) =>
+        firstRecordFrom({ wal: repository.wal, view, endLsn: reach.endLsn, signal }, lsn),
       signal,
     })
     const manifest = await repository.readManifest(resolved.backup.id, signal)

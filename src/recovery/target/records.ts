@@ -11,15 +11,15 @@ interface ReadParts {
   readonly signal: AbortSignal
 }
 
-/** Whether a whole record starts at or after `lsn` and ends by `endLsn`. */
-export async function hasRecordFrom(parts: ReadParts, lsn: Lsn): Promise<boolean> {
+/** Start of the first whole record that starts at or after `lsn` and ends by `endLsn`; undefined where there is none. */
+export async function firstRecordFrom(parts: ReadParts, lsn: Lsn): Promise<Lsn | undefined> {
   const chunks = upTo(parts, parts.endLsn)
   // One chunk earlier: within a chunk's first page the start of records is not known.
   const first = Math.max(0, chunks.findLastIndex((one) => one.fromLsn <= lsn) - 1)
-  let found = false
+  let found: Lsn | undefined
   await decode({ ...parts, chunks: chunks.slice(first) }, (startLsn, endLsn) => {
-    found ||= startLsn >= lsn && endLsn <= parts.endLsn
-    return !found
+    if (startLsn >= lsn && endLsn <= parts.endLsn) found ??= startLsn
+    return found === undefined
   })
   return found
 }

@@ -105,7 +105,9 @@ function resolve(
     request: targetRequest(options),
     backup: options.backup,
     timeline: options.timeline,
-    recordFrom: async (_view, lsn) => lsn <= BigInt(world.lastRecord ?? 0x7000),
+    // Records start at every 0x100.
+    recordFrom: async (_view, lsn) =>
+      lsn <= BigInt(world.lastRecord ?? 0x7000) ? ((lsn + 0xffn) / 0x100n) * 0x100n : undefined,
     signal,
   })
 }
@@ -134,6 +136,8 @@ test('a target of each kind becomes a backup and a record', async () => {
     [{ lsn: '0/3A00' }, 'b before 3a00'],
     [{ lsn: '0/3A00', inclusive: true }, 'b after 3a00'],
     [{ lsn: '0/2000' }, 'a before 2000'],
+    // Within a record: it is replayed, and recovery stops before the next.
+    [{ lsn: '0/2010' }, 'a before 2100'],
     [{ at: time(40) }, 'b before 3b00'],
     [{ at: time(40), inclusive: false }, 'b before 3a00'],
     [{ at: time(10) }, 'a before 2900'],

@@ -43,8 +43,8 @@ export interface ResolveParts {
   readonly request: TargetRequest
   readonly backup?: string | undefined
   readonly timeline?: number | undefined
-  /** Whether any record starts at or after the position, within the reach. */
-  readonly recordFrom: (view: HistoryView, lsn: Lsn, reach: Reach) => Promise<boolean>
+  /** Start of the first record that starts at or after the position, within the reach. */
+  readonly recordFrom: (view: HistoryView, lsn: Lsn, reach: Reach) => Promise<Lsn | undefined>
   readonly signal: AbortSignal
 }
 
@@ -167,8 +167,11 @@ class Resolver {
     const backup = this.backupBefore(lsn, target)
     const reach = this.reachOf(backup)
     if (withoutPageHeader(lsn, backup.walSegmentBytes) > reach.endLsn) throw this.notReached(backup, target)
-    if (await this.parts.recordFrom(this.history, lsn, reach)) {
-      return this.done(backup, inclusive ? { kind: 'after', lsn, endLsn: lsn } : { kind: 'before', lsn }, undefined)
+    // Within a record: PostgreSQL replays that one, and stops before the next.
+    const next = await this.parts.recordFrom(this.history, lsn, reach)
+    if (next !== undefined) {
+      const stop = inclusive ? ({ kind: 'after', lsn, endLsn: lsn } as const) : ({ kind: 'before', lsn: next } as const)
+      return this.done(backup, stop, undefined)
     }
     if (inclusive) throw this.notReached(backup, target)
     return this.done(backup, { kind: 'end', lsn: reach.endLsn }, undefined)
