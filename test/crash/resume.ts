@@ -88,7 +88,8 @@ export async function resumeKilled({ seed, log }: { seed: number; log: (line: st
   log(used ?? notes.join('; '))
   assert.ok(used, notes.join('; '))
   const { readBytes, clusterBytes } = manifest.statistics
-  assert.ok(readBytes < clusterBytes - 1024 * 1024, `${readBytes} of ${clusterBytes} bytes were read`)
+  // How much was noted before the kill, and of that not changed since, is a matter of moments: one pack of a MiB at the least, but for what has changed in it.
+  assert.ok(readBytes < clusterBytes - 256 * 1024, `${readBytes} of ${clusterBytes} bytes were read`)
   assert.deepEqual(
     await objectsOf(repository, 'progress/'),
     [],
