@@ -1,5 +1,5 @@
 // What a repository offers for expiry: holds, backups that are about to go, leases of readers.
-import type { BackupSummary } from './contract.ts'
+import type { BackupSummary } from './manifest-contract.ts'
 
 /** A reason why a backup must be kept, in the repository itself. */
 export interface BackupHold {

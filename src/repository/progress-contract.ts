@@ -1,6 +1,6 @@
 // What is known of backups that are not complete: for those that come after their death.
 import type { Lsn } from '../wal/lsn.ts'
-import type { ExtentRef } from './contract.ts'
+import type { ExtentRef } from './manifest-contract.ts'
 
 /** What a backup has stored before it is complete. */
 export interface BackupProgress {
