@@ -2,7 +2,7 @@
 import type { Context } from '../base/room.ts'
 import type { Warehouse } from '../warehouse/contract.ts'
 import { backupErrors } from './errors.ts'
-import type { TakeOptions } from './engine/take.ts'
+import type { TakeOptions } from './engine/options.ts'
 import { fullSource, type SourcePolicy } from './source-config.ts'
 import { diskFiles } from './source/disk.ts'
 import { sqlFiles } from './source/sql.ts'

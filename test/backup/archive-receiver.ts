@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import type { Receiving } from '../../src/backup/engine/take.ts'
+import type { Receiving } from '../../src/backup/engine/options.ts'
 import { primeParser } from '../../src/backup/receiver/prime.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import type { Repository } from '../../src/repository/contract.ts'

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 
 import { systemClock } from '../../src/base/clock.ts'
 import { isWharfError } from '../../src/base/errors.ts'
-import type { TakeOptions } from '../../src/backup/engine/take.ts'
+import type { TakeOptions } from '../../src/backup/engine/options.ts'
 import { backupRights } from '../../src/backup/server/demand-rights.ts'
 import type { ClusterFiles } from '../../src/backup/source/cluster-files.ts'
 import { demandSameServer } from '../../src/backup/source/server-identity.ts'

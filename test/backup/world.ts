@@ -2,7 +2,8 @@
 import { join } from 'node:path'
 import { chown, mkdir } from 'node:fs/promises'
 
-import { takeBackup, type Receiving, type TakenBackup, type TakeOptions } from '../../src/backup/engine/take.ts'
+import { takeBackup } from '../../src/backup/engine/take.ts'
+import type { Receiving, TakenBackup, TakeOptions } from '../../src/backup/engine/options.ts'
 import { diskFiles } from '../../src/backup/source/disk.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { silentLog } from '../../src/base/log.ts'

@@ -5,7 +5,8 @@ import { appendFile, readFile, readdir, readlink, rm, symlink, writeFile } from 
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
-import { takeBackup, type TakeOptions } from '../../src/backup/engine/take.ts'
+import { takeBackup } from '../../src/backup/engine/take.ts'
+import type { TakeOptions } from '../../src/backup/engine/options.ts'
 import { diskFiles } from '../../src/backup/source/disk.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import type { BackupKind, Repository } from '../../src/repository/contract.ts'

@@ -6,7 +6,7 @@ import { systemClock } from '../../base/clock.ts'
 import type { BackupWriter, Repository } from '../../repository/contract.ts'
 import { errors as repositoryErrors } from '../../repository/errors.ts'
 import { receiveAndBegin } from './begin-writing.ts'
-import type { Receiving, TakeOptions } from './take.ts'
+import type { Receiving, TakeOptions } from './options.ts'
 
 const receiving: Receiving = { waitUntilDurable: async () => {} }
 const denied = new Error('may not receive')

@@ -1,7 +1,7 @@
 // Takes the repository's lease for a backup. A backup that was killed leaves its lease behind: it is waited out, for the store's clock says when.
 import { isWharfError } from '../../base/errors.ts'
 import type { BackupWriter, Repository } from '../../repository/contract.ts'
-import type { Receiving, TakeOptions } from './take.ts'
+import type { Receiving, TakeOptions } from './options.ts'
 
 const PAUSE_MS = 1000
 

@@ -15,7 +15,7 @@ import { askSummaries, type SummaryMiss } from '../server/summaries.ts'
 import type { HeldBackup } from '../server/held-backup.ts'
 import type { ClusterFiles } from '../source/cluster-files.ts'
 import { demandSameServer } from '../source/server-identity.ts'
-import type { TakeOptions } from './take.ts'
+import type { TakeOptions } from './options.ts'
 
 /** The server whose files are read. */
 export const sourceServer = ({ standby, warehouse }: Pick<TakeOptions, 'standby' | 'warehouse'>): Warehouse =>

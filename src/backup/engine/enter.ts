@@ -4,7 +4,7 @@ import type { ServerFacts, Session, Warehouse } from '../../warehouse/contract.t
 import type { HeldBackup } from '../server/held-backup.ts'
 import type { SnapshotSource } from '../snapshot/snapshot.ts'
 import { readyStandby } from '../standby/ready.ts'
-import type { TakeOptions } from './take.ts'
+import type { TakeOptions } from './options.ts'
 import { readTiers, type ReadTiers } from './tiering.ts'
 
 export interface StandbySource {

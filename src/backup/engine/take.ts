@@ -1,40 +1,23 @@
 // Takes one backup, by design.md section 7: begin, change map, listing, copying, end, WAL, manifest. Whatever fails on the way leaves nothing visible.
-import type { Clock } from '../../base/clock.ts'
-import type { Log } from '../../base/log.ts'
-import type {
-  BackupKind,
-  BackupStatistics,
-  BackupWriter,
-  Manifest,
-  ManifestDraft,
-  PackRef,
-  Repository,
-} from '../../repository/contract.ts'
-import { changeMapBytes } from '../../repository/change-map-size.ts'
+import type { BackupWriter, Manifest, ManifestDraft } from '../../repository/contract.ts'
 import type { ControlData } from '../../wal/contract.ts'
 import { parseBackupLabel } from '../../wal/labels.ts'
 import { formatLsn, type Lsn } from '../../wal/lsn.ts'
-import type { ServerFacts, Session, Warehouse } from '../../warehouse/contract.ts'
-import type { FileSource } from '../../warehouse/rights.ts'
+import type { ServerFacts, Session } from '../../warehouse/contract.ts'
 import { CopyPool } from '../copy/pool.ts'
 import { backupErrors } from '../errors.ts'
 import { chooseChunks } from '../plan/changes.ts'
 import { planFiles, type Base, type FilePlan } from '../plan/files.ts'
 import { ownSpans, type OwnFacts } from '../plan/parent.ts'
-import type { AuditPolicy } from '../plan/static.ts'
-import type { TierRule } from '../plan/tiers.ts'
 import { nameTablespaces, readOutsideFiles, readSettings } from '../server/catalog.ts'
-import { readControlFile } from '../server/control-data.ts'
+import { CONTROL_BYTES, readControlFile } from '../server/control-data.ts'
 import { holdBackup, type HeldBackup } from '../server/held-backup.ts'
 import type { ClusterFiles } from '../source/cluster-files.ts'
 import { CONTROL_FILE } from '../source/exclusions.ts'
-import type { SnapshotSource } from '../snapshot/snapshot.ts'
-import { chooseInterrupted, type Reuse } from '../resume/kept.ts'
 import { Noting, NOTE_EVERY_MS } from '../resume/noting.ts'
-import { resume } from '../resume/resume.ts'
-import { Throttle, type ThrottlePolicy } from '../throttle/throttle.ts'
+import { Throttle } from '../throttle/throttle.ts'
 import type { Assembly } from './assembly.ts'
-import { beginStandby, keepUnloggedLoadsOut, takeSnapshot, type Early, type StandbySource } from './enter.ts'
+import { beginStandby, keepUnloggedLoadsOut, takeSnapshot, type Early } from './enter.ts'
 import { receiveAndBegin } from './begin-writing.ts'
 import {
   askServer,
@@ -47,62 +30,12 @@ import {
   sourceServer,
 } from './begin.ts'
 import { copyFiles, copySegments, storeControlFile, type CopyingTools } from './copying.ts'
-import { manifestFiles, packsOf, staticBytes } from './manifest.ts'
-import { judgeFindings, type BackupAlert, type Outcome } from './outcome.ts'
-import type { Report } from './progress.ts'
-import { examineStored, type StoredFindings } from './stored.ts'
+import { draftManifest, type Catalog, type Copied, type Finished } from './draft.ts'
+import { goOn } from './going-on.ts'
+import type { Receiving, TakenBackup, TakeOptions } from './options.ts'
+import { judgeFindings } from './outcome.ts'
+import { examineStored } from './stored.ts'
 import { readTiers, takenBack, type ReadTiers } from './tiering.ts'
-
-/** WAL on its way into the repository for as long as the backup lasts. */
-export interface Receiving {
-  /** Resolves once all WAL of the timeline before `lsn` is durable in the repository, sealing early what is wanted. */
-  waitUntilDurable(at: { timeline: number; lsn: Lsn }, signal: AbortSignal): Promise<void>
-}
-
-export interface TakeOptions {
-  readonly warehouse: Warehouse
-  /** The standby whose files are read instead of those of `warehouse`, its primary. WAL still comes from the primary. */
-  readonly standby?: StandbySource | undefined
-  /** Files are read from a snapshot that is taken between start and stop. */
-  readonly snapshot?: SnapshotSource | undefined
-  readonly repository: Repository
-  /** Called before the server is told of the backup, so that no WAL since its start is missed. */
-  readonly receive: (scope: AsyncDisposableStack) => Promise<Receiving>
-  /** Where the files are read; what it opens ends with the scope. */
-  readonly files: (dataDirectory: string, scope: AsyncDisposableStack) => ClusterFiles | Promise<ClusterFiles>
-  /** What `files` reads: decides about the rights that are needed. Default: disk. */
-  readonly source?: FileSource
-  /** Default: nothing is held back. */
-  readonly throttle?: ThrottlePolicy | undefined
-  readonly kind: BackupKind
-  /** Shares nothing with any other backup, and proves nothing static: for full backups. */
-  readonly independent?: boolean
-  /** Default: every relation is of tier standard. */
-  readonly tiers?: readonly TierRule[]
-  /** Undefined: nothing is audited. */
-  readonly audit?: AuditPolicy | undefined
-  readonly workers: number
-  /** Whether the server takes its first checkpoint at once. */
-  readonly fastCheckpoint: boolean
-  /** How long to wait for loads that are not logged; default: without end. */
-  readonly unloggedWaitMs?: number | undefined
-  readonly madeBy: string
-  /** Go on although all backups of the warehouse are of another cluster: it was upgraded or made anew on purpose. */
-  readonly adopt?: boolean
-  /** How often it is noted what has been stored, for a backup that must go on after the death of this one. Default 10 s. */
-  readonly noteEveryMs?: number
-  readonly clock: Clock
-  readonly log: Log
-  readonly report: Report
-  readonly signal: AbortSignal
-}
-
-export interface TakenBackup {
-  readonly manifest: ManifestDraft
-  /** What an operator should know although the backup is good: why whole reads, files left out, parts of the map missing. */
-  readonly notes: readonly string[]
-  readonly alerts: readonly BackupAlert[]
-}
 
 /** Resolves when the backup is complete: everything durable, the manifest read back. */
 export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
@@ -168,36 +101,6 @@ interface Parts {
   readonly receiving: Receiving
   readonly throttle: Throttle
   readonly early: Early | undefined
-}
-
-interface Stopped {
-  readonly stopLsn: Lsn
-  readonly backupLabel: string
-  readonly tablespaceMap: string
-  readonly control: ControlData
-  readonly packs: readonly PackRef[]
-}
-
-type Catalog = Pick<ManifestDraft, 'relations' | 'tablespaces' | 'settings' | 'outsideFiles'>
-
-/** What the copying has brought. */
-interface Copied {
-  /** Where tiers leave something out: after the second look. */
-  readonly plan: FilePlan
-  /** Read before the end of the backup: what is dropped later is still in it. Undefined where nothing is left out. */
-  readonly tiers: ReadTiers | undefined
-  readonly assembly: Assembly
-  readonly stopped: Stopped
-  readonly findings: StoredFindings | undefined
-}
-
-/** All that a manifest is made of. */
-interface Committing extends Copied {
-  readonly own: OwnFacts
-  readonly kind: BackupKind
-  readonly base: Base | undefined
-  readonly catalog: Catalog
-  readonly outcome: Outcome
 }
 
 class Taking {
@@ -277,7 +180,21 @@ class Taking {
     const { options, parts } = this
     const { pool } = parts
     const tools: CopyingTools = { ...options, pool, writer: parts.writer, heldBack: () => parts.throttle.note }
-    const reuse = await this.resume({ planned, own, base }, tools)
+    const { reuse, notes } = await goOn({
+      own,
+      plan: planned,
+      base,
+      tools,
+      warehouse: options.warehouse.declaration.name,
+      repository: options.repository,
+      writer: parts.writer,
+      noting: parts.noting,
+      waitForWal: () => this.waitForWal(own, own.startLsn),
+      changesSince: (one) =>
+        changesSince(one.startLsn, own, { ...options, facts: parts.facts, waitForWal: () => Promise.resolve() }),
+      signal: options.signal,
+    })
+    this.notes.push(...notes)
     const assembly = await copyFiles(planned, tools, reuse)
     const findings =
       base &&
@@ -304,44 +221,6 @@ class Taking {
     if (timeline !== own.timeline) throw this.timelineChanged(own.timeline, timeline)
     this.bytesAudited = pool.bytesAudited
     return { plan, tiers, assembly, findings, stopped: { ...stopped, control: control.data, packs } }
-  }
-
-  /** What interrupted backups have stored and the source still has. */
-  private async resume(
-    { planned, own, base }: { planned: FilePlan; own: OwnFacts; base: Base | undefined },
-    tools: CopyingTools,
-  ): Promise<ReadonlyMap<string, Reuse> | undefined> {
-    const { options, parts } = this
-    const state = {
-      ...own.control,
-      timeline: own.timeline,
-      startLsn: own.startLsn,
-      dataChecksums: own.control.dataChecksumVersion === 1,
-    }
-    parts.noting.begin({
-      systemIdentifier: state.systemIdentifier,
-      timeline: state.timeline,
-      startLsn: state.startLsn,
-      catalogVersion: state.catalogVersion,
-      dataChecksums: state.dataChecksums,
-    })
-    const found = await options.repository.listInterrupted(options.warehouse.declaration.name, options.signal)
-    if (found.length === 0) return undefined
-    const { usable, refused } = chooseInterrupted(found, state)
-    if (refused !== undefined) this.notes.push(refused)
-    if (usable.length === 0) return undefined
-    await this.waitForWal(own, own.startLsn)
-    const since = { ...options, facts: parts.facts, waitForWal: () => Promise.resolve() }
-    const resumed = await resume({
-      interrupted: usable,
-      plan: planned,
-      base,
-      tools,
-      changesSince: (one) => changesSince(one.startLsn, own, since),
-    })
-    this.notes.push(...resumed.notes)
-    await parts.writer.adoptPacks(resumed.packs, options.signal)
-    return resumed.reuse
   }
 
   /** The second look: what is left out by now is all that is left out. */
@@ -390,76 +269,37 @@ class Taking {
     if ('doubt' in found) throw backupErrors.walMissing({ why: found.doubt })
   }
 
-  private async commit(of: Committing): Promise<ManifestDraft> {
+  private async commit(of: Finished): Promise<ManifestDraft> {
     const { options, parts } = this
-    const { assembly, stopped } = of
-    await parts.writer.finishMaps(stopped.packs, options.signal)
+    await parts.writer.finishMaps(of.stopped.packs, options.signal)
+    const label = parseBackupLabel(of.stopped.backupLabel)
+    if (label.startTimeline !== of.own.timeline) throw this.timelineChanged(of.own.timeline, label.startTimeline)
     const control = await this.files.stat(CONTROL_FILE)
     const listed = {
       kind: 'plain',
       path: CONTROL_FILE,
       mode: control?.mode ?? 0o600,
       modifiedMs: control?.modifiedMs ?? this.startedMs,
-      bytes: 8192,
+      bytes: CONTROL_BYTES,
     } as const
-    const backupId = parts.writer.id
-    const { startedMs } = this
-    const { startLsn } = of.own
-    const audits = of.findings?.audits
-    const whole = { plan: of.plan, assembly, backupId, startLsn, startedMs, audits, control: listed }
-    const files = manifestFiles(whole)
-    const label = parseBackupLabel(stopped.backupLabel)
-    if (label.startTimeline !== of.own.timeline) throw this.timelineChanged(of.own.timeline, label.startTimeline)
-    const finishedMs = options.clock.now()
-    const manifest: ManifestDraft = {
-      ...this.origin(of),
-      ...of.catalog,
-      startLsn: label.startLsn,
-      stopLsn: stopped.stopLsn,
-      replayFromLsn: label.startLsn,
-      checkpointLsn: label.checkpointLsn,
-      finishedMs,
-      backupLabel: stopped.backupLabel,
-      tablespaceMap: stopped.tablespaceMap,
-      folders: of.plan.folders,
-      files,
-      unlogged: of.plan.unlogged,
-      scratch: of.plan.scratch.map(({ path, mode, bytes }) => ({ path, mode, bytes })),
-      distrusted: of.outcome.distrusted,
-      corrupt: assembly.corrupt,
-      packs: await packsOf(
-        files,
-        { mapPacks: assembly.packs, packs: stopped.packs, backupId },
-        { manifest: of.base?.parent, repository: options.repository, signal: options.signal },
-      ),
-      statistics: this.statistics(of, files, finishedMs),
-      madeBy: options.madeBy,
-    }
-    await parts.writer.commit(manifest, options.signal)
+    const { clock, madeBy, repository, signal } = options
+    const { bytesRead, bytesAudited, startedMs } = this
+    const manifest = await draftManifest(
+      { ...of, label, control: listed },
+      {
+        backupId: parts.writer.id,
+        warehouse: options.warehouse.declaration.name,
+        startedMs,
+        finishedMs: clock.now(),
+        bytesRead,
+        bytesAudited,
+        madeBy,
+        repository,
+        signal,
+      },
+    )
+    await parts.writer.commit(manifest, signal)
     return manifest
-  }
-
-  private origin({ own, kind, base }: Committing) {
-    const { control } = own
-    const name = this.options.warehouse.declaration.name
-    return {
-      id: this.parts.writer.id,
-      warehouse: name,
-      // One node per warehouse so far: it goes by the name of the warehouse.
-      node: name,
-      kind,
-      parent: base?.purpose === 'increment' ? base.parent.id : undefined,
-      independent: base === undefined,
-      systemIdentifier: control.systemIdentifier,
-      timeline: own.timeline,
-      history: own.history,
-      startedMs: this.startedMs,
-      postgresVersion: own.postgresVersion,
-      catalogVersion: control.catalogVersion,
-      walSegmentBytes: control.walSegmentBytes,
-      blockBytes: control.blockBytes,
-      dataChecksums: control.dataChecksumVersion === 1,
-    }
   }
 
   private async readCatalog(tablespaces: Manifest['tablespaces'], tiers: ReadTiers | undefined): Promise<Catalog> {
@@ -474,23 +314,6 @@ class Taking {
       tablespaces: await nameTablespaces(session, tablespaces),
       settings: await readSettings(session),
       outsideFiles: outside.value,
-    }
-  }
-
-  private statistics(of: Committing, files: Manifest['files'], finishedMs: number): BackupStatistics {
-    const { assembly } = of
-    const segments = files.filter((file) => file.kind === 'segment').reduce((bytes, file) => bytes + file.bytes, 0)
-    return {
-      clusterBytes: files.reduce((bytes, file) => bytes + file.bytes, 0),
-      readBytes: this.bytesRead,
-      newBytes: assembly.newSegmentBytes + assembly.newPlainBytes,
-      storedBytes: of.stopped.packs.reduce((bytes, pack) => bytes + pack.bytes, 0),
-      sharedBytes: Math.max(0, segments - assembly.newSegmentBytes),
-      staticBytes: staticBytes(of.plan, assembly),
-      auditedBytes: this.bytesAudited,
-      skippedScratchBytes: of.plan.scratch.reduce((bytes, file) => bytes + file.bytes, 0),
-      changeMapBytes: of.base?.changes === undefined ? 0 : changeMapBytes(of.base.changes),
-      durationMs: finishedMs - this.startedMs,
     }
   }
 }

@@ -11,7 +11,8 @@ import { CONTROL_FILE } from '../source/exclusions.ts'
 const TRIES = 20
 const PAUSE_MS = 50
 /** PG_CONTROL_FILE_SIZE. */
-const FILE_BYTES = 8192
+/** Of the whole file, which is padded. */
+export const CONTROL_BYTES = 8192
 
 /** The bytes and what they say. The server rewrites the file in place: a torn read shows in the CRC and is tried again. */
 export async function readControlFile(
@@ -20,9 +21,9 @@ export async function readControlFile(
 ): Promise<{ bytes: Buffer; data: ControlData }> {
   for (let tries = 1; ; tries++) {
     tools.signal.throwIfAborted()
-    const bytes = await files.read(CONTROL_FILE, { offset: 0, length: FILE_BYTES })
+    const bytes = await files.read(CONTROL_FILE, { offset: 0, length: CONTROL_BYTES })
     if (bytes === undefined) throw backupErrors.noDirectory({ directory: files.directory })
-    if (bytes.length === FILE_BYTES) {
+    if (bytes.length === CONTROL_BYTES) {
       const data = parseControlFile(bytes)
       if (data.crcIsGood) return { bytes, data }
     }
