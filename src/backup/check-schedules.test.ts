@@ -4,11 +4,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { testContext } from '../../test/support/context.ts'
+import { controlConfig, listedEvents } from '../../test/support/listed-events.ts'
 import { emptyManifest } from '../../test/support/sample-manifest.ts'
 import { reopen, scratchFolder } from '../../test/support/scratch-repository.ts'
-import { provide, type Room } from '../base/room.ts'
-import { controlSection } from '../control/config.ts'
-import { controlDatabase, type ControlDatabase, type ControlEvent } from '../control/contract.ts'
 import { initRepository } from '../repository/open.ts'
 import { room as repositoryRoom } from '../repository/room.ts'
 import { openStore } from '../repository/stores.ts'
@@ -23,17 +21,10 @@ test('a check on schedule reads a share; what it finds is alerted and fails the 
   const path = join(home, 'main')
   await mkdir(path)
   await initRepository({ store: await openStore({ kind: 'file', path }), unlock: { by: 'none' }, signal })
-  const events: ControlEvent[] = []
-  const database = { emit: (event: ControlEvent) => Promise.resolve(void events.push(event)) }
-  const control: Room = {
-    name: 'control',
-    summary: 'a list',
-    config: [controlSection],
-    services: [provide(controlDatabase, () => database as unknown as ControlDatabase)],
-  }
+  const { room: control, events } = listedEvents()
   const config = {
     repositories: { main: { path, encryption: 'none', check: { cron: '0 3 * * *', timezone: 'UTC', share: '1' } } },
-    control: { url: 'postgresql://nobody@127.0.0.1:1/none' },
+    control: controlConfig,
   }
   const context = testContext({ home, rooms: [repositoryRoom, control], config }, scope)
   const [schedule, ...others] = repositoryChecks(context)

@@ -4,12 +4,10 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { testContext } from '../../test/support/context.ts'
+import { controlConfig, listedEvents } from '../../test/support/listed-events.ts'
 import { emptyManifest } from '../../test/support/sample-manifest.ts'
 import { reopen, scratchFolder } from '../../test/support/scratch-repository.ts'
 import { systemClock, type Clock } from '../base/clock.ts'
-import { provide, type Room } from '../base/room.ts'
-import { controlSection } from '../control/config.ts'
-import { controlDatabase, type ControlDatabase, type ControlEvent } from '../control/contract.ts'
 import { checkDeclared } from '../repository/checking.ts'
 import { initRepository } from '../repository/open.ts'
 import { room as repositoryRoom } from '../repository/room.ts'
@@ -54,17 +52,10 @@ test('it is alerted once a day as long as it lasts, and a good check ends it; on
   const path = join(home, 'main')
   await mkdir(path)
   await initRepository({ store: await openStore({ kind: 'file', path }), unlock: { by: 'none' }, signal })
-  const events: ControlEvent[] = []
-  const database = { emit: (event: ControlEvent) => Promise.resolve(void events.push(event)) }
-  const control: Room = {
-    name: 'control',
-    summary: 'a list',
-    config: [controlSection],
-    services: [provide(controlDatabase, () => database as unknown as ControlDatabase)],
-  }
+  const { room: control, events } = listedEvents()
   const config = {
     repositories: { main: { path, encryption: 'none', check: { cron: '0 3 * * *', timezone: 'UTC', share: '1' } } },
-    control: { url: 'postgresql://nobody@127.0.0.1:1/none' },
+    control: controlConfig,
   }
   let aheadMs = 0
   const clock: Clock = { ...systemClock, now: () => Date.now() + aheadMs }

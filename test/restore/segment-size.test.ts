@@ -7,9 +7,6 @@ import { test } from 'node:test'
 import { receivers } from '../../src/backup/receiver/registry.ts'
 import { room as backupRoom } from '../../src/backup/room.ts'
 import { runBackup } from '../../src/backup/run-backup.ts'
-import { controlSection } from '../../src/control/config.ts'
-import { controlDatabase, type ControlDatabase } from '../../src/control/contract.ts'
-import { provide, type Room } from '../../src/base/room.ts'
 import { initRepository } from '../../src/repository/open.ts'
 import { room as repositoryRoom } from '../../src/repository/room.ts'
 import { openStore } from '../../src/repository/stores.ts'
@@ -17,6 +14,7 @@ import { room as warehouseRoom } from '../../src/warehouse/room.ts'
 import { parseLsn } from '../../src/wal/lsn.ts'
 import { contentsOf } from '../backup/truth.ts'
 import { testContext } from '../support/context.ts'
+import { controlConfig, listedEvents } from '../support/listed-events.ts'
 import { scratchFolder, startServer } from '../support/postgres.ts'
 import { recover } from './recovered.ts'
 
@@ -30,17 +28,11 @@ void test('segments of 64 MB: received, backed up, recovered', async () => {
   const path = join(folder, 'repository')
   await mkdir(path)
   await initRepository({ store: await openStore({ kind: 'file', path }), unlock: { by: 'none' }, signal })
-  const silent = { emit: () => Promise.resolve(), query: () => Promise.resolve([]) } as unknown as ControlDatabase
-  const control: Room = {
-    name: 'control',
-    summary: 'silent',
-    config: [controlSection],
-    services: [provide(controlDatabase, () => silent)],
-  }
+  const { room: control } = listedEvents()
   const config = {
     warehouses: { retail: { url: server.url, repositories: ['main'] } },
     repositories: { main: { path, encryption: 'none' } },
-    control: { url: 'postgresql://nobody@127.0.0.1:1/none' },
+    control: controlConfig,
   }
   const context = testContext(
     { home: folder, rooms: [warehouseRoom, repositoryRoom, control, backupRoom], config },

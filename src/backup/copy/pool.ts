@@ -3,7 +3,7 @@ import type { Worker } from 'node:worker_threads'
 
 import type { Clock } from '../../base/clock.ts'
 import { receiveError } from '../../base/sent-error.ts'
-import { startThread } from '../../base/thread.ts'
+import { startThread, tellThread } from '../../base/thread.ts'
 import type { PackRef } from '../../repository/contract.ts'
 import { backupErrors } from '../errors.ts'
 import type { CopyItem, CopyResult, FromWorker, ToWorker, WorkerStart } from './messages.ts'
@@ -183,6 +183,5 @@ export class CopyPool implements AsyncDisposable {
 }
 
 function post(worker: Worker, message: ToWorker): void {
-  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
-  worker.postMessage(message)
+  tellThread(worker, message)
 }

@@ -1,20 +1,18 @@
 // Segments that are taken over from older backups: proven by a full backup, audited by every one.
 import type { Manifest, Repository, SegmentMap } from '../../repository/contract.ts'
-import { MIB } from '../../base/units.ts'
 import { BLOCK_BYTES, BLOCKS_PER_SEGMENT, type ChangeMap } from '../../wal/contract.ts'
 import type { Lsn } from '../../wal/lsn.ts'
 import type { StoredItem, StoredRead } from '../copy/messages.ts'
 import type { FilePlan, PlannedSegment } from '../plan/files.ts'
-import { auditBudgetBytes, chooseAudit, isOneImage, runsWithin, type AuditPolicy } from '../plan/static.ts'
+import { auditBudgetBytes, chooseAudit, isOneImage, type AuditPolicy } from '../plan/static.ts'
 import { parseSegmentPath } from '../source/paths.ts'
 import type { Assembly } from './assembly.ts'
 import { copySegments, type CopyingTools } from './copying.ts'
+import { storedItems } from './stored-items.ts'
 import { makeBatches } from './work.ts'
 
 /** Maps held in memory at a time. */
 const WAVE_SEGMENTS = 256
-/** One thread reads this much back before it asks for more. A whole number of extents. */
-const PART_BLOCKS = (16 * MIB) / BLOCK_BYTES
 
 /** What became of the segments that a full backup hoped to share, and of those that were audited. */
 export interface StoredFindings {
@@ -173,22 +171,8 @@ class Examiner implements StoredFindings {
     stretch: { from: number; count: number },
     compare: boolean,
   ): StoredItem[] {
-    const { listed, firstBlock } = planned
-    const items: StoredItem[] = []
-    for (let from = stretch.from; from < stretch.from + stretch.count; from += PART_BLOCKS) {
-      const runs = runsWithin(map, from, Math.min(PART_BLOCKS, stretch.from + stretch.count - from))
-      const used = [...new Set(runs.map((run) => run.extent))]
-      items.push({
-        kind: 'stored',
-        path: listed.path,
-        firstBlock,
-        extents: used.map((extent) => map.extents[extent]!),
-        runs: runs.map((run) => ({ ...run, extent: used.indexOf(run.extent) })),
-        compare,
-        mapEndLsn: this.options.mapEndLsn,
-      })
-    }
-    return items
+    const { from, count } = stretch
+    return storedItems(planned, map, { from, count, compare, mapEndLsn: this.options.mapEndLsn })
   }
 
   private async readBack(items: readonly StoredItem[]): Promise<StoredRead[]> {

@@ -5,16 +5,14 @@ import { MIB } from '../../base/units.ts'
 import type { Repository, SegmentMap } from '../../repository/contract.ts'
 import type { InterruptedBackup } from '../../repository/progress-contract.ts'
 import { BLOCK_BYTES, type ChangeMap } from '../../wal/contract.ts'
-import type { StoredItem } from '../copy/messages.ts'
 import type { CopyingTools } from '../engine/copying.ts'
+import { storedItems } from '../engine/stored-items.ts'
 import { makeBatches } from '../engine/work.ts'
 import { keyOf, type Base, type FilePlan, type PlannedSegment } from '../plan/files.ts'
-import { runsWithin } from '../plan/static.ts'
 import { Kept, MOST_PACKS, planReuse, type Reuse } from './kept.ts'
 
 /** Directories of packs that are read at a time. */
 const AT_ONCE = 16
-const PART_BLOCKS = (16 * MIB) / BLOCK_BYTES
 
 export interface ResumeOptions {
   /** Newest first. */
@@ -97,7 +95,11 @@ async function verify(
   { tools }: ResumeOptions,
   notes: string[],
 ): Promise<void> {
-  const items = [...found.values()].flatMap(({ segment, reuse }) => itemsOf(segment, reuse.map))
+  // Only that it is good: what the source has is known from WAL.
+  const whole = { from: 0, compare: false, verifyPages: true, mapEndLsn: 0n } as const
+  const items = [...found.values()].flatMap(({ segment, reuse }) =>
+    storedItems(segment, reuse.map, { ...whole, count: segment.blockCount }),
+  )
   if (items.length === 0) return
   tools.pool.grow(tools.workers)
   let done = 0
@@ -109,26 +111,6 @@ async function verify(
       if (found.delete(result.path)) notes.push(`what was stored of ${result.path} is not used: ${result.damaged}`)
     },
   })
-}
-
-function itemsOf({ listed, firstBlock, blockCount }: PlannedSegment, map: SegmentMap): StoredItem[] {
-  const items: StoredItem[] = []
-  for (let from = 0; from < blockCount; from += PART_BLOCKS) {
-    const runs = runsWithin(map, from, PART_BLOCKS)
-    if (runs.length === 0) continue
-    const used = [...new Set(runs.map((run) => run.extent))]
-    items.push({
-      kind: 'stored',
-      path: listed.path,
-      firstBlock,
-      extents: used.map((extent) => map.extents[extent]!),
-      runs: runs.map((run) => ({ ...run, extent: used.indexOf(run.extent) })),
-      compare: false,
-      verifyPages: true,
-      mapEndLsn: 0n,
-    })
-  }
-  return items
 }
 
 const blocksOf = (map: SegmentMap): number => map.runs.reduce((sum, run) => sum + run.count, 0)

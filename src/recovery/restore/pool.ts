@@ -1,6 +1,6 @@
 // The restoring threads of one recovery, seen from the main thread.
 import { receiveError } from '../../base/sent-error.ts'
-import { startThread } from '../../base/thread.ts'
+import { startThread, tellThread } from '../../base/thread.ts'
 import type { Worker } from 'node:worker_threads'
 
 import { recoveryErrors as errors } from '../errors.ts'
@@ -85,8 +85,7 @@ export class RestorePool implements AsyncDisposable {
   }
 
   private send(worker: Worker, message: ToWorker): void {
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread, not a window
-    worker.postMessage(message)
+    tellThread(worker, message)
   }
 
   private async settled(): Promise<void> {

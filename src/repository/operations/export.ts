@@ -10,6 +10,7 @@ import { messageOf } from '../../base/errors.ts'
 import { defineOperation } from '../../base/operation.ts'
 import { formatSize } from '../../base/units.ts'
 import { parseLsn } from '../../wal/lsn.ts'
+import { contentsSchema } from '../export/contents.ts'
 import { declaredRepository } from '../config.ts'
 import { repositories, type Repository } from '../contract.ts'
 import { errors } from '../errors.ts'
@@ -35,16 +36,7 @@ export const exportOne = defineOperation({
     untilLsn: z.string().optional().describe('instead of --wal: up to this position'),
   }),
   positional: ['backup', 'to'],
-  output: z.strictObject({
-    to: z.string(),
-    backup: z.string(),
-    warehouse: z.string(),
-    timeline: z.number(),
-    fromLsn: z.string(),
-    toLsn: z.string(),
-    objects: z.number(),
-    bytes: z.number(),
-  }),
+  output: contentsSchema.omit({ sha256: true }).extend({ to: z.string(), bytes: z.number() }),
   role: 'operator',
   danger: 'none',
   errors: ['repository.unknown', 'repository.unknown-backup', 'repository.wal-gap', 'repository.export-exists'],

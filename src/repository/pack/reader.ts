@@ -12,7 +12,7 @@ import { Sealer } from '../object/sealer.ts'
 import { isShadowLike, otherVersions } from '../object/versions.ts'
 import { decodeExtentLabel } from './label.ts'
 import { packName } from './names.ts'
-import { holds, readTrimmed, trimmedOf, type TrimmedPack } from './trimmed.ts'
+import { holds, readableTrimmed, type TrimmedPack } from './trimmed.ts'
 
 /** Extents with a gap up to this size are fetched by one range. */
 const NEIGHBOUR_GAP_BYTES = 256 * KIB
@@ -118,24 +118,9 @@ export class PackReader implements ExtentReader {
     } catch (error) {
       if (!isWharfError(error, 'repository.object-missing')) return undefined
     }
-    const found = await this.listTrimmed(pack, signal)
+    const found = await readableTrimmed(pack, { ...this.parts, signal })
     if (found.length > 0) this.trimmed.set(pack, found)
     return found.length > 0 ? found : undefined
-  }
-
-  private async listTrimmed(pack: string, signal: AbortSignal): Promise<readonly TrimmedPack[]> {
-    const options = { ...this.parts, signal }
-    const found: TrimmedPack[] = []
-    for (const object of await trimmedOf(pack, options)) {
-      // One that expiry has just removed, or that is damaged: an older one may do.
-      await readTrimmed(object, options).then(
-        (one) => found.push(one),
-        (error: unknown) => {
-          if (!isReplaceable(error)) throw error
-        },
-      )
-    }
-    return found
   }
 
   private async *readTrimmed(
@@ -199,7 +184,7 @@ export class PackReader implements ExtentReader {
     const { signal } = after
     // The pack was trimmed, and went, while it was read.
     if (!this.trimmed.has(pack) && isWharfError(after.error, 'repository.damaged-extent')) {
-      for (const source of await this.listTrimmed(pack, signal)) {
+      for (const source of await readableTrimmed(pack, { ...this.parts, signal })) {
         if (!holds(source, one.ref)) continue
         this.trimmed.set(pack, [source])
         for await (const read of this.readTrimmed([source], [one], signal)) return read

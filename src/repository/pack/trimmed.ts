@@ -3,6 +3,7 @@
 import { z } from 'zod'
 
 import type { ExtentRef, ObjectInfo } from '../contract.ts'
+import { isReplaceable } from '../heal/fall-back.ts'
 import { damaged, readDirectory, readSections, type ReadOptions } from '../object/decode.ts'
 import { openFrame, openObjectHead } from '../object/decode.ts'
 import { HEAD_BYTES } from '../object/head.ts'
@@ -110,6 +111,19 @@ export async function trimmedOf(pack: string, options: Pick<ReadOptions, 'store'
   for await (const object of options.store.list(trimmedPrefix(pack), options))
     if (parseTrimmedName(object.name)) found.push(object)
   return found.toReversed()
+}
+
+/** Those of a pack that can be read, the newest first: one that has just gone, or is damaged, stands in for nothing. */
+export async function readableTrimmed(pack: string, options: ReadOptions): Promise<readonly TrimmedPack[]> {
+  const found: TrimmedPack[] = []
+  for (const object of await trimmedOf(pack, options)) {
+    try {
+      found.push(await readTrimmed(object, options))
+    } catch (error) {
+      if (!isReplaceable(error)) throw error
+    }
+  }
+  return found
 }
 
 /** Whether it holds the extent that the reference means. */

@@ -11,7 +11,7 @@ import { parseChunkName } from '../wal/names.ts'
 import { listHolds } from './holds.ts'
 import { whoIsAtWork, type AtWork } from './leases.ts'
 import { packName } from '../pack/names.ts'
-import { holds, parseTrimmedName, readTrimmed, trimmedOf, type TrimmedPack } from '../pack/trimmed.ts'
+import { holds, parseTrimmedName, readableTrimmed, type TrimmedPack } from '../pack/trimmed.ts'
 import { NamedExtents, type ExtentsByPack } from './extents.ts'
 import {
   deletableKind,
@@ -118,20 +118,8 @@ class Sweep {
   private async lookAtTrimmed(packs: ReadonlySet<string>, roots: Roots): Promise<TrimmedLook | undefined> {
     const { options } = this
     const naming = roots.roots.filter((root) => [...packs].some((pack) => root.names.has(packName(pack))))
-    const carriers = new Map<string, TrimmedPack[]>()
-    for (const pack of packs) {
-      const found: TrimmedPack[] = []
-      for (const object of await trimmedOf(pack, options)) {
-        // One that is damaged stands in for nothing.
-        await readTrimmed(object, options).then(
-          (one) => found.push(one),
-          (error: unknown) => {
-            if (!isReplaceable(error)) throw error
-          },
-        )
-      }
-      carriers.set(pack, found)
-    }
+    const carriers = new Map<string, readonly TrimmedPack[]>()
+    for (const pack of packs) carriers.set(pack, await readableTrimmed(pack, options))
     const named = await this.extents.union(naming, packs).catch((error: unknown) => {
       if (!isReplaceable(error)) throw error
       return undefined

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Worker } from 'node:worker_threads'
 
-import { startThread } from '../../../base/thread.ts'
+import { startThread, tellThread } from '../../../base/thread.ts'
 import { openLane, type LaneAnswer, type LaneData } from './lane.ts'
 import type { Laid } from './spool.ts'
 
@@ -56,8 +56,7 @@ class Thread {
     return new Promise((resolve) => {
       this.waiting.get(segment)?.(undefined)
       this.waiting.set(segment, resolve)
-      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
-      this.worker.postMessage(segment)
+      tellThread(this.worker, segment)
     })
   }
 
