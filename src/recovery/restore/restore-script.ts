@@ -36,5 +36,5 @@ exec ${call.map(shellQuoted).join(' ')} --missing-exit ${missingExit} "$1" "$2"
 
 /** One word for a POSIX shell. */
 export function shellQuoted(text: string): string {
-  return `'${text.replaceAll("'", String.raw`'\\''`)}'`
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`
 }

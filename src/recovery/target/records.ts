@@ -1,6 +1,7 @@
 // Where records stand near the end of what a repository holds: read from the WAL itself.
 import type { WalArchive } from '../../repository/contract.ts'
 import type { Lsn } from '../../wal/lsn.ts'
+import { WAL_PAGE_BYTES } from '../../wal/layouts.ts'
 import { RecordStream } from '../../wal/record-stream.ts'
 import type { HistoryView, PlacedChunk } from './commit-index.ts'
 
@@ -11,17 +12,20 @@ interface ReadParts {
   readonly signal: AbortSignal
 }
 
-/** Start of the first whole record that starts at or after `lsn` and ends by `endLsn`; undefined where there is none. */
+/**
+ * Where a replay that must not start any record at or after `lsn` ends: the start of the first whole record from there on that ends by `endLsn`; undefined
+ * where there is none. Where the records of the page of `lsn` cannot be told apart, `lsn` itself, and never a later record.
+ */
 export async function firstRecordFrom(parts: ReadParts, lsn: Lsn): Promise<Lsn | undefined> {
   const chunks = upTo(parts, parts.endLsn)
-  // One chunk earlier: within a chunk's first page the start of records is not known.
-  const first = Math.max(0, chunks.findLastIndex((one) => one.fromLsn <= lsn) - 1)
+  // Where records start is known from a page's header on: all that come from the page of `lsn` must be read, be it cut into however many chunks.
+  const first = chunks.findLastIndex((one) => one.fromLsn <= lsn - (lsn % BigInt(WAL_PAGE_BYTES)))
   let found: Lsn | undefined
-  await decode({ ...parts, chunks: chunks.slice(first) }, (startLsn, endLsn) => {
+  await decode({ ...parts, chunks: chunks.slice(Math.max(0, first)) }, (startLsn, endLsn) => {
     if (startLsn >= lsn && endLsn <= parts.endLsn) found ??= startLsn
     return found === undefined
   })
-  return found
+  return found !== undefined && first < 0 ? lsn : found
 }
 
 /** End of the last whole record that ends by `endLsn`; undefined where none was found. */
