@@ -129,9 +129,15 @@ export const backupErrors = defineErrors('backup', {
   },
   snapshotIsLive: {
     exit: 'configuration',
-    message: (at: { warehouse: string; path: string }) =>
-      `the snapshot of warehouse ${at.warehouse} is read at ${at.path}, which is the live data directory`,
-    hint: (at) => `let backup.${at.warehouse}.source.path name the mounted snapshot`,
+    message: (at: { warehouse: string; path: string; live: string }) =>
+      `the snapshot of warehouse ${at.warehouse} is read at ${at.path}, which is the live ${at.live}`,
+    hint: (at) => `let path and tablespaces of backup.${at.warehouse}.source name the mounted snapshot`,
+  },
+  snapshotPlaceMissing: {
+    exit: 'failed',
+    message: (at: { oid: number; location: string; place: string }) =>
+      `tablespace ${at.oid} (${at.location}) is not found in the snapshot: ${at.place} is not there`,
+    hint: () => 'see what source.mount has mounted, and source.tablespaces; the server itself is as it was',
   },
   snapshotTooLate: {
     exit: 'failed',

@@ -57,7 +57,7 @@ export interface StoredItem {
   readonly runs: readonly MapRun[]
   /** Whether the blocks on disk are read as well and compared. */
   readonly compare: boolean
-  /** Whether the pages themselves must be good: then a bad one counts as damage. */
+  /** Whether the pages themselves must be good: then a bad one, or an empty one, counts as damage. */
   readonly verifyPages?: boolean
   /** End of the change map: pages with this LSN or a later one have changed since. */
   readonly mapEndLsn: bigint

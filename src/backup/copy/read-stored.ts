@@ -75,7 +75,10 @@ function checkBlocks(item: StoredItem, of: { extent: number; read: ExtentRead })
   return undefined
 }
 
-/** Of those that are used. A page that was bad at the source is stored as it was. */
+/**
+ * Of those that are used. A page that was bad at the source is stored as it was, and one that could not be read as zeros: a page of zeros may be either, and
+ * what was noted of it died with the run that read it.
+ */
 function badPage(
   item: StoredItem,
   of: { extent: number; read: ExtentRead },
@@ -87,7 +90,8 @@ function badPage(
       const block = run.block + at
       const page = { block: item.firstBlock + block, checksums }
       const verdict = verifyPage(of.read.plain, (run.place + at) * BLOCK_BYTES, page)
-      if (verdict !== 'good' && verdict !== 'zero') return `block ${block} is bad (${verdict})`
+      if (verdict === 'zero') return `block ${block} is empty, or could not be read then`
+      if (verdict !== 'good') return `block ${block} is bad (${verdict})`
     }
   }
   return undefined

@@ -1,15 +1,12 @@
 // A backup goes on with what interrupted ones have stored: notes what it is of for its own successors, and says which blocks need not be read.
 import type { BackupWriter, Repository } from '../../repository/contract.ts'
-import type { Base, FilePlan } from '../plan/files.ts'
 import type { OwnFacts } from '../plan/parent.ts'
 import { chooseInterrupted, type Reuse } from '../resume/kept.ts'
 import type { Noting } from '../resume/noting.ts'
 import { resume, type ResumeOptions } from '../resume/resume.ts'
 
-export interface GoingOn extends Pick<ResumeOptions, 'tools' | 'changesSince'> {
+export interface GoingOn extends Pick<ResumeOptions, 'plan' | 'distrusted' | 'tools' | 'changesSince'> {
   readonly own: OwnFacts
-  readonly plan: FilePlan
-  readonly base: Base | undefined
   readonly warehouse: string
   readonly repository: Repository
   readonly writer: BackupWriter

@@ -7,7 +7,7 @@ import type { ServerFacts, Session } from '../../warehouse/contract.ts'
 import { CopyPool } from '../copy/pool.ts'
 import { backupErrors } from '../errors.ts'
 import { chooseChunks } from '../plan/changes.ts'
-import { planFiles, type Base, type FilePlan } from '../plan/files.ts'
+import { planFiles, type FilePlan } from '../plan/files.ts'
 import { ownSpans, type OwnFacts } from '../plan/parent.ts'
 import { nameTablespaces, readOutsideFiles, readSettings } from '../server/catalog.ts'
 import { CONTROL_BYTES, readControlFile } from '../server/control-data.ts'
@@ -28,6 +28,7 @@ import {
   lastTimeline,
   ownFacts,
   sourceServer,
+  type FoundBase,
 } from './begin.ts'
 import { copyFiles, copySegments, storeControlFile, type CopyingTools } from './copying.ts'
 import { draftManifest, type Catalog, type Copied, type Finished } from './draft.ts'
@@ -137,7 +138,7 @@ class Taking {
     const tiers = await this.firstTiers(own)
     const planned = await planFiles(listed, tablespaces, base, tiers?.leftOut)
     for (const { path, what } of planned.odd) this.notes.push(`${path} is left out: ${what}`)
-    const copied = await this.copy(planned, own, base)
+    const copied = await this.copy(planned, own, found)
     const { plan } = copied
     const [catalog] = await Promise.all([
       this.readCatalog(tablespaces, copied.tiers),
@@ -176,14 +177,14 @@ class Taking {
     return undefined
   }
 
-  private async copy(planned: FilePlan, own: OwnFacts, base: Base | undefined): Promise<Copied> {
+  private async copy(planned: FilePlan, own: OwnFacts, { base, distrusted }: FoundBase): Promise<Copied> {
     const { options, parts } = this
     const { pool } = parts
     const tools: CopyingTools = { ...options, pool, writer: parts.writer, heldBack: () => parts.throttle.note }
     const { reuse, notes } = await goOn({
       own,
       plan: planned,
-      base,
+      distrusted,
       tools,
       warehouse: options.warehouse.declaration.name,
       repository: options.repository,

@@ -71,6 +71,10 @@ export class Kept {
     else this.files.set(file, [{ ref, runs }])
   }
 
+  has(path: string): boolean {
+    return this.files.has(path)
+  }
+
   /** Lays what is usable of a segment over `into`, where nothing is yet: one entry per block. */
   lay(segment: PlannedSegment, into: (Place | undefined)[]): void {
     const { path } = segment.listed
@@ -117,6 +121,8 @@ export function planReuse(
   distrusted: ReadonlySet<string>,
 ): Reuse | undefined {
   const { plan, blockCount, listed } = segment
+  // Most segments of a large cluster: their blocks must not be gone through for nothing.
+  if (!kept.some((one) => one.has(listed.path))) return undefined
   if (plan.kind !== 'whole' && plan.kind !== 'blocks') return undefined
   const name = parseSegmentPath(listed.path)
   if (name === undefined || distrusted.has(keyOf(name.file))) return undefined

@@ -51,6 +51,8 @@ export class Noting implements AsyncDisposable {
     try {
       await writer.noteProgress(progress, signal)
     } catch (error) {
+      // They go with the next one.
+      this.packs.unshift(...progress.packs)
       log.debug({ reason: messageOf(error) }, 'progress of the backup was not noted')
     }
   }

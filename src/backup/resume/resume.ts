@@ -1,24 +1,29 @@
 // Uses again what an interrupted backup has stored: chosen by WAL (kept.ts), then read back and verified, seal by seal and page by page, before anything
 // is left unread for its sake.
+import { setImmediate } from 'node:timers/promises'
+
 import { messageOf } from '../../base/errors.ts'
 import { MIB } from '../../base/units.ts'
-import type { Repository, SegmentMap } from '../../repository/contract.ts'
+import type { Manifest, Repository, SegmentMap } from '../../repository/contract.ts'
 import type { InterruptedBackup } from '../../repository/progress-contract.ts'
 import { BLOCK_BYTES, type ChangeMap } from '../../wal/contract.ts'
 import type { CopyingTools } from '../engine/copying.ts'
 import { storedItems } from '../engine/stored-items.ts'
 import { makeBatches } from '../engine/work.ts'
-import { keyOf, type Base, type FilePlan, type PlannedSegment } from '../plan/files.ts'
+import { keyOf, type FilePlan, type PlannedSegment } from '../plan/files.ts'
 import { Kept, MOST_PACKS, planReuse, type Reuse } from './kept.ts'
 
 /** Directories of packs that are read at a time. */
 const AT_ONCE = 16
+/** Of one kind. */
+const MOST_NOTES = 20
 
 export interface ResumeOptions {
   /** Newest first. */
   readonly interrupted: readonly InterruptedBackup[]
   readonly plan: FilePlan
-  readonly base: Base | undefined
+  /** Relations of which the change maps are not believed. */
+  readonly distrusted: Manifest['distrusted']
   readonly tools: CopyingTools
   /** What changed since the start of an interrupted backup, or why nobody can know. */
   readonly changesSince: (one: InterruptedBackup) => Promise<{ map: ChangeMap | undefined; doubt: string | undefined }>
@@ -34,11 +39,14 @@ export interface Resumed {
 export async function resume(options: ResumeOptions): Promise<Resumed> {
   const notes: string[] = []
   const kept = await readKept(options, notes)
-  const distrusted = new Set(options.base?.parent.distrusted.map((one) => keyOf(one.file)))
+  const distrusted = new Set(options.distrusted.map((one) => keyOf(one.file)))
   const found = new Map<string, { segment: PlannedSegment; reuse: Reuse }>()
   for (const segment of kept.length === 0 ? [] : options.plan.segments) {
     const reuse = planReuse(segment, kept, distrusted)
-    if (reuse) found.set(segment.listed.path, { segment, reuse })
+    if (!reuse) continue
+    found.set(segment.listed.path, { segment, reuse })
+    // Some ten milliseconds each: the lease and the receiver get their turns.
+    await setImmediate()
   }
   await verify(found, options, notes)
   const reuse = new Map([...found].map(([path, one]) => [path, one.reuse]))
@@ -64,27 +72,31 @@ async function readKept(
       continue
     }
     const mine = new Kept(map)
+    const unusable: string[] = []
     const some = one.packs.slice(0, MOST_PACKS - packs)
     packs += some.length
     for (let at = 0; at < some.length; at += AT_ONCE) {
       tools.report({ phase: 'looking at an interrupted backup', done: at, total: some.length, unit: 'count' })
-      const read = await Promise.all(some.slice(at, at + AT_ONCE).map((pack) => extentsOf(pack, { ...tools, notes })))
+      const read = await Promise.all(
+        some.slice(at, at + AT_ONCE).map((pack) => extentsOf(pack, { ...tools, unusable })),
+      )
       for (const extent of read.flat()) mine.add(extent)
     }
     kept.push(mine)
+    notes.push(...first(unusable, (why) => `a pack of the interrupted backup ${one.id} is not used: ${why}`))
   }
   return kept
 }
 
 async function extentsOf(
   pack: string,
-  { repository, signal, notes }: { repository: Repository; signal: AbortSignal; notes: string[] },
+  { repository, signal, unusable }: { repository: Repository; signal: AbortSignal; unusable: string[] },
 ): ReturnType<Repository['readPackExtents']> {
   try {
     return await repository.readPackExtents(pack, signal)
   } catch (error) {
     signal.throwIfAborted()
-    notes.push(`a pack of an interrupted backup is not used: ${messageOf(error)}`)
+    unusable.push(messageOf(error))
     return []
   }
 }
@@ -102,15 +114,24 @@ async function verify(
   )
   if (items.length === 0) return
   tools.pool.grow(tools.workers)
+  const damaged: string[] = []
   let done = 0
   await tools.pool.copy(makeBatches(items), {
     signal: tools.signal,
     onResult: (result) => {
       tools.report({ phase: 'verifying an interrupted backup', done: ++done, total: items.length, unit: 'count' })
       if (result.kind !== 'stored' || result.damaged === undefined) return
-      if (found.delete(result.path)) notes.push(`what was stored of ${result.path} is not used: ${result.damaged}`)
+      if (found.delete(result.path)) damaged.push(`${result.path} is not used: ${result.damaged}`)
     },
   })
+  notes.push(...first(damaged, (what) => `what was stored of ${what}`))
+}
+
+/** After sweep has taken an old interrupted backup there may be thousands. */
+function first(reasons: readonly string[], say: (reason: string) => string): string[] {
+  const more = reasons.length - MOST_NOTES
+  const said = reasons.slice(0, MOST_NOTES).map(say)
+  return more > 0 ? [...said, `and ${more} more of these`] : said
 }
 
 const blocksOf = (map: SegmentMap): number => map.runs.reduce((sum, run) => sum + run.count, 0)

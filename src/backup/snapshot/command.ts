@@ -34,14 +34,15 @@ export async function runCommand(
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   let said = ''
+  let goesOn = false
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said = (said + text).slice(-KEPT_TEXT)
   })
   const limit = withTimeLimit(tools.signal, timeoutMs)
   const { promise, resolve, reject } = Promise.withResolvers<{ code: number | null; by: string | null }>()
   const stop = (): void => {
-    kill(child.pid)
     reject(limit.reason as Error)
+    goesOn = !kill(child.pid)
   }
   child.on('error', reject)
   // Not 'close': what the program leaves running may hold its pipes open.
@@ -52,11 +53,17 @@ export async function runCommand(
     ended = await promise
   } catch (error) {
     tools.signal.throwIfAborted()
-    if (limit.aborted) throw fail(`was not done within ${timeoutMs / 1000} s${quoted(said)}`, error)
+    if (limit.aborted)
+      throw fail(
+        `was not done within ${timeoutMs / 1000} s${goesOn ? ' and may not be ended by us' : ''}${quoted(said)}`,
+        error,
+      )
     const why = { ENOENT: 'does not exist', EACCES: 'may not be run' }[codeOf(error) ?? '']
     throw fail(why ?? `could not be run: ${messageOf(error)}`, error)
   } finally {
     limit.removeEventListener('abort', stop)
+    // What it leaves running would keep this process alive through the pipe.
+    child.stderr.destroy()
   }
   const { code, by } = ended
   if (code !== 0) throw fail(`ended with ${code === null ? by : `exit code ${code}`}${quoted(said)}`)
@@ -67,11 +74,13 @@ function quoted(said: string): string {
   return text === '' ? '' : `: ${text.slice(-SHOWN_TEXT)}`
 }
 
-function kill(pid: number | undefined): void {
-  if (pid === undefined) return
+/** False: it may not be ended by us, since it runs as another user (sudo). */
+function kill(pid: number | undefined): boolean {
+  if (pid === undefined) return true
   try {
     process.kill(-pid, 'SIGKILL')
+    return true
   } catch (error) {
-    if (codeOf(error) !== 'ESRCH') throw error
+    return codeOf(error) === 'ESRCH'
   }
 }

@@ -1,6 +1,6 @@
 // A backup out of a storage snapshot: the user's programs take it, mount it and release it. It is taken while the server is in backup mode, so that WAL from
 // start to stop makes one moment of whatever the snapshot caught, also where its volumes were not caught at once.
-import { realpath } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 
 import type { Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
@@ -91,14 +91,18 @@ export class StorageSnapshot implements SnapshotSource {
     await this.refuseLive()
   }
 
-  /** A snapshot that is the live directory would be read while it changes, and long after the backup has ended. */
+  /** A snapshot that is the live directory, or a live tablespace, would be read while it changes, and long after the backup has ended. */
   private async refuseLive(): Promise<void> {
-    const path = this.fill(this.policy.path)
-    const [live, found] = await Promise.all([
-      realpath(this.dataDirectory).catch(() => this.dataDirectory),
-      realpath(path).catch(() => path),
-    ])
-    if (live === found) throw backupErrors.snapshotIsLive({ warehouse: this.tools.warehouse.declaration.name, path })
+    await this.refuseSame(this.dataDirectory, this.fill(this.policy.path), 'data directory')
+    for (const [location, place] of Object.entries(this.policy.tablespaces))
+      await this.refuseSame(location, this.fill(place), 'tablespace')
+  }
+
+  /** By device and inode: a bind mount has a path of its own. Where the server's own is not on this host nothing can be compared, nor be the same. */
+  private async refuseSame(live: string, path: string, what: 'data directory' | 'tablespace'): Promise<void> {
+    const [one, other] = await Promise.all([stat(live).catch(() => undefined), stat(path).catch(() => undefined)])
+    if (one === undefined || other === undefined || one.dev !== other.dev || one.ino !== other.ino) return
+    throw backupErrors.snapshotIsLive({ warehouse: this.tools.warehouse.declaration.name, path, live: what })
   }
 
   /** Never rejects: a backup that is complete stays so. What could not be released is tried again by the next one. */

@@ -127,11 +127,12 @@ async function resolveTablespace(
   } catch (error) {
     return missing(error, link)
   }
+  const place = moved ? moved.get(oid) : location
+  if (place === undefined) throw backupErrors.snapshotWithoutTablespace({ oid, location })
   try {
-    const place = moved ? moved.get(oid) : location
-    if (place === undefined) throw backupErrors.snapshotWithoutTablespace({ oid, location })
     return { oid, location, real: await realpath(place) }
   } catch (error) {
+    if (moved) throw backupErrors.snapshotPlaceMissing({ oid, location, place }, { cause: error })
     if (codeOf(error) !== 'ENOENT') throw readError(error, location)
     // DROP TABLESPACE removes folder and link: gone altogether is fine, a link to nothing is not.
     if ((await readlink(link).catch(() => undefined)) === undefined) return undefined

@@ -46,6 +46,8 @@ export class BundleWriter {
   private readonly options: ReadOptions & { bundleBytes?: number | undefined }
   private readonly full: FullBundle[] = []
   private open: FullBundle | undefined
+  private adding: Promise<unknown> = Promise.resolve()
+  private abandoned = false
 
   constructor(options: ReadOptions & { bundleBytes?: number | undefined }) {
     this.options = options
@@ -53,6 +55,13 @@ export class BundleWriter {
 
   /** Not for concurrent calls. */
   async add(map: SegmentMap): Promise<MapRef> {
+    const adding = this.addOne(map)
+    this.adding = adding.catch(() => {})
+    return await adding
+  }
+
+  private async addOne(map: SegmentMap): Promise<MapRef> {
+    if (this.abandoned) throw new Error('the maps were abandoned')
     const bundle = (this.open ??= await this.begin())
     const added = await bundle.stream.add({ type: 'map', label: noLabel, plain: encodeMap(map) }, true)
     const hash = createHash('sha256')
@@ -89,6 +98,9 @@ export class BundleWriter {
 
   /** Leaves nothing behind. */
   async abandon(): Promise<void> {
+    this.abandoned = true
+    // A stream that is just being opened would stay.
+    await this.adding
     this.roll()
     await Promise.allSettled(this.full.splice(0).map(({ stream }) => stream.abandon()))
   }

@@ -12,6 +12,8 @@ import { encodeObject } from '../object/encode.ts'
 export const PROGRESS_PREFIX = 'progress/'
 const NAME = /^progress\/([A-Za-z0-9_-]+)\/([A-Za-z0-9_-]+)\/(\d{6})$/
 
+const AT_ONCE = 32
+
 const bodySchema = z.strictObject({
   systemIdentifier: z.string().regex(/^\d{1,20}$/),
   timeline: z.int().positive(),
@@ -60,22 +62,40 @@ function parse(plain: Buffer): unknown {
 /** Oldest first. What is damaged, or went away meanwhile, is passed over. */
 export async function listProgress(warehouse: string, options: ReadOptions): Promise<readonly InterruptedBackup[]> {
   const backups = new Map<string, InterruptedBackup & { packs: string[] }>()
-  for await (const { name } of options.store.list(`${PROGRESS_PREFIX}${warehouse}/`, options)) {
-    const note = await readProgress(name, options).catch((error: unknown) => {
+  const read = async (name: string) => {
+    try {
+      return await readProgress(name, options)
+    } catch (error) {
       if (isDamage(error) || isWharfError(error, 'repository.object-missing')) return undefined
       throw error
-    })
-    if (note === undefined) continue
-    const known = backups.get(note.id)
-    if (known) known.packs.push(...note.packs)
-    else backups.set(note.id, { ...note, packs: [...note.packs] })
+    }
+  }
+  for (const some of slices(await namesOf(warehouse, options))) {
+    for (const note of await Promise.all(some.map(read))) {
+      if (note === undefined) continue
+      const known = backups.get(note.id)
+      if (known) known.packs.push(...note.packs)
+      else backups.set(note.id, { ...note, packs: [...note.packs] })
+    }
   }
   return [...backups.values()]
 }
 
 /** Notes are of no use any more once a backup is complete. What cannot be removed costs a few bytes, and is passed over. */
-export async function removeProgress(warehouse: string, { store, signal }: ReadOptions): Promise<void> {
+export async function removeProgress(warehouse: string, options: ReadOptions): Promise<void> {
+  for (const some of slices(await namesOf(warehouse, options)))
+    await Promise.all(some.map((name) => options.store.remove(name, options)))
+}
+
+async function namesOf(warehouse: string, { store, signal }: ReadOptions): Promise<string[]> {
   const names: string[] = []
   for await (const { name } of store.list(`${PROGRESS_PREFIX}${warehouse}/`, { signal })) names.push(name)
-  for (const name of names) await store.remove(name, { signal })
+  return names
+}
+
+/** A day's backup leaves thousands, and each costs a round trip. */
+function slices(names: readonly string[]): string[][] {
+  return Array.from({ length: Math.ceil(names.length / AT_ONCE) }, (_, at) =>
+    names.slice(at * AT_ONCE, (at + 1) * AT_ONCE),
+  )
 }
