@@ -2,7 +2,7 @@
 //
 // A restored directory as `wharf recover run` leaves it, its WAL in an encrypted repository in a folder. The command is run by /bin/sh for one segment
 // after the other, as a recovering server does; what comes is compared with what the server archived, then removed. Beside it, for 20 segments each:
-// the same with nothing fetched ahead, and cp. Nothing replays meanwhile: a server that does shares the processors with it.
+// the same with nothing fetched ahead. Nothing replays meanwhile: a server that does shares the processors with it.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { chownSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'

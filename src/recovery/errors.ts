@@ -84,7 +84,7 @@ export const recoveryErrors = defineErrors('recovery', {
       at.minimal
         ? `${at.target} cannot be reached: at ${at.from} the server went to wal_level = minimal, and no replay goes past that`
         : `${at.target} cannot be reached: WAL from ${at.from} to ${at.to} is missing`,
-    hint: (at) => `before the hole the last point is ${at.latest}; ${at.next}`,
+    hint: (at) => `before ${at.minimal ? 'that' : 'the hole'} the last point is ${at.latest}; ${at.next}`,
   },
   offHistory: {
     exit: 'notFound',

@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 
+import { shellQuoted } from '../base/shell.ts'
 import type { Progress } from '../base/operation.ts'
 import { timedId } from '../base/random.ts'
 import type { Context } from '../base/room.ts'
@@ -102,7 +103,7 @@ export async function runRecovery(request: RecoveryRequest, context: Context, to
     plan: prepared.plan,
     restored: { files, bytes, holeBytes, fetchMs },
     proof,
-    next: nextSteps(prepared, request, { proof, major }),
+    next: nextSteps(prepared, request, { proof, major, leftovers: delivery.leftovers }),
     durationMs,
   }
 }
@@ -196,9 +197,10 @@ function scratchLines({ scratch }: StartProof): readonly string[] {
 function nextSteps(
   prepared: PreparedRecovery,
   request: RecoveryRequest,
-  found: { proof: StartProof | undefined; major: number },
+  found: { proof: StartProof | undefined; major: number; leftovers: readonly string[] },
 ): readonly string[] {
   const { root } = prepared.layout
+  const { leftovers } = found
   if (found.proof) {
     const { server } = found.proof
     return [
@@ -212,5 +214,6 @@ function nextSteps(
     `nothing is proven yet: start the server with  ${as}${bin}/pg_ctl -D ${root} -l ${root}/startup.log -t 86400 start`,
     `keep its WAL until then: expiry of the repository is held off while this command runs, not while the server replays`,
     `it replays to the target and then opens; its log says "recovery stopping" and "archive recovery complete". The same in one step, verified: add --start`,
+    `once it is open, remove what only replay needs, keys of the repository's data among it: rm -r ${leftovers.map(shellQuoted).join(' ')}`,
   ]
 }

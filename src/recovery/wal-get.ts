@@ -7,6 +7,7 @@
 // Imports only what it needs: it is started once for each segment.
 import { existsSync, readdirSync } from 'node:fs'
 
+import { messageOf } from '../base/errors.ts'
 import { parseGetArguments, type GetAhead, type GetFile } from './get/arguments.ts'
 import { fetchWal } from './get/fetch.ts'
 import { segmentAfter } from './get/ahead/order.ts'
@@ -52,7 +53,7 @@ async function goOnAhead(request: GetFile, options: string, args: readonly strin
     const call = process.argv.slice(1, process.argv.length - args.length)
     startAhead({ dataDirectory, segment: next, call, options })
   } catch (error) {
-    say(error)
+    say(new Error(`${request.segment} is handed over; nothing is fetched ahead: ${messageOf(error)}`))
   }
 }
 

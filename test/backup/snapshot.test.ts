@@ -195,8 +195,7 @@ void test('programs that fail, hang or lie; snapshots that are live, old, late o
     release: [storage.policy.release[0]!, 'wharf-dead'],
     variables: { WHARF_SNAPSHOT: 'wharf-dead' },
     timeoutMs: 10_000,
-    pid: dead,
-    processStart: '1',
+    process: `${dead} 1`,
   }
   writeFileSync(join(world.folder, 'snapshots', 'wharf-dead.json'), JSON.stringify(mark))
   const stuck = join(storage.folder, 'stuck')

@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { declaredName } from '../../base/config-types.ts'
 import { writeFileDurably } from '../../base/durable.ts'
 import { messageOf } from '../../base/errors.ts'
+import { shellQuoted } from '../../base/shell.ts'
 import { defineOperation } from '../../base/operation.ts'
 import type { Context } from '../../base/room.ts'
 import { parseControlFile } from '../../wal/control-file.ts'
@@ -102,6 +103,5 @@ async function writeFor(dataDirectory: string, of: { file: string; text: string;
 
 /** For a shell, and for PostgreSQL, to which `%` means something. */
 function quote(text: string): string {
-  const plain = /^[A-Za-z0-9_./-]+$/.test(text)
-  return plain ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`.replaceAll('%', '%%')
+  return /^[A-Za-z0-9_./-]+$/.test(text) ? text : shellQuoted(text).replaceAll('%', '%%')
 }

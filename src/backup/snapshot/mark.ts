@@ -6,6 +6,7 @@ import { z } from 'zod'
 
 import { codeOf } from '../../base/errors.ts'
 import { writeFileDurably } from '../../base/durable.ts'
+import { identityOf, isAlive } from '../../base/process-identity.ts'
 
 const markSchema = z.strictObject({
   id: z.string(),
@@ -14,9 +15,8 @@ const markSchema = z.strictObject({
   release: z.array(z.string()).min(1),
   variables: z.record(z.string(), z.string()),
   timeoutMs: z.number(),
-  pid: z.number(),
-  /** When that process started, in the kernel's ticks; empty where the kernel does not tell. */
-  processStart: z.string(),
+  /** Of the process that works with it: see base/process-identity.ts. */
+  process: z.string(),
 })
 export type SnapshotMark = z.infer<typeof markSchema>
 
@@ -26,8 +26,8 @@ const ours = new Set<string>()
 const folderOf = (home: string): string => join(home, 'snapshots')
 const pathOf = (home: string, id: string): string => join(folderOf(home), `${id}.json`)
 
-export async function putMark(home: string, mark: Omit<SnapshotMark, 'pid' | 'processStart'>): Promise<SnapshotMark> {
-  const whole = { ...mark, pid: process.pid, processStart: (await startOf(process.pid)) ?? '' }
+export async function putMark(home: string, mark: Omit<SnapshotMark, 'process'>): Promise<SnapshotMark> {
+  const whole = { ...mark, process: identityOf(process.pid) }
   ours.add(mark.id)
   await writeFileDurably(pathOf(home, mark.id), JSON.stringify(whole))
   return whole
@@ -54,7 +54,8 @@ export async function leftovers(home: string, warehouse?: string): Promise<reado
     if (name.startsWith('.') || !name.endsWith('.json')) continue
     const mark = await readMark(join(folderOf(home), name))
     if (mark === undefined || (warehouse !== undefined && mark.warehouse !== warehouse)) continue
-    if (!ours.has(mark.id) && !(await isAlive(mark))) found.push(mark)
+    const isHeld = mark.process === identityOf(process.pid) ? ours.has(mark.id) : isAlive(mark.process)
+    if (!isHeld) found.push(mark)
   }
   return found
 }
@@ -65,22 +66,4 @@ async function readMark(path: string): Promise<SnapshotMark | undefined> {
   } catch {
     return undefined
   }
-}
-
-async function isAlive({ pid, processStart }: SnapshotMark): Promise<boolean> {
-  if (pid === process.pid) return false
-  try {
-    process.kill(pid, 0)
-  } catch (error) {
-    if (codeOf(error) === 'ESRCH') return false
-  }
-  const start = await startOf(pid)
-  return start === undefined || start === processStart
-}
-
-/** Field 22 of /proc/<pid>/stat: a number that another process of the same id does not share. Undefined where there is none. */
-async function startOf(pid: number): Promise<string | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined)
-  // The name in parentheses may hold spaces and parentheses: fields are counted from behind the last one, which is followed by field 3.
-  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
 }

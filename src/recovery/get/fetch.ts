@@ -95,11 +95,13 @@ export async function fetchFile(
     }
     return undefined
   }
+  const next = needed.next ? await neighbour(BigInt(plan.walSegmentBytes)) : undefined
   rewriteTablespaces(own, place, {
     previous: needed.previous && parsed.startLsn > 0n ? await neighbour(-BigInt(plan.walSegmentBytes)) : undefined,
-    next: needed.next ? await neighbour(BigInt(plan.walSegmentBytes)) : undefined,
+    next,
   })
-  return found
+  // Without the next one the record that crosses its end is as it was: whoever asks when it has come must get another segment than this.
+  return needed.next && next === undefined ? { ...found, partial: true } : found
 }
 
 /**

@@ -16,6 +16,7 @@ import { firstRecordFrom, lastRecordEnd } from '../target/records.ts'
 import { targetRequest, type TargetOptions } from '../target/request.ts'
 import { resolveTarget, type ResolvedTarget } from '../target/resolve.ts'
 import { lossOf } from './loss.ts'
+import { windowOf } from '../get/ahead/fetch-ahead.ts'
 import { makePlan, walBytesOf, walRoom, type RecoveryPlan } from './plan.ts'
 import { spaceNeeds } from './space.ts'
 
@@ -108,7 +109,10 @@ async function finish(
   const loss = await lossOf(manifest, resolved, signal)
   const delivery = await chooseDelivery(repository, owner)
   const walBytes = walBytesOf(manifest, resolved)
-  const room = walRoom(walBytes) + (delivery === 'staged' ? walBytes : 0)
+  const segment = manifest.walSegmentBytes
+  // What is fetched ahead, and what is staged, lies there beside what the server itself keeps.
+  const beside = delivery === 'staged' ? walBytes : Math.min(walBytes, windowOf(segment) * segment)
+  const room = walRoom(walBytes) + beside
   const rewrite = !(options.original && root === manifest.settings['data_directory'])
   const plan = makePlan({
     warehouse: options.warehouse,

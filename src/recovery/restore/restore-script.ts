@@ -1,4 +1,5 @@
 // What restore_command runs: takes a segment that was fetched ahead, and else asks `wharf wal get`. A shell starts in a millisecond, Node in a hundred.
+import { shellQuoted } from '../../base/shell.ts'
 import { spoolName } from '../get/ahead/spool.ts'
 
 /** Name of the script within a data directory. */
@@ -26,15 +27,10 @@ take "$1" "$2"
 waits=0
 while test -e ${spoolName}/"$1".coming && test $waits -lt ${MOST_WAITS}; do
   read -r pid _ 2>/dev/null <${spoolName}/lock && kill -0 "$pid" 2>/dev/null || break
-  sleep 0.02 2>/dev/null || sleep 1
+  sleep 0.02 2>/dev/null || { sleep 1; waits=$((waits + 49)); }
   waits=$((waits + 1))
 done
 take "$1" "$2"
 exec ${call.map(shellQuoted).join(' ')} --missing-exit ${missingExit} "$1" "$2"
 `
-}
-
-/** One word for a POSIX shell. */
-export function shellQuoted(text: string): string {
-  return `'${text.replaceAll("'", String.raw`'\''`)}'`
 }

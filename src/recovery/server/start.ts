@@ -2,7 +2,7 @@
 import { chmod, mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 
 import type { Clock } from '../../base/clock.ts'
 import type { Environment } from '../../base/environment.ts'
@@ -19,6 +19,7 @@ import {
   type StartedServer,
 } from '../../warehouse/servers.ts'
 import { recoveryErrors as errors } from '../errors.ts'
+import { spoolName } from '../get/ahead/spool.ts'
 import type { Owner } from '../restore/owner.ts'
 import { withoutRecovery } from '../restore/settings.ts'
 import { writeOwned } from '../restore/small-files.ts'
@@ -230,11 +231,13 @@ async function tidy(parts: StartParts): Promise<void> {
   const { dataDirectory, owner } = parts
   const auto = join(dataDirectory, 'postgresql.auto.conf')
   await writeOwned(auto, withoutRecovery(await readFile(auto, 'utf8')), owner)
-  for (const path of [...parts.leftovers, join(dataDirectory, 'wharf-recovery.hba')]) await removeWhole(path)
+  for (const path of [...parts.leftovers, join(dataDirectory, 'wharf-recovery.hba')])
+    if (basename(path) === spoolName) await removeSpool(path)
+    else await rm(path, { recursive: true, force: true })
 }
 
 /** Out of the way in one step: who fetches WAL ahead may be writing there still. */
-async function removeWhole(path: string): Promise<void> {
+async function removeSpool(path: string): Promise<void> {
   const gone = `${path}.gone`
   await rename(path, gone).catch((error: unknown) => {
     if (codeOf(error) !== 'ENOENT') throw error

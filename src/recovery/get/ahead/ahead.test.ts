@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 
+import { identityOf, isAlive } from '../../../base/process-identity.ts'
 import { posixCksum } from './cksum.ts'
 import { segmentAfter } from './order.ts'
-import { identityOf, isAlive } from './process.ts'
 import { windowOf } from './fetch-ahead.ts'
 
 const MIB = 1024 * 1024

@@ -5,12 +5,12 @@
 import { rmSync } from 'node:fs'
 
 import { systemClock } from '../../../base/clock.ts'
+import { identityOf } from '../../../base/process-identity.ts'
 import { MIB, MINUTE_MS } from '../../../base/units.ts'
 import { segmentAfter, type OrderPlan } from './order.ts'
-import { identityOf } from './process.ts'
 import { Spool, type Laid } from './spool.ts'
 
-/** What may lie in the spool: some seconds of replay. */
+/** What may lie in the spool: some seconds of replay; one segment at least. */
 const WINDOW_BYTES = 256 * MIB
 const MOST_SEGMENTS = 64
 const POLL_MS = 20
@@ -23,13 +23,14 @@ export interface AheadParts {
   readonly dataDirectory: string
   readonly first: string
   readonly plan: OrderPlan
-  /** Fetches one and lays it into the spool; undefined for whatever is not whole, not there, or cannot be read. Never rejects. */
+  /** Fetches one and lays it into the spool; undefined for whatever is not whole, not there, or cannot be read. Rejects where there is no room. */
   readonly fetch: (segment: string) => Promise<Laid | undefined>
   /** How many are fetched at once: reading one while another is decrypted, more where each answer takes long. */
   readonly lanes: number
   readonly isOver: () => boolean
 }
 
+/** How many segments may lie there. */
 export function windowOf(segmentBytes: number): number {
   return Math.min(MOST_SEGMENTS, Math.max(1, Math.floor(WINDOW_BYTES / segmentBytes)))
 }
@@ -40,7 +41,7 @@ export async function fetchAhead(parts: AheadParts): Promise<void> {
   try {
     await new Ahead(parts, spool).run()
   } catch (error) {
-    // A full disk, say: what lies there is in the way of the server itself.
+    // A full disk: what lies there is in the way of the server itself.
     if (isOurs(spool)) spool.remove()
     throw error
   }
@@ -105,9 +106,7 @@ class Ahead {
     else if (this.lanes[0]?.name === wanted || (this.lanes.length === 0 && this.next === wanted)) {
       this.dropBefore(this.laid.length)
     } else {
-      // What they lay down now is nobody's.
-      for (const { fetched } of this.lanes) void fetched.then((one) => one && rmSync(one.temporary, { force: true }))
-      this.lanes = []
+      this.dropLanes()
       this.laid = []
       this.spool.clear(wanted)
       this.next = wanted
@@ -136,7 +135,10 @@ class Ahead {
     ) {
       const name = this.next
       this.spool.coming(name)
-      this.lanes.push({ name, fetched: this.parts.fetch(name) })
+      const fetched = this.parts.fetch(name)
+      // It is awaited when its turn comes.
+      fetched.catch(() => {})
+      this.lanes.push({ name, fetched })
       this.next = segmentAfter(name, this.parts.plan)
     }
   }
@@ -150,7 +152,16 @@ class Ahead {
       return
     }
     for (const one of [lane, ...this.lanes]) this.spool.notComing(one.name)
-    this.lanes = []
+    this.dropLanes()
     this.next = undefined
+  }
+
+  /** What they lay down from now on is nobody's. */
+  private dropLanes(): void {
+    const drop = (one: Laid | undefined): void => {
+      if (one) rmSync(one.temporary, { force: true })
+    }
+    for (const { fetched } of this.lanes) void fetched.then(drop, () => {})
+    this.lanes = []
   }
 }

@@ -1,6 +1,7 @@
 // One thread that fetches: most of the work is decrypting and decompressing. Answers each name with what it laid into the spool.
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 
+import { codeOf, messageOf } from '../../../base/errors.ts'
 import { openWalArchive } from '../../../repository/wal-archive.ts'
 import { fetchFile } from '../fetch.ts'
 import { readOptions } from '../options.ts'
@@ -14,10 +15,12 @@ export interface LaneData {
 
 export interface LaneAnswer {
   readonly segment: string
+  /** Why there is no room for it. */
+  readonly full?: string | undefined
   readonly laid: Laid | undefined
 }
 
-/** Undefined for what is not there, not whole, or cannot be read: who asks the repository itself says why. */
+/** Undefined for what is not there, not whole, or cannot be read: who asks the repository itself says why. Rejects where there is no room. */
 export async function openLane({
   dataDirectory,
   options: file,
@@ -29,16 +32,25 @@ export async function openLane({
     try {
       const found = await fetchFile(wal, name, options)
       return found && !found.partial ? spool.lay(name, found.bytes) : undefined
-    } catch {
+    } catch (error) {
+      if (isFull(error)) throw error
       return undefined
     }
   }
 }
 
+const isFull = (error: unknown): boolean => ['ENOSPC', 'EDQUOT'].includes(codeOf(error) ?? '')
+
 if (!isMainThread && parentPort) {
   const port = parentPort
   const fetch = openLane(workerData as LaneData)
   port.on('message', (segment: string) => {
-    void fetch.then((one) => one(segment)).then((laid) => port.postMessage({ segment, laid } satisfies LaneAnswer))
+    const answer = (of: Omit<LaneAnswer, 'segment'>): void => port.postMessage({ segment, ...of } satisfies LaneAnswer)
+    void fetch.then((one) =>
+      one(segment).then(
+        (laid) => answer({ laid }),
+        (error: unknown) => answer({ laid: undefined, full: messageOf(error) }),
+      ),
+    )
   })
 }

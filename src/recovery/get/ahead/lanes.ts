@@ -11,7 +11,7 @@ import type { Laid } from './spool.ts'
 const THREADS = 2
 
 export interface Lanes extends AsyncDisposable {
-  /** Never rejects. */
+  /** Rejects where there is no room. */
   fetch(segment: string): Promise<Laid | undefined>
 }
 
@@ -32,14 +32,16 @@ export async function openLanes(data: LaneData): Promise<Lanes> {
 
 class Thread {
   private readonly worker: Worker
-  private readonly waiting = new Map<string, (laid: Laid | undefined) => void>()
+  private readonly waiting = new Map<string, PromiseWithResolvers<Laid | undefined>>()
   private dead = false
 
   constructor(worker: Worker) {
     this.worker = worker
     worker.on('message', (answer: LaneAnswer) => {
-      this.waiting.get(answer.segment)?.(answer.laid)
+      const asked = this.waiting.get(answer.segment)
       this.waiting.delete(answer.segment)
+      if (answer.full === undefined) asked?.resolve(answer.laid)
+      else asked?.reject(new Error(answer.full))
     })
     worker.on('error', () => this.die())
     worker.on('exit', () => this.die())
@@ -47,17 +49,17 @@ class Thread {
 
   private die(): void {
     this.dead = true
-    for (const tell of this.waiting.values()) tell(undefined)
+    for (const asked of this.waiting.values()) asked.resolve(undefined)
     this.waiting.clear()
   }
 
   fetch(segment: string): Promise<Laid | undefined> {
     if (this.dead) return Promise.resolve(undefined)
-    return new Promise((resolve) => {
-      this.waiting.get(segment)?.(undefined)
-      this.waiting.set(segment, resolve)
-      tellThread(this.worker, segment)
-    })
+    this.waiting.get(segment)?.resolve(undefined)
+    const asked = Promise.withResolvers<Laid | undefined>()
+    this.waiting.set(segment, asked)
+    tellThread(this.worker, segment)
+    return asked.promise
   }
 
   async end(): Promise<void> {

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { identityOf, isAlive } from './process.ts'
+import { identityOf, isAlive } from '../../../base/process-identity.ts'
 
 /** A function that says whether it is over: its options or signals are gone, or the server that was there at the beginning. */
 export function watchRecovery(dataDirectory: string, options: string): () => boolean {

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 
 import { processEnvironment } from '../../../base/environment.ts'
-import { identityOf, isAlive } from './process.ts'
+import { identityOf, isAlive } from '../../../base/process-identity.ts'
 import { Spool } from './spool.ts'
 
 export interface StartAhead {

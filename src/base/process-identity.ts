@@ -1,7 +1,7 @@
 // Who a process is: its number alone comes back after a while, and after a restart of the machine at once.
 import { readFileSync } from 'node:fs'
 
-import { codeOf } from '../../../base/errors.ts'
+import { codeOf } from './errors.ts'
 
 /** `pid starttime`; on systems without /proc the start is `-`, and any process of that number is taken for it. */
 export function identityOf(pid: number): string {
