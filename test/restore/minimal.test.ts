@@ -66,7 +66,7 @@ void test('the window ends where wal_level = minimal begins, and begins anew wit
   const refusal = {
     code: 'recovery.in-hole',
     message: `restore point "behind" cannot be reached: at ${end} the server went to wal_level = minimal, and no replay goes past that`,
-    hint: `before the hole the last point is LSN ${end}; no backup was made after it`,
+    hint: `before that the last point is LSN ${end}; no backup was made after it`,
   }
   await assert.rejects(recover(world, { name: 'behind' }), refusal)
   {
@@ -88,7 +88,7 @@ void test('the window ends where wal_level = minimal begins, and begins anew wit
   await assert.rejects(recover(world, { name: 'behind' }), {
     ...refusal,
     hint: new RegExp(
-      `^before the hole the last point is LSN ${end}; after it the first is LSN .* \\(backup ${fresh.id}, `,
+      `^before that the last point is LSN ${end}; after it the first is LSN .* \\(backup ${fresh.id}, `,
     ),
   })
   const later = formatLsn(fresh.stopLsn)
