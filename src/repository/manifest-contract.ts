@@ -73,6 +73,7 @@ export interface ExtentReader {
 }
 export interface ExtentRead {
   readonly wanted: ExtentWanted
+  /** The caller's from now on: nobody else looks at its memory. */
   readonly plain: Buffer
   /** Numbers within the segment file of the blocks that the extent says it holds; empty for plain files. */
   readonly blocks: Uint32Array

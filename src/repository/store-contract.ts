@@ -33,7 +33,7 @@ export interface ObjectStore {
   create(name: string, options: Omit<PutOptions, 'durable'>): Promise<ObjectWriter>
   /**
    * Whole object or a range; rejects with `repository.object-missing`. A short object gives a short buffer. `version` is one of
-   * versions(): without it, what the store shows under the name.
+   * versions(): without it, what the store shows under the name. The memory is the caller's from now on.
    */
   get(
     name: string,
@@ -94,6 +94,7 @@ export interface ObjectVersion {
   readonly isDeleteMarker: boolean
 }
 export interface ObjectWriter {
+  /** When it resolves the bytes are written or copied: their memory is the caller's again. */
   write(chunk: Uint8Array): Promise<void>
   /** Makes the object appear under its name, as put() does. */
   finish(): Promise<void>

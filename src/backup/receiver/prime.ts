@@ -1,5 +1,6 @@
 // Brings the parser to where receiving goes on: a record may have begun in chunks that are stored already.
 import { isWharfError } from '../../base/errors.ts'
+import { freeNow } from '../../base/freed-memory.ts'
 import { MIB } from '../../base/units.ts'
 import type { WalArchive, WalChunkInfo } from '../../repository/contract.ts'
 import type { Lsn } from '../../wal/lsn.ts'
@@ -86,7 +87,11 @@ async function endsInVoid(wal: Pick<WalArchive, 'read'>, last: Link, signal: Abo
     const { bytes } = await wal.read(last.info, signal)
     const from = Number(page - last.info.startLsn)
     const tail = bytes.subarray(from, Number(last.untilLsn - last.info.startLsn))
-    return tail.subarray(0, WAL_PAGE_BYTES).equals(ZEROS) && tail.subarray(WAL_PAGE_BYTES).every((byte) => byte === 0)
+    const isVoid =
+      tail.subarray(0, WAL_PAGE_BYTES).equals(ZEROS) && tail.subarray(WAL_PAGE_BYTES).every((byte) => byte === 0)
+    // Nobody reads it again: what is received next finds its memory warm.
+    if (isVoid) freeNow(bytes)
+    return isVoid
   } catch (error) {
     if (isWharfError(error) && error.exit === 'damaged') return false
     throw error

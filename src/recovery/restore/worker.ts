@@ -1,4 +1,5 @@
 // A restoring thread: fetches and verifies extents, writes them, looks at finished files. Started by pool.ts.
+import { freeNow } from '../../base/freed-memory.ts'
 import { sendError } from '../../base/sent-error.ts'
 import { parentPort, workerData } from 'node:worker_threads'
 
@@ -29,6 +30,7 @@ async function write(task: WriteTask, tools: Tools): Promise<void> {
     // Extents come in the order asked.
     const item = task.items[next++]!
     const counts = writeExtent(files, task.targets[item.target]!, { item, plain, blocks, backup: tools.backup })
+    freeNow(plain)
     tools.count(0, counts.written + counts.holes)
     tools.count(1, counts.holes)
   }

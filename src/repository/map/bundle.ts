@@ -63,12 +63,11 @@ export class BundleWriter {
   private async addOne(map: SegmentMap): Promise<MapRef> {
     if (this.abandoned) throw new Error('the maps were abandoned')
     const bundle = (this.open ??= await this.begin())
-    const added = await bundle.stream.add({ type: 'map', label: noLabel, plain: encodeMap(map) }, true)
     const hash = createHash('sha256')
-    for (const piece of added.pieces) {
+    const added = await bundle.stream.add({ type: 'map', label: noLabel, plain: encodeMap(map) }, true, (piece) => {
       hash.update(piece)
       bundle.frames.update(piece)
-    }
+    })
     bundle.maps++
     if (bundle.stream.length >= (this.options.bundleBytes ?? BUNDLE_BYTES)) this.roll()
     return { object: bundle.name, offset: added.offset, bytes: added.storedBytes, sha256: hash.digest('hex') }

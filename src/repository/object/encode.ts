@@ -2,6 +2,7 @@
 import { createHash, type Hash } from 'node:crypto'
 
 import { ByteWriter } from '../../base/bytes.ts'
+import { freeNow } from '../../base/freed-memory.ts'
 import { systemRandom } from '../../base/random.ts'
 import type { ObjectStore, ObjectWriter } from '../contract.ts'
 import { errors } from '../errors.ts'
@@ -59,17 +60,27 @@ export class ObjectEncoder {
   }
 
   private frame(number: number, section: Section, verify: boolean): Buffer[] {
-    const pieces = this.sealer.seal(number, encodeBody(section))
-    if (verify) {
-      const body = this.sealer.open(Buffer.concat(pieces), number)
-      if (!body || !decodeBody(body).plain.equals(section.plain)) {
-        throw errors.damagedObject({
-          object: this.name,
-          reason: `section ${number} did not decode right after it was encoded`,
-        })
-      }
+    const body = encodeBody(section)
+    const pieces = this.sealer.seal(number, body)
+    // Once it is encrypted nobody needs what was compressed.
+    if (!pieces.includes(body[1]) && body[1].buffer !== section.plain.buffer) freeNow(body[1])
+    if (verify && !this.decodes(pieces, number, section.plain)) {
+      throw errors.damagedObject({
+        object: this.name,
+        reason: `section ${number} did not decode right after it was encoded`,
+      })
     }
     return pieces
+  }
+
+  private decodes(pieces: readonly Buffer[], number: number, expected: Buffer): boolean {
+    const frame = Buffer.concat(pieces)
+    const body = this.sealer.open(frame, number)
+    if (!body) return false
+    const { plain } = decodeBody(body)
+    const same = plain.equals(expected)
+    for (const own of [frame, body, plain]) freeNow(own)
+    return same
   }
 
   /** Directory and tail. */
@@ -103,6 +114,8 @@ export class ObjectStream {
   private pending: Promise<void> = Promise.resolve()
   private failed: unknown
   private bytes = 0
+  /** Where the pieces of a frame are put together: a write has ended before the next begins. */
+  private joined: Buffer = Buffer.alloc(0)
 
   private constructor(writer: ObjectWriter, encoder: ObjectEncoder) {
     this.writer = writer
@@ -130,7 +143,8 @@ export class ObjectStream {
     return this.encoder.length
   }
 
-  private write(pieces: readonly Buffer[]): void {
+  /** Frees the pieces when they are written, but for what lies in memory of the caller's. */
+  private write(pieces: readonly Buffer[], callers?: ArrayBufferLike): void {
     for (const piece of pieces) {
       this.hash.update(piece)
       this.bytes += piece.length
@@ -138,26 +152,41 @@ export class ObjectStream {
     const before = this.pending
     this.pending = before
       .then(async () => {
-        if (this.failed === undefined) await this.writer.write(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces))
+        if (this.failed !== undefined) return
+        const frame = this.join(pieces)
+        for (const piece of pieces) if (piece.buffer !== callers) freeNow(piece)
+        await this.writer.write(frame)
       })
       .catch((error: unknown) => {
         this.failed ??= error
       })
   }
 
-  /** Waits for the write before this one, so that at most one is queued. Also returns the frame's pieces, for hashing. */
-  async add(section: Section, verify: boolean): Promise<SectionRef & { readonly pieces: readonly Buffer[] }> {
+  private join(pieces: readonly Buffer[]): Buffer {
+    const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0)
+    if (bytes > this.joined.length) this.joined = Buffer.allocUnsafeSlow(bytes)
+    let at = 0
+    for (const piece of pieces) {
+      this.joined.set(piece, at)
+      at += piece.length
+    }
+    return this.joined.subarray(0, bytes)
+  }
+
+  /** Waits for the write before this one, so that at most one is queued. `look` sees the frame's pieces before they are written: afterwards they are gone. */
+  async add(section: Section, verify: boolean, look?: (piece: Buffer) => void): Promise<SectionRef> {
     const { pieces, ref } = this.encoder.add(section, verify)
+    if (look) pieces.forEach(look)
     await this.settle()
-    this.write(pieces)
-    return { ...ref, pieces }
+    this.write(pieces, section.plain.buffer)
+    return ref
   }
 
   /** As add(), with a body that was made before. */
   async addBody(section: Section, body: Buffer): Promise<SectionRef> {
     const { pieces, ref } = this.encoder.addBody(section, body)
     await this.settle()
-    this.write(pieces)
+    this.write(pieces, body.buffer)
     return ref
   }
 

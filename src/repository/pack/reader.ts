@@ -1,5 +1,6 @@
 // Reads extents back: neighbours in one range, seal, checksum, file and lengths verified.
 import { isWharfError, messageOf } from '../../base/errors.ts'
+import { freeNow } from '../../base/freed-memory.ts'
 import { KIB, MIB } from '../../base/units.ts'
 import type { ExtentReader, ExtentRead, ExtentWanted, ObjectStore } from '../contract.ts'
 import { errors } from '../errors.ts'
@@ -101,10 +102,16 @@ export class PackReader implements ExtentReader {
       next = fetched.then(() => this.fetch(pack, ranges[at + 1], signal))
       next.catch(() => {})
       const { sealer, bytes, failure } = await fetched
+      let given = false
       for (const one of range.wanted) {
         signal.throwIfAborted()
-        yield await this.soundOne({ pack, one, name: packName(pack), sealer, bytes, from: range.from }, failure, signal)
+        const at = { pack, one, name: packName(pack), sealer, bytes, from: range.from }
+        const read = await this.soundOne(at, failure, signal)
+        given ||= read.plain.buffer === bytes.buffer
+        yield read
       }
+      // What was neither encrypted nor compressed is a view into it.
+      if (!given) freeNow(bytes)
     }
   }
 
@@ -246,6 +253,7 @@ export class PackReader implements ExtentReader {
         throw damaged(`it has ${section.plain.length} plain bytes instead of ${ref.plainBytes}`)
       const label = decodeExtentLabel(section.label, `the label of extent ${ref.number}`)
       if (label.file !== file) throw damaged(`it holds ${label.file}`)
+      if (section.plain.buffer !== section.body.buffer) freeNow(section.body)
       return { wanted: one, plain: section.plain, blocks: label.blocks }
     } catch (error) {
       throw asExtentError(error, pack, one)

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 
 import { isWharfError, messageOf } from '../../base/errors.ts'
+import { freeNow } from '../../base/freed-memory.ts'
 import { MIB } from '../../base/units.ts'
 import { formatLsn, parseLsn } from '../../wal/lsn.ts'
 import type { WalChunk, WalChunkInfo } from '../contract.ts'
@@ -157,6 +158,7 @@ export async function readChunk(info: WalChunkInfo, options: ReadOptions, into?:
       hash.update(section.plain)
       section.plain.copy(bytes, length)
       length += section.plain.length
+      freeNow(section.plain)
     } else takeIndexSection(decoding, section, info)
   }
   const { head, ...index } = indexOf(decoding, info.object)
