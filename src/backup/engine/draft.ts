@@ -17,7 +17,6 @@ import type { Assembly } from './assembly.ts'
 import { manifestFiles, packsOf, staticBytes } from './manifest.ts'
 import type { Outcome } from './outcome.ts'
 import type { StoredFindings } from './stored.ts'
-import type { ReadTiers } from './tiering.ts'
 
 export interface Stopped {
   readonly stopLsn: Lsn
@@ -33,8 +32,6 @@ export type Catalog = Pick<ManifestDraft, 'relations' | 'tablespaces' | 'setting
 export interface Copied {
   /** Where tiers leave something out: after the second look. */
   readonly plan: FilePlan
-  /** Read before the end of the backup: what is dropped later is still in it. Undefined where nothing is left out. */
-  readonly tiers: ReadTiers | undefined
   readonly assembly: Assembly
   readonly stopped: Stopped
   readonly findings: StoredFindings | undefined

@@ -138,12 +138,10 @@ class Taking {
     const tiers = await this.firstTiers(own)
     const planned = await planFiles(listed, tablespaces, base, tiers?.leftOut)
     for (const { path, what } of planned.odd) this.notes.push(`${path} is left out: ${what}`)
-    const copied = await this.copy(planned, own, found)
+    const { reading, ...copied } = await this.copy(planned, { own, found, tablespaces })
     const { plan } = copied
-    const [catalog] = await Promise.all([
-      this.readCatalog(tablespaces, copied.tiers),
-      this.waitForWal(own, copied.stopped.stopLsn).then(() => this.checkWal(own, copied.stopped.stopLsn)),
-    ])
+    await this.waitForWal(own, copied.stopped.stopLsn)
+    const [catalog] = await Promise.all([reading, this.checkWal(own, copied.stopped.stopLsn)])
     const outcome = await judgeFindings({
       backupId: parts.writer.id,
       plan,
@@ -177,8 +175,13 @@ class Taking {
     return undefined
   }
 
-  private async copy(planned: FilePlan, own: OwnFacts, { base, distrusted }: FoundBase): Promise<Copied> {
+  private async copy(
+    planned: FilePlan,
+    of: { own: OwnFacts; found: FoundBase; tablespaces: Manifest['tablespaces'] },
+  ): Promise<Copied & { reading: Promise<Catalog> }> {
     const { options, parts } = this
+    const { own, found } = of
+    const { base, distrusted } = found
     const { pool } = parts
     const tools: CopyingTools = { ...options, pool, writer: parts.writer, heldBack: () => parts.throttle.note }
     const { reuse, notes } = await goOn({
@@ -212,6 +215,9 @@ class Taking {
     await parts.noting[Symbol.asyncDispose]()
     this.notes.push(...parts.throttle.notes())
     options.report({ phase: 'stopping' })
+    // While the server ends the backup: names that change from now on are those of files that were listed long ago.
+    const reading = this.readCatalog(of.tablespaces, tiers)
+    reading.catch(() => {})
     const control = await readControlFile(this.files, options)
     const packs = await storeControlFile({ path: CONTROL_FILE, content: control.bytes }, assembly, tools)
     this.bytesRead = pool.bytesRead + control.bytes.length
@@ -221,14 +227,14 @@ class Taking {
     const timeline = lastTimeline(control.data, parts.facts)
     if (timeline !== own.timeline) throw this.timelineChanged(own.timeline, timeline)
     this.bytesAudited = pool.bytesAudited
-    return { plan, tiers, assembly, findings, stopped: { ...stopped, control: control.data, packs } }
+    return { plan, reading, assembly, findings, stopped: { ...stopped, control: control.data, packs } }
   }
 
   /** The second look: what is left out by now is all that is left out. */
   private async takeBack(
     plan: FilePlan,
     to: { assembly: Assembly; tools: CopyingTools },
-  ): Promise<Pick<Copied, 'plan' | 'tiers'>> {
+  ): Promise<{ plan: FilePlan; tiers: ReadTiers | undefined }> {
     const { tiers: rules = [], signal } = this.options
     if (plan.scratch.length === 0) return { plan, tiers: undefined }
     const tiers = this.parts.early?.tiers ?? (await readTiers(sourceServer(this.options), rules, signal))
