@@ -14,14 +14,16 @@ import { sumOf } from './pgbackrest.ts'
 export async function wharfinger(server: TestServer, folder: string): Promise<Contender> {
   const home = folderFor(server, folder)
   const installed = await installInto(folder)
-  const wharf = new CommandLine(home, server.url, { program: installed })
+  // As in README's example. A passphrase costs half a second and more of each run, which is what scrypt is for.
+  const encryption = `{ key_file: ${join(home, 'main.key')} }`
+  const wharf = new CommandLine(home, server.url, { program: installed, encryption })
   const run = (...args: string[]) => measured([...installed, ...wharf.arguments(...args)], { env: wharf.env })
   return {
     name: 'wharf',
     backup: async (kind) => {
       // A repository of its own for each full, outside of the time: pgBackRest keeps one full and expires the one before.
       if (kind === 'full') {
-        rmSync(join(home, 'repository'), { recursive: true, force: true })
+        for (const old of ['repository', 'main.key']) rmSync(join(home, old), { recursive: true, force: true })
         await run('repository', 'init', 'main')
       }
       const asked = kind === 'full' ? 'full' : 'incremental'

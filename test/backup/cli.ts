@@ -16,6 +16,8 @@ export interface Ran {
 export interface CommandLineOptions {
   /** More of wharf.yaml. */
   readonly more?: string
+  /** Of the repository; default: a passphrase. */
+  readonly encryption?: string
   /** What starts `wharf`; default: the launcher of this checkout. */
   readonly program?: readonly string[]
 }
@@ -27,14 +29,15 @@ export class CommandLine {
 
   /** Writes wharf.yaml with one warehouse `retail` and one encrypted repository `main`. */
   constructor(folder: string, url: string, options: string | CommandLineOptions = {}) {
-    const { more = '', program = [launcher] } = typeof options === 'string' ? { more: options } : options
+    const given: CommandLineOptions = typeof options === 'string' ? { more: options } : options
+    const { more = '', program = [launcher], encryption = '{ passphrase: "${env:WHARF_TEST_PASSPHRASE}" }' } = given
     this.folder = folder
     this.program = program
     this.env = { ...process.env, WHARF_TEST_PASSPHRASE: 'correct horse battery staple' }
     writeFileSync(
       join(folder, 'wharf.yaml'),
       `warehouses:\n  retail:\n    url: ${url}\n    repositories: [main]\n` +
-        `repositories:\n  main:\n    path: repository\n    encryption: { passphrase: "\${env:WHARF_TEST_PASSPHRASE}" }\n${more}`,
+        `repositories:\n  main:\n    path: repository\n    encryption: ${encryption}\n${more}`,
     )
     chmodSync(join(folder, 'wharf.yaml'), 0o600)
   }
