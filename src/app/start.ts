@@ -2,7 +2,7 @@
 import { processEnvironment } from '../base/environment.ts'
 import { systemClock } from '../base/clock.ts'
 import { jsonLog, type Log, type LogLevel } from '../base/log.ts'
-import { keepFreedMemory } from '../base/freed-memory.ts'
+import { keepFreedMemory, keepHeapSmall } from '../base/freed-memory.ts'
 import type { AnyOperation } from '../base/operation.ts'
 import { terminalLog } from '../base/terminal-log.ts'
 import type { Context } from '../base/room.ts'
@@ -15,6 +15,7 @@ import { version } from './version.ts'
 /** Runs this process' command line and ends the process with its exit code. */
 export async function start(): Promise<void> {
   keepFreedMemory()
+  keepHeapSmall()
   const environment = processEnvironment()
   const program = {
     version: version(),

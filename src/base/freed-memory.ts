@@ -1,4 +1,6 @@
 // Memory of buffers, given back by hand: the kernel gives zeroed pages slowly, and the garbage collector gives buffers back late.
+import { setFlagsFromString } from 'node:v8'
+
 import { MIB } from './units.ts'
 
 /** The largest block that moves glibc's threshold (DEFAULT_MMAP_THRESHOLD_MAX, malloc/malloc.c), less what it adds to it. */
@@ -13,6 +15,17 @@ const BLOCK_BYTES = 32 * MIB - 8192
  */
 export function keepFreedMemory(): void {
   new ArrayBuffer(BLOCK_BYTES).transfer(0)
+}
+
+/** By how much the heap may have grown since the last collection before the next one, percent. V8's own choice is up to 300. */
+const GROWTH_PERCENT = 20
+
+/**
+ * Lets the garbage collector work before the heap has grown to several times what is in use. A full backup of 100,000 relations peaked at 474 instead of 589 MB, and took
+ * no more CPU time (36 against 39 s). A flag of V8, which reads it at each collection.
+ */
+export function keepHeapSmall(): void {
+  setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`)
 }
 
 /** Smaller buffers may be parts of a pool that others are parts of, too; Node's has 64 KiB at most. */
