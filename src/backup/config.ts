@@ -64,14 +64,25 @@ const audit = z.strictObject({
 })
 
 const pattern = z.string().min(1)
-const tierRule = z.strictObject({
-  match: z
-    .strictObject({ database: pattern.optional(), schema: pattern.optional(), relation: pattern.optional() })
-    .describe('patterns with * and ?; what is left out matches everything'),
-  tier: z
-    .enum(['critical', 'standard', 'scratch'])
-    .describe('how much it matters; scratch is left out of backups: it comes back empty'),
-})
+const tierRule = z
+  .strictObject({
+    match: z
+      .strictObject({ database: pattern.optional(), schema: pattern.optional(), relation: pattern.optional() })
+      .describe('patterns with * and ?; what is left out matches everything'),
+    tier: z
+      .enum(['critical', 'standard', 'scratch'])
+      .describe('how much it matters; scratch is left out of backups: it comes back empty'),
+    defer: duration()
+      .optional()
+      .describe(
+        'increments read changed blocks at most so often: in between they keep the image of an older backup, and a restore replays all WAL since then; full backups read everything',
+      ),
+  })
+  .refine((one) => one.defer === undefined || one.tier !== 'scratch', {
+    path: ['defer'],
+    message: 'scratch is left out of backups: there is no reading to defer',
+  })
+  .refine((one) => one.defer === undefined || one.defer > 0, { path: ['defer'], message: 'must be more than 0' })
 
 const policy = z.strictObject({
   schedules: z.record(declaredName(), schedule).default({}).describe('name of the schedule: when, and which kind'),

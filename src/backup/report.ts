@@ -30,6 +30,9 @@ export const backupReport = z.strictObject({
   timeline: z.number(),
   startLsn: z.string(),
   stopLsn: z.string(),
+  replayFromLsn: z
+    .string()
+    .describe('where a restore begins to replay: the start, or that of the oldest image that a tier has left'),
   postgresVersion: z.number(),
   dataChecksums: z.boolean(),
   clusterBytes: z.number(),
@@ -39,6 +42,7 @@ export const backupReport = z.strictObject({
   sharedBytes: z.number(),
   staticBytes: z.number(),
   auditedBytes: z.number(),
+  deferredBytes: z.number(),
   skippedScratchBytes: z.number(),
   changeMapBytes: z.number(),
   files: z.number(),
@@ -87,6 +91,7 @@ export function reportOf(
     timeline: manifest.timeline,
     startLsn: formatLsn(manifest.startLsn),
     stopLsn: formatLsn(manifest.stopLsn),
+    replayFromLsn: formatLsn(manifest.replayFromLsn),
     postgresVersion: manifest.postgresVersion,
     dataChecksums: manifest.dataChecksums,
     ...manifest.statistics,
@@ -150,6 +155,11 @@ export function reportText(report: BackupReport): string {
     `  new        ${formatSize(report.newBytes)}, stored as ${formatSize(report.storedBytes)}`,
     `  shared     ${formatSize(report.sharedBytes)}${report.parent === undefined ? '' : ` with ${report.parent} and older`}`,
     ...(report.staticBytes > 0 ? [`  static     ${formatSize(report.staticBytes)} of that not even opened`] : []),
+    ...(report.deferredBytes > 0
+      ? [
+          `  deferred   ${formatSize(report.deferredBytes)} of that left as older backups have it: a restore replays WAL from ${report.replayFromLsn} on`,
+        ]
+      : []),
     ...(report.auditedBytes > 0
       ? [`  audited    ${formatSize(report.auditedBytes)} of what had not changed, as stored`]
       : []),

@@ -72,7 +72,7 @@ export async function runRecovery(request: RecoveryRequest, context: Context, to
       owner: prepared.owner,
       stop: prepared.resolved.stop,
       lastRecordEnd: await endOfWal(prepared, tools.signal),
-      fromLsn: prepared.manifest.startLsn,
+      fromLsn: prepared.manifest.replayFromLsn,
       port,
       verify: request.verify,
       left: prepared.manifest,

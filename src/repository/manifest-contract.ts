@@ -133,6 +133,19 @@ export interface DistrustedRelation {
   readonly reason: string
 }
 
+/** Images of segments that a deferring tier has left as an older backup of the same timeline took them. */
+export interface OlderImage {
+  /** Start of that backup. */
+  readonly lsn: Lsn
+  readonly backup: string
+  /** When it began, by its host's clock. */
+  readonly atMs: number
+  /** Bytes of segments as old as that. */
+  readonly bytes: number
+  /** Its backup_label: what replay from there begins with. */
+  readonly label: string
+}
+
 export interface ManifestTablespace {
   readonly oid: number
   readonly name: string
@@ -185,6 +198,8 @@ export interface Manifest {
   readonly dataChecksums: boolean
   /** Exactly what pg_backup_stop returned. */
   readonly backupLabel: string
+  /** Oldest first; empty where no reading was deferred. A restore begins with the label of the first, and is consistent at stopLsn only. */
+  readonly olderImages: readonly OlderImage[]
   readonly tablespaceMap: string
   readonly tablespaces: readonly ManifestTablespace[]
   /** Empty folders and folders whose content is left out; all that must exist. */
@@ -236,6 +251,8 @@ export interface BackupStatistics {
   readonly sharedBytes: number
   /** Of those, bytes of files that were not even opened, since no WAL has touched them since their image. */
   readonly staticBytes: number
+  /** Of those shared, bytes of changed files that a tier has left as an older image: not static. */
+  readonly deferredBytes: number
   /** Bytes of unchanged files that were read only to compare them with what is stored: not among readBytes. */
   readonly auditedBytes: number
   /** Bytes of relations of tier `scratch` that were left out: not among clusterBytes. */
@@ -256,6 +273,7 @@ export type BackupSummary = Omit<
   | 'folders'
   | 'history'
   | 'backupLabel'
+  | 'olderImages'
   | 'tablespaceMap'
   | 'settings'
   | 'outsideFiles'

@@ -109,3 +109,20 @@ export function invalidateCheckpoint(bytes: Buffer): Buffer {
   made.writeUInt32LE(crc32c(made.subarray(0, crcAt)), crcAt)
   return made
 }
+
+/**
+ * pg_control of which PostgreSQL takes itself to be consistent only once it has replayed all WAL before `until.lsn`: for a restore that begins at an older
+ * backup's start, where that backup's end says nothing about files that are newer. A later point that is in it already stays. CRC made anew; the input
+ * must have a good one.
+ */
+export function recoverAtLeastTo(bytes: Buffer, until: { readonly lsn: bigint; readonly timeline: number }): Buffer {
+  const crcAt = crcOffset(bytes)
+  const control = parseControlFile(bytes)
+  if (!control.crcIsGood) throw errors.badControlFile('its checksum is wrong')
+  const made = Buffer.from(bytes)
+  if (control.minRecoveryLsn >= until.lsn) return made
+  made.writeBigUInt64LE(until.lsn, at.minRecovery)
+  made.writeUInt32LE(until.timeline, at.minRecoveryTimeline)
+  made.writeUInt32LE(crc32c(made.subarray(0, crcAt)), crcAt)
+  return made
+}

@@ -1,13 +1,14 @@
 // A restore for tests, as simple as can be and independent of the recovery room: files laid out from the manifest, WAL by `cp` from the server's own
 // archive. What it starts is judged by PostgreSQL itself.
 import { createHash } from 'node:crypto'
-import { chownSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 import { systemClock } from '../../src/base/clock.ts'
 import type { ExtentReader, Manifest, ManifestFile, Repository } from '../../src/repository/contract.ts'
 import { BLOCK_BYTES } from '../../src/wal/contract.ts'
+import { recoverAtLeastTo } from '../../src/wal/control-file.ts'
 import { startServer, type Major, type TestServer } from '../support/postgres.ts'
 
 export interface ReconstructOptions {
@@ -43,7 +44,14 @@ export async function layOut(options: Omit<ReconstructOptions, 'major' | 'archiv
     await layFile(file, { repository, reader, data })
     if (owner) chownSync(join(data, file.path), owner.uid, owner.gid)
   }
-  const extra: Record<string, string> = { backup_label: manifest.backupLabel, 'recovery.signal': '' }
+  const [oldest] = manifest.olderImages
+  if (oldest) {
+    const control = join(data, 'global/pg_control')
+    const { stopLsn: lsn, timeline } = manifest
+    writeFileSync(control, recoverAtLeastTo(readFileSync(control), { lsn, timeline }))
+  }
+  const backupLabel = oldest?.label ?? manifest.backupLabel
+  const extra: Record<string, string> = { backup_label: backupLabel, 'recovery.signal': '' }
   if (manifest.tablespaceMap !== '') extra['tablespace_map'] = mapOf(manifest, options.folder)
   for (const [name, content] of Object.entries(extra)) {
     writeFileSync(join(data, name), content, { mode: 0o600 })

@@ -55,6 +55,7 @@ function backups(nowMs: number): (BackupSummary & { repository: string })[] {
         sharedBytes: clusterBytes - newBytes,
         staticBytes: 0,
         auditedBytes: 0,
+        deferredBytes: 0,
         skippedScratchBytes: 0,
         changeMapBytes: 0,
         durationMs: nowMs - age - startedMs,

@@ -24,6 +24,15 @@ export function emptyManifest(id: string, warehouse: string): Manifest {
     blockBytes: 8192,
     dataChecksums: true,
     backupLabel: 'START WAL LOCATION: 1/28 (file 000000030000000100000000)\n',
+    olderImages: [
+      {
+        lsn: 0x1_0000_0000n,
+        backup: '20261119T140500Z-00000001',
+        atMs: 1_789_900_000_000,
+        bytes: 16_384,
+        label: 'START WAL LOCATION: 1/0 (file 000000030000000100000000)\n',
+      },
+    ],
     tablespaceMap: '',
     tablespaces: [
       { oid: 16400, name: 'fast', location: '/srv/fast' },
@@ -49,6 +58,7 @@ export function emptyManifest(id: string, warehouse: string): Manifest {
       sharedBytes: 5,
       staticBytes: 6,
       auditedBytes: 7,
+      deferredBytes: 16_384,
       skippedScratchBytes: 8,
       changeMapBytes: 9,
       durationMs: 10,

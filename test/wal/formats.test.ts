@@ -1,11 +1,11 @@
 // Control file, data pages and file names of real clusters, against what the servers say themselves.
 import assert from 'node:assert/strict'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 
 import { BLOCK_BYTES, BLOCKS_PER_SEGMENT } from '../../src/wal/contract.ts'
-import { invalidateCheckpoint, parseControlFile } from '../../src/wal/control-file.ts'
+import { invalidateCheckpoint, parseControlFile, recoverAtLeastTo } from '../../src/wal/control-file.ts'
 import { pageChecksum, pageLsn, verifyPage } from '../../src/wal/data-page.ts'
 import { formatLsn } from '../../src/wal/lsn.ts'
 import { segmentName } from '../../src/wal/segments.ts'
@@ -31,6 +31,32 @@ async function* pages(server: TestServer): AsyncGenerator<{ file: string; bytes:
       }
     }
   }
+}
+
+/** The server's functions read the file anew each time, and refuse a wrong checksum. */
+async function checkMinimum(server: TestServer): Promise<void> {
+  const path = join(server.dataDirectory, 'global/pg_control')
+  const stored = await readFile(path)
+  const minimum = async (of: Buffer): Promise<readonly (string | number)[]> => {
+    await writeFile(path, of)
+    const [row] = await server.psql<{ lsn: string; timeline: number; checkpoint: string }>(
+      `SELECT min_recovery_end_lsn::text AS lsn, min_recovery_end_timeline AS timeline,
+         (SELECT checkpoint_lsn::text FROM pg_control_checkpoint()) AS checkpoint FROM pg_control_recovery()`,
+    )
+    return [row!.lsn, row!.timeline, row!.checkpoint]
+  }
+  const checkpoint = formatLsn(parseControlFile(stored).checkpointLsn)
+  const later = recoverAtLeastTo(stored, { lsn: 0x12_3456_7890n, timeline: 7 })
+  assert.deepEqual(await minimum(later), ['12/34567890', 7, checkpoint])
+  assert.deepEqual(await minimum(recoverAtLeastTo(later, { lsn: 0x12_0000_0000n, timeline: 8 })), [
+    '12/34567890',
+    7,
+    checkpoint,
+  ])
+  const torn = Buffer.from(later)
+  torn[136]! ^= 1
+  assert.throws(() => recoverAtLeastTo(torn, { lsn: 1n, timeline: 1 }), /its checksum is wrong/)
+  assert.deepEqual(await minimum(stored), ['0/0', 0, checkpoint])
 }
 
 describe('formats on disk', { concurrency: 1 }, () => {
@@ -77,6 +103,7 @@ describe('formats on disk', { concurrency: 1 }, () => {
       const heap = await readFile(join(server.dataDirectory, page!.path))
       assert.equal(formatLsn(pageLsn(heap, 7 * BLOCK_BYTES)), page!.lsn)
       assert.equal(pageChecksum(heap, 7 * BLOCK_BYTES, 7), page!.sum & 0xffff)
+      await checkMinimum(server)
       await server.stop('fast')
       const verdicts = new Map<string, number>()
       for await (const { file, bytes, block } of pages(server)) {
@@ -99,7 +126,6 @@ describe('formats on disk', { concurrency: 1 }, () => {
         await using server = await startServer({ major, startTimeoutMs: 10_000 })
         await server.stop('fast')
         const path = join(server.dataDirectory, 'global/pg_control')
-        const { writeFile } = await import('node:fs/promises')
         const made = invalidateCheckpoint(await readFile(path))
         assert.equal(parseControlFile(made).crcIsGood, true)
         assert.equal(made.length, 8192)

@@ -153,7 +153,14 @@ async function openBase(
 ): Promise<{ base: Base; notes: readonly string[]; missed: readonly SummaryMiss[] }> {
   const { map, doubt, missed, note } = await changesSince(on.parent.startLsn, own, options)
   if (map === undefined) return { base: { ...on, changes: undefined, doubt }, notes: [], missed: [] }
-  return { base: { ...on, changes: map, doubt: undefined }, notes: note === undefined ? [] : [note], missed }
+  const base = { ...on, changes: map, doubt: undefined }
+  const notes = note === undefined ? [] : [note]
+  // A full backup takes over nothing of what was deferred: it need not know what has become of it.
+  if (on.parent.olderImages.length === 0 || on.purpose === 'static') return { base: base, notes, missed }
+  const longer = await changesSince(on.parent.replayFromLsn, own, options)
+  const older = { changes: longer.map, doubt: longer.doubt }
+  if (longer.doubt !== undefined) notes.push(`what was deferred is read whole: ${longer.doubt}`)
+  return { base: { ...base, older }, notes, missed: longer.map === undefined ? missed : longer.missed }
 }
 
 interface ChangesSince {

@@ -11,6 +11,7 @@ import type {
 import type { ControlData } from '../../wal/contract.ts'
 import type { BackupLabel } from '../../wal/labels.ts'
 import type { Lsn } from '../../wal/lsn.ts'
+import { imagesOf, olderImages } from '../plan/defer.ts'
 import type { Base, FilePlan, PlannedPlain } from '../plan/files.ts'
 import type { OwnFacts } from '../plan/parent.ts'
 import type { Assembly } from './assembly.ts'
@@ -66,13 +67,16 @@ export async function draftManifest(
   const { plan, assembly, stopped, label, control } = of
   const { backupId, startedMs, finishedMs } = options
   const audits = of.findings?.audits
-  const files = manifestFiles({ plan, assembly, backupId, startLsn: of.own.startLsn, startedMs, audits, control })
+  const { startLsn } = of.own
+  const files = manifestFiles({ plan, assembly, backupId, startLsn, startedMs, audits, control })
+  const older = of.base === undefined ? [] : olderImages(files, startLsn, imagesOf(of.base.parent))
   return {
     ...originOf(of, options),
     ...of.catalog,
     startLsn: label.startLsn,
     stopLsn: stopped.stopLsn,
-    replayFromLsn: label.startLsn,
+    replayFromLsn: older[0]?.lsn ?? label.startLsn,
+    olderImages: older,
     checkpointLsn: label.checkpointLsn,
     finishedMs,
     backupLabel: stopped.backupLabel,
@@ -88,7 +92,10 @@ export async function draftManifest(
       { mapPacks: assembly.packs, packs: stopped.packs, backupId },
       { manifest: of.base?.parent, repository: options.repository, signal: options.signal },
     ),
-    statistics: statisticsOf(of, files, options),
+    statistics: {
+      ...statisticsOf(of, files, options),
+      deferredBytes: older.reduce((sum, { bytes }) => sum + bytes, 0),
+    },
     madeBy: options.madeBy,
   }
 }
@@ -115,7 +122,11 @@ function originOf({ own, kind, base }: Finished, { backupId, warehouse, startedM
   }
 }
 
-function statisticsOf(of: Finished, files: Manifest['files'], options: DraftOptions): BackupStatistics {
+function statisticsOf(
+  of: Finished,
+  files: Manifest['files'],
+  options: DraftOptions,
+): Omit<BackupStatistics, 'deferredBytes'> {
   const { assembly, plan, stopped, base } = of
   const segments = files.filter((file) => file.kind === 'segment').reduce((bytes, file) => bytes + file.bytes, 0)
   return {

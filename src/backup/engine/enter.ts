@@ -5,7 +5,7 @@ import type { HeldBackup } from '../server/held-backup.ts'
 import type { SnapshotSource } from '../snapshot/snapshot.ts'
 import { readyStandby } from '../standby/ready.ts'
 import type { TakeOptions } from './options.ts'
-import { readTiers, type ReadTiers } from './tiering.ts'
+import { needTiersFirst, readTiers, type ReadTiers } from './tiering.ts'
 
 export interface StandbySource {
   readonly server: Warehouse
@@ -49,8 +49,7 @@ export async function takeSnapshot(snapshot: SnapshotSource, held: HeldBackup, o
   const { warehouse, tiers: rules = [], report, signal } = options
   report({ phase: 'taking the snapshot' })
   await snapshot.take(signal)
-  const someScratch = rules.some((one) => one.tier === 'scratch')
-  const tiers = someScratch ? await readTiers(warehouse, rules, signal) : undefined
+  const tiers = needTiersFirst(rules) ? await readTiers(warehouse, rules, signal) : undefined
   const stop = await held.stop()
   await held[Symbol.asyncDispose]()
   report({ phase: 'mounting the snapshot' })

@@ -38,7 +38,7 @@ function segmentFile(segment: PlannedSegment, made: NewMap | undefined, of: File
     path,
     mode,
     modifiedMs,
-    imageLsn: of.startLsn,
+    imageLsn: segment.plan.kind === 'defer' ? segment.plan.imageLsn : of.startLsn,
     ...seen,
   } as const
   if (made) return { ...common, bytes: made.blockCount * BLOCK_BYTES, map: made.ref!, storedBy: of.backupId }

@@ -8,6 +8,7 @@ import { CopyPool } from '../copy/pool.ts'
 import { backupErrors } from '../errors.ts'
 import { chooseChunks } from '../plan/changes.ts'
 import { planFiles, type FilePlan } from '../plan/files.ts'
+import { replayFrom } from '../plan/defer.ts'
 import { ownSpans, type OwnFacts } from '../plan/parent.ts'
 import { nameTablespaces, readOutsideFiles, readSettings } from '../server/catalog.ts'
 import { CONTROL_BYTES, readControlFile } from '../server/control-data.ts'
@@ -31,12 +32,13 @@ import {
   type FoundBase,
 } from './begin.ts'
 import { copyFiles, copySegments, storeControlFile, type CopyingTools } from './copying.ts'
+import { decideDeferral } from './deferring.ts'
 import { draftManifest, type Catalog, type Copied, type Finished } from './draft.ts'
 import { goOn } from './going-on.ts'
 import type { Receiving, TakenBackup, TakeOptions } from './options.ts'
 import { judgeFindings } from './outcome.ts'
 import { examineStored } from './stored.ts'
-import { readTiers, takenBack, type ReadTiers } from './tiering.ts'
+import { needTiersFirst, readTiers, takenBack, type ReadTiers } from './tiering.ts'
 
 /** Resolves when the backup is complete: everything durable, the manifest read back. */
 export async function takeBackup(options: TakeOptions): Promise<TakenBackup> {
@@ -136,12 +138,16 @@ class Taking {
     const versionFolder = `PG_${parts.facts.majorVersion}_${own.control.catalogVersion}`
     const listed = this.files.list({ signal: options.signal, versionFolder, majorVersion: parts.facts.majorVersion })
     const tiers = await this.firstTiers(own)
-    const planned = await planFiles(listed, tablespaces, base, tiers?.leftOut)
+    const { deferral, notes } = await decideDeferral({ own, base, tiers, startedMs: this.startedMs }, options)
+    this.notes.push(...notes)
+    const planned = await planFiles(listed, { tablespaces, base, leftOut: tiers?.leftOut, deferral })
     for (const { path, what } of planned.odd) this.notes.push(`${path} is left out: ${what}`)
     const { reading, ...copied } = await this.copy(planned, { own, found, tablespaces })
     const { plan } = copied
-    await this.waitForWal(own, copied.stopped.stopLsn)
-    const [catalog] = await Promise.all([reading, this.checkWal(own, copied.stopped.stopLsn)])
+    const { stopLsn } = copied.stopped
+    await this.waitForWal(own, stopLsn)
+    const wanted = { fromLsn: replayFrom(plan, own.startLsn), untilLsn: stopLsn }
+    const [catalog] = await Promise.all([reading, this.checkWal(own, wanted)])
     const outcome = await judgeFindings({
       backupId: parts.writer.id,
       plan,
@@ -163,15 +169,15 @@ class Taking {
     return { manifest, notes: this.notes, alerts: outcome.alerts }
   }
 
-  /** Rules that leave something out need the catalog before the listing. */
   private async firstTiers(own: OwnFacts): Promise<ReadTiers | undefined> {
     const { tiers = [], signal } = this.options
-    if (!tiers.some((one) => one.tier === 'scratch')) return undefined
+    if (!needTiersFirst(tiers)) return undefined
     if (own.control.fullPageWrites && this.parts.early) return this.parts.early.tiers
     if (own.control.fullPageWrites) return await readTiers(sourceServer(this.options), tiers, signal)
-    this.notes.push(
-      'scratch relations are stored all the same: with full_page_writes = off WAL cannot be replayed without them',
-    )
+    if (tiers.some((one) => one.tier === 'scratch'))
+      this.notes.push(
+        'scratch relations are stored all the same: with full_page_writes = off WAL cannot be replayed without them',
+      )
     return undefined
   }
 
@@ -267,12 +273,12 @@ class Taking {
     await this.parts.receiving.waitUntilDurable({ timeline: own.timeline, lsn }, this.options.signal)
   }
 
-  /** The repository itself is asked, not the receiver: every byte from start to stop, without a hole. */
-  private async checkWal(own: OwnFacts, stopLsn: Lsn): Promise<void> {
+  /** The repository itself is asked, not the receiver: every byte of what replay needs up to the stop, without a hole. */
+  private async checkWal(own: OwnFacts, range: { fromLsn: Lsn; untilLsn: Lsn }): Promise<void> {
     const { systemIdentifier } = own.control
     const infos = await this.options.repository.wal.list(systemIdentifier, this.options.signal, own.timeline)
     const spans = ownSpans(own).filter((span) => span.timeline === own.timeline)
-    const found = chooseChunks(infos, { systemIdentifier, spans, fromLsn: own.startLsn, untilLsn: stopLsn })
+    const found = chooseChunks(infos, { systemIdentifier, spans, ...range })
     if ('doubt' in found) throw backupErrors.walMissing({ why: found.doubt })
   }
 

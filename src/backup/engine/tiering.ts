@@ -14,13 +14,18 @@ export interface ReadTiers extends Omit<Tiered, 'relations'> {
   readonly warnings: readonly string[]
 }
 
+/** Rules that decide which files are read need the catalog before the listing. */
+export function needTiersFirst(rules: readonly TierRule[]): boolean {
+  return rules.some((one) => one.tier === 'scratch' || one.defer !== undefined)
+}
+
 export async function readTiers(
   warehouse: Warehouse,
   rules: readonly TierRule[],
   signal: AbortSignal,
 ): Promise<ReadTiers> {
   const { value, warnings } = await readRelations(warehouse, signal)
-  if (rules.length === 0) return { relations: value, leftOut: new Set(), notes: [], warnings }
+  if (rules.length === 0) return { relations: value, leftOut: new Set(), deferred: new Map(), notes: [], warnings }
   const relations = [...value]
   return { ...assignTiers(relations, await readTierFacts(warehouse, relations, signal), rules), warnings }
 }

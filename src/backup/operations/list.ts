@@ -28,6 +28,7 @@ const complete = z.strictObject({
   sharedBytes: z.number(),
   staticBytes: z.number(),
   auditedBytes: z.number(),
+  deferredBytes: z.number(),
   skippedScratchBytes: z.number(),
   storedBytes: z.number(),
   corruptBlocks: z.number(),
@@ -165,6 +166,7 @@ function completeLine(one: BackupSummary, repository: string): Line {
     sharedBytes,
     staticBytes,
     auditedBytes,
+    deferredBytes,
     skippedScratchBytes,
     durationMs,
   } = one.statistics
@@ -186,6 +188,7 @@ function completeLine(one: BackupSummary, repository: string): Line {
     sharedBytes,
     staticBytes,
     auditedBytes,
+    deferredBytes,
     skippedScratchBytes,
     storedBytes,
     corruptBlocks: one.corruptBlocks,
@@ -204,6 +207,7 @@ function lineText(one: Line): string {
   if (one.state === 'expiring') return `${start}  deleted after ${one.deletedAfter}: ${one.reason}`
   if (one.state !== 'complete') return start.trimEnd()
   const corrupt = one.corruptBlocks > 0 ? `  ${one.corruptBlocks} CORRUPT BLOCKS` : ''
-  const sizes = `${formatSize(one.clusterBytes)} (${formatSize(one.storedBytes)} stored, ${formatSize(one.staticBytes)} static)`
+  const deferred = one.deferredBytes > 0 ? `, ${formatSize(one.deferredBytes)} deferred` : ''
+  const sizes = `${formatSize(one.clusterBytes)} (${formatSize(one.storedBytes)} stored, ${formatSize(one.staticBytes)} static${deferred})`
   return `${start}  ${one.kind.padEnd(12)}  ${sizes}  ${formatDuration(one.durationMs)}${corrupt}`
 }

@@ -26,6 +26,7 @@ const periodReport = z.strictObject({
       storedBytes: bytes,
       sharedBytes: bytes,
       staticBytes: bytes,
+      deferredBytes: bytes,
       auditedBytes: bytes,
       clusterBytes: bytes,
       readBytesPerSecond: z.number(),

@@ -23,6 +23,7 @@ export interface ReportedBackup {
   readonly storedBytes: number
   readonly sharedBytes: number
   readonly staticBytes: number
+  readonly deferredBytes: number
   readonly auditedBytes: number
   readonly clusterBytes: number
   /** Of the cluster, by what was read. */
@@ -157,8 +158,8 @@ function reported(one: BackupSummary, repository: string): ReportedBackup {
 }
 
 function bytesOf(from: BackupSummary['statistics']) {
-  const { clusterBytes, readBytes, newBytes, storedBytes, sharedBytes, staticBytes, auditedBytes } = from
-  return { clusterBytes, readBytes, newBytes, storedBytes, sharedBytes, staticBytes, auditedBytes }
+  const { clusterBytes, readBytes, newBytes, storedBytes, sharedBytes, staticBytes, deferredBytes, auditedBytes } = from
+  return { clusterBytes, readBytes, newBytes, storedBytes, sharedBytes, staticBytes, deferredBytes, auditedBytes }
 }
 
 function rate(of: { readBytes: number; durationMs: number }): number {
@@ -202,6 +203,7 @@ function goneBackups(events: readonly EventRow[], known: ReadonlySet<string>): r
         storedBytes: bytes('storedBytes'),
         sharedBytes: bytes('sharedBytes'),
         staticBytes: bytes('staticBytes'),
+        deferredBytes: bytes('deferredBytes'),
         auditedBytes: bytes('auditedBytes'),
         clusterBytes: bytes('clusterBytes'),
         readBytesPerSecond: rate({ readBytes: bytes('readBytes'), durationMs }),

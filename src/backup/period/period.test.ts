@@ -44,6 +44,7 @@ const backup: ReportedBackup = {
   storedBytes: 1_000_000,
   sharedBytes: 0,
   staticBytes: 0,
+  deferredBytes: 0,
   auditedBytes: 0,
   clusterBytes: 4_000_000,
   readBytesPerSecond: 2_000_000,

@@ -10,7 +10,8 @@ import {
 } from '../../wal/contract.ts'
 import type { ListedEntry, ListedFile } from '../source/cluster-files.ts'
 import { parseSegmentPath } from '../source/paths.ts'
-import { planSegment, type SegmentPlan } from './segment.ts'
+import { imageToKeep, mayKeepImage, type Deferral } from './defer.ts'
+import { planSegment, type SegmentFacts, type SegmentPlan } from './segment.ts'
 
 type SegmentFile = Extract<ManifestFile, { kind: 'segment' }>
 type PlainFile = Extract<ManifestFile, { kind: 'plain' }>
@@ -42,24 +43,33 @@ export interface FilePlan {
   readonly reasons: ReadonlyMap<string, number>
 }
 
-/** What an increment builds on; undefined for a full backup. */
-export interface Base {
-  readonly parent: Manifest
-  /** What changed since the parent's start; undefined where nobody can know (then everything is read whole). */
+/** What changed; `changes` is undefined where nobody can know, `doubt` says why (then everything is read whole). */
+export interface Since {
   readonly changes: ChangeMap | undefined
   readonly doubt: string | undefined
+}
+
+/** What an increment builds on; undefined for a full backup. Its own changes are those since the parent's start. */
+export interface Base extends Since {
+  readonly parent: Manifest
+  /** Changes since the oldest of the images that the parent has left older than its start: what those segments are held against. */
+  readonly older?: Since | undefined
   /** `static`: a full backup, which takes over what nothing has touched, once it is proven, and reads all else. */
   readonly purpose: 'increment' | 'static'
 }
 
-/** `tablespaces`: those found on disk when the backup began; what appears later is left to WAL. `leftOut`: keyOf() relations of tier scratch. */
-export async function planFiles(
-  entries: AsyncIterable<ListedEntry>,
-  tablespaces: readonly ManifestTablespace[],
-  base: Base | undefined,
-  leftOut: ReadonlySet<string> = new Set(),
-): Promise<FilePlan> {
-  const planner = new Planner({ tablespaces, base, leftOut })
+export interface PlanBy {
+  /** Those found on disk when the backup began; what appears later is left to WAL. */
+  readonly tablespaces: readonly ManifestTablespace[]
+  readonly base: Base | undefined
+  /** keyOf() relations of tier scratch. */
+  readonly leftOut?: ReadonlySet<string> | undefined
+  /** What of an increment may keep an older image. */
+  readonly deferral?: Deferral | undefined
+}
+
+export async function planFiles(entries: AsyncIterable<ListedEntry>, by: PlanBy): Promise<FilePlan> {
+  const planner = new Planner(by)
   for await (const entry of entries) planner.add(entry)
   return planner
 }
@@ -75,17 +85,14 @@ class Planner implements FilePlan {
   private readonly tablespaces: readonly ManifestTablespace[]
   private readonly base: Base | undefined
   private readonly leftOut: ReadonlySet<string>
+  private readonly deferral: Deferral | undefined
   private readonly known = new Map<string, ManifestFile>()
   private readonly distrusted: ReadonlySet<string>
   private readonly suspects = new Map<string, number[]>()
 
-  constructor(of: {
-    tablespaces: readonly ManifestTablespace[]
-    base: Base | undefined
-    leftOut: ReadonlySet<string>
-  }) {
-    const { tablespaces, base } = of
-    this.leftOut = of.leftOut
+  constructor({ tablespaces, base, leftOut, deferral }: PlanBy) {
+    this.leftOut = leftOut ?? new Set()
+    this.deferral = base?.purpose === 'increment' ? deferral : undefined
     this.tablespaces = tablespaces
     this.base = base
     this.distrusted = new Set(base?.parent.distrusted.map((one) => keyOf(one.file)))
@@ -136,27 +143,40 @@ class Planner implements FilePlan {
     path: string
   }): SegmentPlan {
     if (this.base === undefined) return { kind: 'whole', reason: 'full backup' }
-    const { changes } = this.base
-    const plan = planSegment({
+    const since = this.sinceImage(of.parent, this.base)
+    const facts: SegmentFacts = {
       fork: of.fork,
       segment: of.segment,
       blockCount: of.blockCount,
       parentBlockCount: of.parent === undefined ? undefined : of.parent.bytes / BLOCK_BYTES,
-      change: changes?.fork(of.file, of.fork),
-      relationTouched: changes !== undefined && isTouched(changes, of.file),
+      change: since.changes?.fork(of.file, of.fork),
+      relationTouched: since.changes !== undefined && isTouched(since.changes, of.file),
       suspects: this.suspects.get(of.path) ?? [],
-      doubt: this.doubtAbout(of.file),
-    })
-    if (this.base.purpose === 'static')
-      return plan.kind === 'share' ? { kind: 'prove' } : { kind: 'whole', reason: 'full backup' }
+      doubt: this.doubtAbout(of.file, since),
+    }
+    const plan = planSegment(facts)
+    if (this.base.purpose === 'static') {
+      const isStatic = plan.kind === 'share' && of.parent?.imageLsn === this.base.parent.startLsn
+      return isStatic ? { kind: 'prove' } : { kind: 'whole', reason: 'full backup' }
+    }
+    if (of.parent && mayKeepImage(facts, plan)) {
+      const image = imageToKeep(this.deferral, { key: keyOf(of.file), imageLsn: of.parent.imageLsn })
+      if (image) return { kind: 'defer', imageLsn: image.lsn }
+    }
     if (plan.kind === 'whole') this.reasons.set(plan.reason, (this.reasons.get(plan.reason) ?? 0) + 1)
     return plan
   }
 
-  private doubtAbout(file: RelationFile): string | undefined {
-    if (this.base?.doubt !== undefined) return this.base.doubt
+  /** A segment whose reading the parent has put off has changed since its image, not only since the parent's start. */
+  private sinceImage(parent: SegmentFile | undefined, base: Base): Since {
+    if (parent === undefined || parent.imageLsn >= base.parent.startLsn) return base
+    return base.older ?? { changes: undefined, doubt: 'its image is older than its backup' }
+  }
+
+  private doubtAbout(file: RelationFile, since: Since): string | undefined {
+    if (since.doubt !== undefined) return since.doubt
     if (this.distrusted.has(keyOf(file))) return 'an audit has found a change that WAL did not name'
-    return this.base?.changes?.isDatabaseDoubtful(file.tablespace, file.database)
+    return since.changes?.isDatabaseDoubtful(file.tablespace, file.database)
       ? 'database copied, moved or dropped whole'
       : undefined
   }

@@ -1,6 +1,7 @@
 // The decision of design.md section 7 step 3, for one segment file: what must be read, what the parent's backup has already.
 // Pure: facts in, plan out.
 import { BLOCKS_PER_SEGMENT, type ForkChange, type ForkName } from '../../wal/contract.ts'
+import type { Lsn } from '../../wal/lsn.ts'
 
 export interface SegmentFacts {
   readonly fork: ForkName
@@ -10,7 +11,7 @@ export interface SegmentFacts {
   readonly blockCount: number
   /** Blocks that the parent's backup holds of this file; undefined where it has not got the file. */
   readonly parentBlockCount: number | undefined
-  /** What WAL says about this fork between the parent's start and this backup's start. */
+  /** What WAL says about this fork between the parent's start (where its image is older, that image's) and this backup's start. */
   readonly change: ForkChange | undefined
   /** Whether WAL names any fork of the relation. */
   readonly relationTouched: boolean
@@ -25,17 +26,22 @@ export type SegmentPlan =
   | { readonly kind: 'share' }
   /** As shared, by a full backup: the parent's image is read back from the repository before it is named again. */
   | { readonly kind: 'prove' }
+  /** Has changed and is not read: the parent's map is named again with the image that it is of, and replay begins there. */
+  | { readonly kind: 'defer'; readonly imageLsn: Lsn }
   /** Every block is read; the parent is not looked at. */
   | { readonly kind: 'whole'; readonly reason: string }
   /** These blocks (numbers within the segment file, sorted, distinct, below blockCount) are read, all others are the parent's. */
   | { readonly kind: 'blocks'; readonly blocks: Uint32Array }
+
+/** What a segment by itself says; purpose and tiers have their say in files.ts. */
+type FirstPlan = Exclude<SegmentPlan, { kind: 'prove' | 'defer' }>
 
 /**
  * Decides about one segment file of an incremental backup. Three sets of blocks are read: those that WAL names; every block at or above the
  * shortest length the fork was cut to; every block beyond what the parent stored. The last two because extending a file with zeros is not
  * logged: without them rows that were there before the cut would come back.
  */
-export function planSegment(facts: SegmentFacts): Exclude<SegmentPlan, { kind: 'prove' }> {
+export function planSegment(facts: SegmentFacts): FirstPlan {
   if (facts.doubt !== undefined) return { kind: 'whole', reason: facts.doubt }
   const stored = facts.parentBlockCount
   if (stored === undefined) return { kind: 'whole', reason: 'new' }
@@ -51,7 +57,7 @@ export function planSegment(facts: SegmentFacts): Exclude<SegmentPlan, { kind: '
 }
 
 /** Free space and visibility maps change without WAL naming their blocks: whole as soon as anything of the relation moved. */
-function planMapFork(facts: SegmentFacts, stored: number): Exclude<SegmentPlan, { kind: 'prove' }> {
+function planMapFork(facts: SegmentFacts, stored: number): FirstPlan {
   if (facts.relationTouched) return { kind: 'whole', reason: 'map fork of a changed relation' }
   if (facts.suspects.length > 0) return { kind: 'whole', reason: 'corrupt in the parent' }
   return facts.blockCount === stored ? { kind: 'share' } : { kind: 'whole', reason: 'map fork of another length' }

@@ -17,7 +17,7 @@ export interface RelationStanding {
   /** Undefined where that backup has been deleted since. */
   readonly lsn: Lsn | undefined
   readonly sinceMs: number
-  /** Whether the newest backup found it unchanged. */
+  /** Whether the newest backup found it unchanged. What a tier has deferred has changed, though the newest backup stored nothing of it. */
   readonly isStatic: boolean
   /** When the least recently audited of its blocks was seen on disk; 0: nobody knows. */
   readonly auditedMs: number
@@ -28,22 +28,23 @@ export function standings(manifest: Manifest, backups: readonly BackupSummary[])
   const byFile = new Map(manifest.relations.map((one) => [keyOf(one.file), one]))
   const byId = new Map(manifest.relations.map((one) => [`${one.databaseOid}/${one.oid}`, one]))
   const known = new Map(backups.map((one) => [one.id, one]))
-  const found = new Map<MappedRelation, { bytes: number; storedBy: string; auditedMs: number }>()
+  const found = new Map<MappedRelation, { bytes: number; storedBy: string; auditedMs: number; deferred: boolean }>()
   for (const file of manifest.files) {
     const name = file.kind === 'segment' ? parseSegmentPath(file.path) : undefined
     const relation = name && byFile.get(keyOf(name.file))
     if (file.kind !== 'segment' || relation === undefined) continue
     const owner = ownerOf(relation, byId)
     if (owner.databaseOid === 0 || isSystemSchema(owner.schema) || (owner.kind !== 'r' && owner.kind !== 'm')) continue
-    const one = found.get(owner) ?? { bytes: 0, storedBy: '', auditedMs: Infinity }
+    const one = found.get(owner) ?? { bytes: 0, storedBy: '', auditedMs: Infinity, deferred: false }
     one.bytes += file.bytes
     // Ids begin with the time at which the backup began.
     if (file.storedBy > one.storedBy) one.storedBy = file.storedBy
     one.auditedMs = Math.min(one.auditedMs, file.auditedMs)
+    if (file.imageLsn < manifest.startLsn) one.deferred = true
     found.set(owner, one)
   }
   return [...found]
-    .map(([{ database, schema, name, oid }, { bytes, storedBy, auditedMs }]) => ({
+    .map(([{ database, schema, name, oid }, { bytes, storedBy, auditedMs, deferred }]) => ({
       database,
       schema,
       name,
@@ -52,7 +53,7 @@ export function standings(manifest: Manifest, backups: readonly BackupSummary[])
       storedBy,
       lsn: known.get(storedBy)?.startLsn,
       sinceMs: known.get(storedBy)?.startedMs ?? timeOfId(storedBy),
-      isStatic: storedBy !== manifest.id,
+      isStatic: storedBy !== manifest.id && !deferred,
       auditedMs,
     }))
     .sort((one, other) => other.bytes - one.bytes)

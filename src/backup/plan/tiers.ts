@@ -12,6 +12,8 @@ export interface TierRule {
     readonly relation?: string | undefined
   }
   readonly tier: Tier
+  /** How long an increment may leave changed blocks unread, in milliseconds. */
+  readonly defer?: number | undefined
 }
 
 /** What the relation map does not say: tables without files of their own, and what refers to what. */
@@ -33,6 +35,8 @@ export interface Tiered {
   readonly relations: readonly MappedRelation[]
   /** keyOf() the files that are left out. */
   readonly leftOut: ReadonlySet<string>
+  /** keyOf() the files whose reading may be deferred → for how long, in milliseconds. */
+  readonly deferred: ReadonlyMap<string, number>
   /** Scratch relations that are stored all the same, and why. */
   readonly notes: readonly string[]
 }
@@ -108,11 +112,14 @@ class Assignment {
     const tiered = this.relations.map((one) => ({ ...one, tier: this.tierOf(this.ownerOf(one)) }))
     const { left, notes } = this.leaveOut()
     const leftOut = new Set<string>()
+    const deferred = new Map<string, number>()
     for (const one of tiered) {
       const owner = this.ownerOf(one)
       if (left.has(idOf(owner.databaseOid, owner.oid)) && one.kind !== 'S') leftOut.add(keyOf(one.file))
+      const deferMs = one.persistence === 'p' ? this.ruleOf(owner)?.defer : undefined
+      if (deferMs !== undefined) deferred.set(keyOf(one.file), deferMs)
     }
-    return { relations: tiered, leftOut, notes }
+    return { relations: tiered, leftOut, deferred, notes }
   }
 
   /** The table of an index, of a TOAST table, of a TOAST table's index. */
@@ -127,15 +134,20 @@ class Assignment {
   }
 
   private tierOf(owner: MappedRelation): Tier {
-    if (owner.databaseOid === 0 || isSystemSchema(owner.schema)) return 'standard'
+    return this.ruleOf(owner)?.tier ?? 'standard'
+  }
+
+  /** System catalogs have none. */
+  private ruleOf(owner: MappedRelation): TierRule | undefined {
+    if (owner.databaseOid === 0 || isSystemSchema(owner.schema)) return undefined
     const rule = ruleFor(owner, this.rules)
-    if (rule?.match.relation !== undefined) return rule.tier
+    if (rule?.match.relation !== undefined) return rule
     for (let at = this.tables.get(idOf(owner.databaseOid, owner.oid)); at?.parent !== undefined;) {
       at = this.tables.get(idOf(owner.databaseOid, at.parent))
       const parents = at && ruleFor(at, this.rules)
-      if (parents?.match.relation !== undefined || (parents && at?.parent === undefined)) return parents.tier
+      if (parents?.match.relation !== undefined || (parents && at?.parent === undefined)) return parents
     }
-    return rule?.tier ?? 'standard'
+    return rule
   }
 
   private leaveOut(): { left: ReadonlySet<string>; notes: readonly string[] } {

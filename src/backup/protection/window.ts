@@ -40,7 +40,7 @@ export function recoverableRanges(facts: WindowFacts): readonly RecoverableRange
 function stretchesOf(backup: BackupSummary, facts: WindowFacts): Stretch[] {
   const home = facts.ranges.find(
     (range) =>
-      range.timeline === backup.timeline && range.startLsn <= backup.startLsn && range.endLsn >= backup.stopLsn,
+      range.timeline === backup.timeline && range.startLsn <= backup.replayFromLsn && range.endLsn >= backup.stopLsn,
   )
   // Without its own WAL a backup cannot be made consistent: it serves no moment at all.
   if (!home) return []

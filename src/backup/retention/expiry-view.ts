@@ -2,6 +2,8 @@
 import { z } from 'zod'
 
 import { formatSize } from '../../base/units.ts'
+import { formatLsn } from '../../wal/lsn.ts'
+import type { BackupSummary } from '../../repository/contract.ts'
 import type { Expiry } from './expire.ts'
 
 const keptSchema = z.strictObject({
@@ -9,6 +11,10 @@ const keptSchema = z.strictObject({
   kind: z.string(),
   startedAt: z.string(),
   because: z.array(z.string()).describe('rules and holds that keep it'),
+  deferred: z
+    .strictObject({ bytes: z.number(), replayFromLsn: z.string() })
+    .optional()
+    .describe('bytes that a tier has left as older backups have them, and where replay begins for their sake'),
 })
 export const expirySchema = z.strictObject({
   repository: z.string(),
@@ -36,7 +42,11 @@ export function expiryView(of: Expiry): ExpiryView {
   const { objects, bytes, wal, garbage } = of.marked
   return {
     repository: of.repository,
-    kept: [...decision.kept].map(([id, because]) => ({ ...facts(id), because: [...because] })),
+    kept: [...decision.kept].map(([id, because]) => ({
+      ...facts(id),
+      because: [...because],
+      ...deferredOf(known.get(id)!),
+    })),
     expires: decision.expired.map(({ id }) => facts(id)),
     expiring: expiring
       .filter((one) => !of.deleted.backups.includes(one.summary.id))
@@ -53,11 +63,22 @@ export function expiryView(of: Expiry): ExpiryView {
   }
 }
 
+function deferredOf({ statistics, replayFromLsn }: BackupSummary): Pick<z.output<typeof keptSchema>, 'deferred'> {
+  const { deferredBytes: bytes } = statistics
+  return bytes === 0 ? {} : { deferred: { bytes, replayFromLsn: formatLsn(replayFromLsn) } }
+}
+
 /** `done`: it has happened; otherwise it would. */
 export function expiryText(view: ExpiryView, done: boolean): string {
   const { marked, deleted } = view
   const lines = [`repository ${view.repository}`]
-  for (const one of view.kept) lines.push(`  keeps    ${one.id}  ${one.kind.padEnd(12)}  ${one.because.join(', ')}`)
+  for (const one of view.kept) {
+    lines.push(`  keeps    ${one.id}  ${one.kind.padEnd(12)}  ${one.because.join(', ')}`)
+    if (one.deferred)
+      lines.push(
+        `           ${formatSize(one.deferred.bytes)} of it deferred: needs WAL from ${one.deferred.replayFromLsn} on`,
+      )
+  }
   for (const one of view.expires)
     lines.push(`  ${done ? 'expired' : 'expires'}  ${one.id}  ${one.kind.padEnd(12)}  no rule keeps it`)
   for (const one of view.expiring) lines.push(`  expiring ${one.id}  deleted after ${one.deletedAfter}: ${one.reason}`)

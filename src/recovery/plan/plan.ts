@@ -82,10 +82,15 @@ export interface PlanParts {
   readonly records: readonly RecoveryRecord[]
 }
 
-/** WAL that replay reads: whole segments from the one that holds the backup's start. */
-export function walBytesOf(manifest: Pick<Manifest, 'startLsn' | 'walSegmentBytes'>, resolved: ResolvedTarget): number {
+/** WAL that replay reads: whole segments from the one that holds the backup's start, or that of the oldest image in it. */
+export function walBytesOf(
+  manifest: Pick<Manifest, 'replayFromLsn' | 'walSegmentBytes'>,
+  resolved: ResolvedTarget,
+): number {
   const { walSegmentBytes } = manifest
-  return Number(segmentCeiling(resolved.stop.lsn, walSegmentBytes) - segmentStart(manifest.startLsn, walSegmentBytes))
+  return Number(
+    segmentCeiling(resolved.stop.lsn, walSegmentBytes) - segmentStart(manifest.replayFromLsn, walSegmentBytes),
+  )
 }
 
 /** Room for the segments that replay keeps at once: PostgreSQL's default max_wal_size. */
@@ -118,7 +123,7 @@ export function makePlan(parts: PlanParts): RecoveryPlan {
       to: one.target.kind === 'link' ? one.target.path : `in place (${layout.root}/pg_tblspc/${one.oid})`,
     })),
     wal: {
-      fromLsn: formatLsn(manifest.startLsn),
+      fromLsn: formatLsn(manifest.replayFromLsn),
       toLsn: formatLsn(resolved.stop.lsn),
       bytes: walBytesOf(manifest, resolved),
       rewritten: parts.rewritten,
@@ -149,8 +154,8 @@ function stepsOf(parts: PlanParts): RecoveryPlan['steps'] {
     fetch,
     estimate(
       'replay',
-      Number(resolved.stop.lsn - manifest.startLsn),
-      `replay WAL from ${formatLsn(manifest.startLsn)} to ${formatLsn(resolved.stop.lsn)}`,
+      Number(resolved.stop.lsn - manifest.replayFromLsn),
+      `replay WAL from ${formatLsn(manifest.replayFromLsn)} to ${formatLsn(resolved.stop.lsn)}`,
     ),
     estimate('verify', verifyBytes, `verify (${parts.verify})`),
     estimate('start', 0, 'start the server'),
@@ -220,9 +225,21 @@ function notesOf(parts: PlanParts): readonly string[] {
     ...(parts.original && outside.length > 0
       ? [`configuration that lay outside the data directory must be there: ${outside.join(', ')}`]
       : []),
+    ...deferredNotes(manifest),
     ...(parts.loss.uncounted === undefined
       ? []
       : [`what comes after the target could not be counted: ${parts.loss.uncounted}`]),
+  ]
+}
+
+/** What makes replay longer than from the backup's own start. */
+function deferredNotes({ olderImages, startLsn, statistics }: Manifest): readonly string[] {
+  const [oldest] = olderImages
+  if (oldest === undefined) return []
+  const more = formatSize(Number(startLsn - oldest.lsn))
+  const since = new Date(oldest.atMs).toISOString()
+  return [
+    `replay begins at the start of ${oldest.backup} (${since}), ${more} of WAL before this backup's own: a tier has deferred the reading of ${formatSize(statistics.deferredBytes)}`,
   ]
 }
 

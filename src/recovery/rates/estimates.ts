@@ -48,7 +48,7 @@ async function newestBackup(warehouse: string, context: Context, signal: AbortSi
 async function walSince({ repository, backup }: Found, signal: AbortSignal): Promise<number> {
   const ranges = await repository.wal.ranges(backup.systemIdentifier, signal)
   const endLsn = ranges.reduce((most, range) => (range.endLsn > most ? range.endLsn : most), backup.stopLsn)
-  return Number(endLsn - backup.startLsn)
+  return Number(endLsn - backup.replayFromLsn)
 }
 
 function estimateFor(

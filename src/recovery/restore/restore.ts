@@ -10,7 +10,8 @@ import { syncFolder } from '../../base/durable.ts'
 import type { Progress } from '../../base/operation.ts'
 import type { Manifest, Repository } from '../../repository/contract.ts'
 import type { ControlData } from '../../wal/contract.ts'
-import { invalidateCheckpoint, parseControlFile } from '../../wal/control-file.ts'
+import { invalidateCheckpoint, parseControlFile, recoverAtLeastTo } from '../../wal/control-file.ts'
+import { parseBackupLabel } from '../../wal/labels.ts'
 import { recoveryErrors as errors } from '../errors.ts'
 import { controlPath, controlTemporary, filesToRestore, makeStubs, targetPath, writeTasks } from './distribute.ts'
 import { makeFolders, syncFolders } from './folders.ts'
@@ -71,7 +72,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   await writeLabels(layout, manifest, owner)
   options.progress({ phase: 'syncing folders' })
   await syncFolders(layout, folders, signal)
-  await placeControl(layout, owner)
+  await placeControl(layout, manifest, owner)
   await writeMarker(layout.root, { ...marker, state: 'restored' })
   return { ...counts, control }
 }
@@ -83,6 +84,11 @@ function checkManifest(manifest: Manifest): void {
     if (!paths.has(path)) throw bad(`it has no ${path}`)
   if (paths.size !== manifest.files.length) throw bad('it names a file twice')
   if (manifest.backupLabel === '') throw bad('it has no backup_label')
+  const [oldest] = manifest.olderImages
+  if (manifest.replayFromLsn !== (oldest?.lsn ?? manifest.startLsn))
+    throw bad('it does not hold what replay must begin with')
+  if (oldest && parseBackupLabel(oldest.label).startLsn !== oldest.lsn)
+    throw bad('the label of its oldest image is of another backup')
 }
 
 async function fetchFiles(options: RestoreOptions): Promise<{ files: number; bytes: number; holeBytes: number }> {
@@ -142,11 +148,17 @@ async function readControl(layout: Layout, manifest: Manifest): Promise<ControlD
   return control
 }
 
-/** The last step: from here on the directory can be started, and only with its backup_label. */
-async function placeControl(layout: Layout, owner: Owner | undefined): Promise<void> {
+/**
+ * The last step: from here on the directory can be started, and only with its backup_label. Where that is an older backup's, PostgreSQL must not think itself
+ * consistent at that one's end.
+ */
+async function placeControl(layout: Layout, manifest: Manifest, owner: Owner | undefined): Promise<void> {
+  const { olderImages, stopLsn: lsn, timeline } = manifest
   const temporary = join(layout.root, controlTemporary)
   const invalid = `${temporary}.invalid`
-  await writeOwned(invalid, invalidateCheckpoint(await readFile(temporary)), owner)
+  const stored = await readFile(temporary)
+  const control = olderImages.length === 0 ? stored : recoverAtLeastTo(stored, { lsn, timeline })
+  await writeOwned(invalid, invalidateCheckpoint(control), owner)
   await rename(invalid, join(layout.root, controlPath))
   await rm(temporary)
   await syncFolder(join(layout.root, 'global'))

@@ -33,7 +33,7 @@ export async function writeOwned(
 }
 
 /**
- * backup_label, byte for byte as pg_backup_stop() gave it, and tablespace_map for the links as they are now: PostgreSQL makes the links anew
+ * backup_label, byte for byte as pg_backup_stop() gave it (where a tier has deferred something, at the end of the backup of the oldest image), and tablespace_map for the links as they are now: PostgreSQL makes the links anew
  * from it, so an old one would point into the original server.
  */
 export async function writeLabels(layout: Layout, manifest: Manifest, owner: Owner | undefined): Promise<void> {
@@ -41,7 +41,8 @@ export async function writeLabels(layout: Layout, manifest: Manifest, owner: Own
     one.target.kind === 'link' ? [{ oid: one.oid, path: one.target.path }] : [],
   )
   if (links.length > 0) await writeOwned(join(layout.root, 'tablespace_map'), formatTablespaceMap(links), owner)
-  await writeOwned(join(layout.root, 'backup_label'), manifest.backupLabel, owner)
+  const label = manifest.olderImages[0]?.label ?? manifest.backupLabel
+  await writeOwned(join(layout.root, 'backup_label'), label, owner)
 }
 
 export interface ConfigurationParts {

@@ -152,7 +152,7 @@ async function stage(folder: string, parts: DeliveryParts): Promise<void> {
   const plan = planOf(parts)
   const size = BigInt(manifest.walSegmentBytes)
   const endLsn = lastSegmentLsn(parts)
-  const first = segmentStart(manifest.startLsn, manifest.walSegmentBytes)
+  const first = segmentStart(manifest.replayFromLsn, manifest.walSegmentBytes)
   for (let startLsn = first; startLsn < endLsn; startLsn += size) {
     signal.throwIfAborted()
     parts.progress({

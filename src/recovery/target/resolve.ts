@@ -130,7 +130,7 @@ class Resolver {
   }
 
   private reachOf(backup: BackupSummary): Reach {
-    return reachFrom(this.history.ranges, this.history.spans, backup.startLsn)
+    return reachFrom(this.history.ranges, this.history.spans, backup.replayFromLsn)
   }
 
   private done(backup: BackupSummary, wanted: StopPoint, entry: CommitEntry | undefined): ResolvedTarget {

@@ -81,13 +81,14 @@ const readers: Record<ObjectKind, Reader> = {
   },
   manifest: async (name, options) => {
     const { manifest, head } = await readManifest(name, options)
-    const { startLsn, stopLsn, checkpointLsn, replayFromLsn, files, ...rest } = manifest
+    const { startLsn, stopLsn, checkpointLsn, replayFromLsn, olderImages, files, ...rest } = manifest
     return {
       ...rest,
       startLsn: formatLsn(startLsn),
       stopLsn: formatLsn(stopLsn),
       checkpointLsn: formatLsn(checkpointLsn),
       replayFromLsn: formatLsn(replayFromLsn),
+      olderImages: olderImages.map((one) => ({ ...one, lsn: formatLsn(one.lsn) })),
       files: files.map((file) => (file.kind === 'segment' ? { ...file, imageLsn: formatLsn(file.imageLsn) } : file)),
       leaseUntilMs: head.leaseUntilMs,
     }

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { emptyManifest } from '../../../test/support/sample-manifest.ts'
 import { ByteWriter } from '../../base/bytes.ts'
 import { decodeFiles } from './files.ts'
-import { detailsSchema, headSchema, headValue, summaryOf } from './schema.ts'
+import { detailsSchema, detailsValue, headSchema, headValue, summaryOf } from './schema.ts'
 
 test('a segment of the old kind has an image as old as its backup, and was never audited', () => {
   const sha256 = 'ab'.repeat(32)
@@ -43,9 +43,22 @@ test('a head without the newer keys shares with others, replays from its start a
   assert.equal(summary.statistics.staticBytes, 0)
   const details = detailsSchema.parse({ history: '', backupLabel: '', tablespaceMap: '', settings: {} })
   assert.deepEqual(details.distrusted, [])
+  assert.deepEqual(details.olderImages, [])
+  assert.equal(summary.statistics.deferredBytes, 0)
 })
 
 test('a key that nobody knows is refused', () => {
   const head = { ...(JSON.parse(JSON.stringify(headValue(emptyManifest('b', 'dw'), 1))) as object), fromTheFuture: 1 }
   assert.equal(headSchema.safeParse(head).success, false)
+})
+
+test('a manifest that defers nothing has no key that older readers refuse; one that does has two', () => {
+  const deferring = emptyManifest('b', 'dw')
+  const plain = { ...deferring, olderImages: [], statistics: { ...deferring.statistics, deferredBytes: 0 } }
+  const keys = (of: object): readonly string[] => Object.keys(JSON.parse(JSON.stringify(of)) as object)
+  const statisticsOf = (of: object): object => (of as { statistics: object }).statistics
+  assert.ok(!keys(detailsValue(plain)).includes('olderImages'))
+  assert.ok(!keys(statisticsOf(headValue(plain, 1))).includes('deferredBytes'))
+  assert.ok(keys(detailsValue(deferring)).includes('olderImages'))
+  assert.ok(keys(statisticsOf(headValue(deferring, 1))).includes('deferredBytes'))
 })

@@ -61,6 +61,7 @@ export const headSchema = z.strictObject({
     sharedBytes: z.number(),
     staticBytes: z.number().default(0),
     auditedBytes: z.number().default(0),
+    deferredBytes: z.number().default(0),
     skippedScratchBytes: z.number().default(0),
     changeMapBytes: z.number().default(0),
     durationMs: z.number(),
@@ -81,6 +82,9 @@ export const detailsSchema = z.strictObject({
   tablespaceMap: z.string(),
   settings: z.record(z.string(), z.string()),
   distrusted: z.array(z.strictObject({ file: relationFile, since: z.string(), reason: z.string() })).default([]),
+  olderImages: z
+    .array(z.strictObject({ lsn, backup: z.string(), atMs: z.number(), bytes: z.number(), label: z.string() }))
+    .default([]),
 })
 
 export const relationsSchema = z.array(
@@ -115,6 +119,7 @@ export function headValue(manifest: ManifestDraft, leaseUntilMs: number, lockedU
     folders,
     history,
     backupLabel,
+    olderImages,
     tablespaceMap,
     settings,
     outsideFiles,
@@ -124,9 +129,12 @@ export function headValue(manifest: ManifestDraft, leaseUntilMs: number, lockedU
     distrusted,
     ...facts
   } = manifest
-  void [history, backupLabel, tablespaceMap, settings, distrusted]
+  void [history, backupLabel, olderImages, tablespaceMap, settings, distrusted]
+  const { deferredBytes, ...statistics } = facts.statistics
   return {
     ...facts,
+    // Readers from before refuse the key, as they must where something was deferred, and only there.
+    statistics: deferredBytes === 0 ? statistics : { ...statistics, deferredBytes },
     systemIdentifier: facts.systemIdentifier.toString(),
     startLsn: formatLsn(facts.startLsn),
     stopLsn: formatLsn(facts.stopLsn),
@@ -146,6 +154,20 @@ export function headValue(manifest: ManifestDraft, leaseUntilMs: number, lockedU
     },
     leaseUntilMs,
     lockedUntilMs,
+  }
+}
+
+/** The details' JSON value. */
+export function detailsValue(manifest: ManifestDraft): object {
+  const { history, backupLabel, tablespaceMap, settings, distrusted, olderImages } = manifest
+  const older = olderImages.map((one) => ({ ...one, lsn: formatLsn(one.lsn) }))
+  return {
+    history,
+    backupLabel,
+    tablespaceMap,
+    settings,
+    distrusted,
+    ...(older.length === 0 ? {} : { olderImages: older }),
   }
 }
 

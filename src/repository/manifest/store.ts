@@ -13,6 +13,7 @@ import { decodeFiles, encodeFiles, FILES_PER_SECTION } from './files.ts'
 import {
   corruptSchema,
   detailsSchema,
+  detailsValue,
   foldersSchema,
   headSchema,
   headValue,
@@ -87,8 +88,7 @@ function* sorted(files: ManifestDraft['files']): Generator<ManifestFile> {
 function* sectionsOf(manifest: ManifestDraft, times: ManifestTimes): Generator<{ type: SectionType; plain: Buffer }> {
   const json = (type: SectionType, value: unknown) => ({ type, plain: Buffer.from(JSON.stringify(value)) })
   yield json('manifestHead', headValue(manifest, times.leaseUntilMs, times.locked?.contentMs))
-  const { history, backupLabel, tablespaceMap, settings, distrusted } = manifest
-  yield json('manifestDetails', { history, backupLabel, tablespaceMap, settings, distrusted })
+  yield json('manifestDetails', detailsValue(manifest))
   for (const slice of slices(manifest.folders, ITEMS_PER_SECTION)) yield json('folders', slice)
   for (const slice of slices(sorted(manifest.files), FILES_PER_SECTION))
     yield { type: 'files', plain: encodeFiles(slice) }
