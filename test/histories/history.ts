@@ -6,7 +6,9 @@ import { rm } from 'node:fs/promises'
 import { diskFiles } from '../../src/backup/source/disk.ts'
 import type { ClusterFiles } from '../../src/backup/source/cluster-files.ts'
 import { CONTROL_FILE } from '../../src/backup/source/exclusions.ts'
+import type { TierRule } from '../../src/backup/plan/tiers.ts'
 import type { Random } from '../../src/base/random.ts'
+import { DAY_MS } from '../../src/base/units.ts'
 import type { Manifest } from '../../src/repository/contract.ts'
 import { parseLsn, type Lsn } from '../../src/wal/lsn.ts'
 import { reconstruct } from '../backup/reconstruct.ts'
@@ -50,6 +52,7 @@ export async function runHistory(random: Random, number: number, log: (line: str
     },
   })
   const history = new History(cluster, random, log)
+  history.defers = random.integer(2) === 0
   await history.live(events[Math.floor(number / majors.length) % events.length]!)
   await history.judge()
 }
@@ -60,6 +63,8 @@ class History {
   private readonly log: (line: string) => void
   private readonly ledger: Ledger = { step: 0, databases: [], spaces: [], prepared: [] }
   private readonly backups: Taken[] = []
+  /** Whether reading is deferred, of all that may be: by each backup until some later one. */
+  defers = false
   private moments: Moment[] = []
   private era = 0
 
@@ -207,8 +212,12 @@ class History {
     const report = ({ phase }: { phase: string }): void => {
       if (phase === 'stopping') this.copying = true
     }
-    const { manifest, notes } = await this.cluster.take(kind, { files, report, workers: 1 })
+    const defer = pick(this.random, [7 * DAY_MS, 7 * DAY_MS, 1])
+    const tiers: readonly TierRule[] = this.defers ? [{ match: {}, tier: 'standard', defer }] : []
+    const { manifest, notes } = await this.cluster.take(kind, { files, report, workers: 1, tiers })
     for (const note of notes) this.log(`note: ${note}`)
+    if (manifest.olderImages.length > 0)
+      this.log(`deferred: ${manifest.statistics.deferredBytes} bytes of ${manifest.olderImages.length} backups`)
     if (late !== undefined) await this.work(late)
     assert.deepEqual(manifest.corrupt, [])
     this.backups.push({ manifest, era: this.era, truth: late === undefined ? await truthOf(this.cluster.server) : {} })

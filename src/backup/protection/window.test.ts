@@ -6,7 +6,14 @@ import type { TimelineStep } from '../../wal/contract.ts'
 import { recoverableRanges } from './window.ts'
 
 const backup = (startLsn: bigint, stopLsn: bigint, more: Partial<BackupSummary> = {}): BackupSummary =>
-  ({ timeline: 1, startLsn, stopLsn, finishedMs: Number(stopLsn), ...more }) as BackupSummary
+  ({
+    timeline: 1,
+    startLsn,
+    replayFromLsn: startLsn,
+    stopLsn,
+    finishedMs: Number(stopLsn),
+    ...more,
+  }) as BackupSummary
 const range = (startLsn: bigint, endLsn: bigint, timeline = 1): WalRange => ({ timeline, startLsn, endLsn })
 
 const rangesOf = (
@@ -32,6 +39,12 @@ void test('a hole in WAL shows as two ranges', () => {
 void test('a backup whose own WAL has a hole serves nothing', () => {
   assert.deepEqual(rangesOf([backup(1n, 5n)], [range(0n, 4n), range(4n + 1n, 9n)]), [])
   assert.deepEqual(rangesOf([backup(1n, 5n)], []), [])
+})
+
+void test('a backup that has deferred something needs WAL from its oldest image on', () => {
+  const deferring = backup(5n, 6n, { replayFromLsn: 2n })
+  assert.deepEqual(rangesOf([deferring], [range(2n, 9n)]), ['1: 0/6..0/9 6..9'])
+  assert.deepEqual(rangesOf([deferring], [range(3n, 9n)]), [])
 })
 
 void test('a timeline that branched off after the backup goes on from the switch', () => {

@@ -159,7 +159,7 @@ function randomHistory(random: Random): History {
         id: `b${day}`,
         systemIdentifier: system,
         timeline,
-        replayFromLsn: startLsn,
+        replayFromLsn: random.integer(3) === 0 ? olderStart(made, { system, timeline, startLsn }) : startLsn,
         stopLsn: startLsn + spread,
         atMs,
         doneMs,
@@ -172,6 +172,18 @@ function randomHistory(random: Random): History {
     if (random.integer(8) === 0)
       made.holds.push({ backup: one.id, reason: 'x', wal: random.integer(2) === 0 ? 'own' : 'since' })
   return made
+}
+
+/** Where an earlier backup of the timeline begins to replay, all WAL since then being there: a tier has deferred what has changed since. */
+function olderStart(made: History, at: { system: bigint; timeline: number; startLsn: bigint }): bigint {
+  const { system, timeline, startLsn } = at
+  const own = made.chunks.filter((one) => one.systemIdentifier === system && one.timeline === timeline)
+  const older = made.backups.find((one) => {
+    if (one.systemIdentifier !== system || one.timeline !== timeline || one.stopLsn > startLsn) return false
+    const from = one.replayFromLsn - (one.replayFromLsn % BigInt(SEGMENT))
+    return joined(own).some((range) => range.startLsn <= from && range.endLsn >= startLsn)
+  })
+  return older?.replayFromLsn ?? startLsn
 }
 
 function randomRule(random: Random, number: number): NamedRule {
