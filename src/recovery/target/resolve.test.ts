@@ -37,6 +37,7 @@ function backup(
     systemIdentifier: 7n,
     timeline: 1,
     startLsn: BigInt(start),
+    replayFromLsn: BigInt(start),
     stopLsn: BigInt(stop),
     finishedMs,
     walSegmentBytes: 16 * 1024 * 1024,
@@ -294,6 +295,15 @@ test('a backup after the hole serves what comes after it', async () => {
     )
     return true
   })
+})
+
+test('a backup that has deferred something is of no use where WAL since its oldest image has a hole', async () => {
+  const deferring = backup('c', [0x6000, 0x6100], 58, { replayFromLsn: 0x1000n })
+  const after: World = { ...holed, backups: [...holed.backups, deferring] }
+  await assert.rejects(resolve(after, { xid: '503' }), { code: 'recovery.in-hole' })
+  await assert.rejects(resolve(after, { latest: true }), { code: 'recovery.in-hole' })
+  const whole: World = { ...after, ranges: [[1, 0x1000, 0x7000]] }
+  assert.equal(stop(await resolve(whole, { xid: '503' })), 'c after 6900')
 })
 
 // Timeline 2 left 1 at 0x4000; timeline 1 went on alone for a while.

@@ -113,6 +113,7 @@ class Resolver {
       case 'latest': {
         const backup = this.backups[0]!
         const reach = this.reachOf(backup)
+        if (reach.endLsn < backup.stopLsn) throw this.notReached(backup, `the end of backup ${backup.id}`)
         return this.done(backup, { kind: 'end', lsn: reach.endLsn }, undefined)
       }
       case 'lsn':
