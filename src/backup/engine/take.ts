@@ -141,6 +141,7 @@ class Taking {
     const { deferral, notes } = await decideDeferral({ own, base, tiers, startedMs: this.startedMs }, options)
     this.notes.push(...notes)
     const planned = await planFiles(listed, { tablespaces, base, leftOut: tiers?.leftOut, deferral })
+    if (planned.hasPrepared) this.notes.push('nothing is deferred: there are prepared transactions')
     for (const { path, what } of planned.odd) this.notes.push(`${path} is left out: ${what}`)
     const { reading, ...copied } = await this.copy(planned, { own, found, tablespaces })
     const { plan } = copied

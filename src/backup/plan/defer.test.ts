@@ -105,6 +105,7 @@ test('an image is kept as long as it is younger than its tier asks for, and what
   assert.deepEqual(await planOf(baseOn(100n, early), { deferral: deferral([[KEY, 3 * DAY_MS]]) }), {
     kind: 'defer',
     imageLsn: 100n,
+    instead: { kind: 'blocks', blocks: Uint32Array.from([3]) },
   })
   assert.equal(await kindOf(baseOn(100n, early), 2 * DAY_MS), 'blocks', 'two days old, and due')
   assert.equal(await kindOf(baseOn(100n, early), 2 * DAY_MS + 1), 'defer')
@@ -129,6 +130,19 @@ test('a full backup defers nothing, and takes nothing over that was deferred', a
     older: { changes: undefined, doubt: 'WAL is missing' },
   }
   assert.deepEqual(await planOf(doubtful, all), { kind: 'whole', reason: 'WAL is missing' })
+})
+
+test('with a prepared transaction nothing is deferred', async () => {
+  const by = { tablespaces: [], base: baseOn(200n, [{ at: 250n, block: 3 }]), deferral: deferral([[KEY, DAY_MS * 9]]) }
+  async function* prepared(): AsyncGenerator<ListedEntry> {
+    yield* listing()
+    yield { kind: 'plain', path: 'pg_twophase/00000000000002E4', mode: 0o600, modifiedMs: 1, bytes: 100 }
+  }
+  const deferred = await planFiles(listing(), by)
+  assert.deepEqual([deferred.segments[0]!.plan.kind, deferred.hasPrepared], ['defer', false])
+  const read = await planFiles(prepared(), by)
+  assert.deepEqual([read.segments[0]!.plan.kind, read.hasPrepared], ['blocks', true])
+  assert.equal((await planFiles(prepared(), { ...by, deferral: undefined })).hasPrepared, false)
 })
 
 const facts = (some: Partial<SegmentFacts>): SegmentFacts => ({

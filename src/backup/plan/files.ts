@@ -39,6 +39,8 @@ export interface FilePlan {
   readonly scratch: readonly ListedFile[]
   /** Left out, and worth saying. */
   readonly odd: readonly { readonly path: string; readonly what: string }[]
+  /** Something was to be deferred, and is read all the same: there are state files of prepared transactions. */
+  readonly hasPrepared: boolean
   /** Why segments are read whole, and how many. Empty for a full backup. */
   readonly reasons: ReadonlyMap<string, number>
 }
@@ -71,11 +73,13 @@ export interface PlanBy {
 export async function planFiles(entries: AsyncIterable<ListedEntry>, by: PlanBy): Promise<FilePlan> {
   const planner = new Planner(by)
   for await (const entry of entries) planner.add(entry)
+  planner.finish()
   return planner
 }
 
 class Planner implements FilePlan {
-  readonly segments: PlannedSegment[] = []
+  segments: PlannedSegment[] = []
+  hasPrepared = false
   readonly plains: PlannedPlain[] = []
   readonly folders: { path: string; mode: number }[] = []
   readonly unlogged: { path: string; bytes: number }[] = []
@@ -161,10 +165,27 @@ class Planner implements FilePlan {
     }
     if (of.parent && mayKeepImage(facts, plan)) {
       const image = imageToKeep(this.deferral, { key: keyOf(of.file), imageLsn: of.parent.imageLsn })
-      if (image) return { kind: 'defer', imageLsn: image.lsn }
+      if (image) return { kind: 'defer', imageLsn: image.lsn, instead: plan }
     }
+    return this.reasoned(plan)
+  }
+
+  private reasoned<Plan extends SegmentPlan>(plan: Plan): Plan {
     if (plan.kind === 'whole') this.reasons.set(plan.reason, (this.reasons.get(plan.reason) ?? 0) + 1)
     return plan
+  }
+
+  /**
+   * PostgreSQL takes state files of transactions that it has yet to prepare for ones from the future. From 17 on it looks for them under a wrong name, leaves them
+   * where they are, and loses the transaction when replay comes to it. So replay never begins before what is in such a file.
+   */
+  finish(): void {
+    if (!this.plains.some(({ listed }) => listed.path.startsWith('pg_twophase/'))) return
+    if (!this.segments.some(({ plan }) => plan.kind === 'defer')) return
+    this.hasPrepared = true
+    this.segments = this.segments.map((one) =>
+      one.plan.kind === 'defer' ? { ...one, plan: this.reasoned(one.plan.instead) } : one,
+    )
   }
 
   /** A segment whose reading the parent has put off has changed since its image, not only since the parent's start. */

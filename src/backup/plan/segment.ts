@@ -27,13 +27,13 @@ export type SegmentPlan =
   /** As shared, by a full backup: the parent's image is read back from the repository before it is named again. */
   | { readonly kind: 'prove' }
   /** Has changed and is not read: the parent's map is named again with the image that it is of, and replay begins there. */
-  | { readonly kind: 'defer'; readonly imageLsn: Lsn }
+  | { readonly kind: 'defer'; readonly imageLsn: Lsn; readonly instead: FirstPlan }
   /** Every block is read; the parent is not looked at. */
   | { readonly kind: 'whole'; readonly reason: string }
   /** These blocks (numbers within the segment file, sorted, distinct, below blockCount) are read, all others are the parent's. */
   | { readonly kind: 'blocks'; readonly blocks: Uint32Array }
 
-/** What a segment by itself says; purpose and tiers have their say in files.ts. */
+/** What a segment by itself says (and is done where nothing is deferred after all); purpose and tiers have their say in files.ts. */
 type FirstPlan = Exclude<SegmentPlan, { kind: 'prove' | 'defer' }>
 
 /**
