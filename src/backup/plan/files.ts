@@ -159,10 +159,8 @@ class Planner implements FilePlan {
       doubt: this.doubtAbout(of.file, since),
     }
     const plan = planSegment(facts)
-    if (this.base.purpose === 'static') {
-      const isStatic = plan.kind === 'share' && of.parent?.imageLsn === this.base.parent.startLsn
-      return isStatic ? { kind: 'prove' } : { kind: 'whole', reason: 'full backup' }
-    }
+    if (this.base.purpose === 'static')
+      return plan.kind === 'share' ? { kind: 'prove' } : { kind: 'whole', reason: 'full backup' }
     if (of.parent && mayKeepImage(facts, plan)) {
       const image = imageToKeep(this.deferral, { key: keyOf(of.file), imageLsn: of.parent.imageLsn })
       if (image) return { kind: 'defer', imageLsn: image.lsn, instead: plan }
