@@ -57,6 +57,10 @@ export async function runHistory(random: Random, number: number, log: (line: str
   await history.judge()
 }
 
+/** The table of a complaint about a TOAST value that is missing; undefined for any other. */
+const tableWithoutValue = (complaint: string): string | undefined =>
+  /^(.*) block \d+ offset \d+: toast value \d+ not found in toast table$/.exec(complaint)?.[1]
+
 class History {
   private readonly cluster: HistoryCluster
   private readonly random: Random
@@ -160,7 +164,10 @@ class History {
   }
 
   private async inspect(server: TestServer, what: string): Promise<void> {
-    assert.deepEqual(await complaintsOf(server), [], `amcheck: ${what}`)
+    const complaints = (await complaintsOf(server)).filter(
+      (one) => !this.deadValues.has(tableWithoutValue(one) ?? 'other'),
+    )
+    assert.deepEqual(complaints, [], `amcheck: ${what}`)
     assert.deepEqual(await visibilityComplaintsOf(server), [], `visibility: ${what}`)
   }
 
@@ -225,9 +232,19 @@ class History {
 
   private copying = false
 
+  /**
+   * Tables of which amcheck misses TOAST values on the server itself that is backed up: those of dead rows, which went before the rows (seen on 15 beside a prepared
+   * transaction). The values of living rows are compared with the truth.
+   */
+  private readonly deadValues = new Set<string>()
+
   private async moment(): Promise<void> {
     const { server, timeline } = this.cluster
     const truth = await truthOf(server)
+    for (const one of await complaintsOf(server)) {
+      const table = tableWithoutValue(one)
+      if (table !== undefined) this.deadValues.add(table)
+    }
     const name = `moment ${this.moments.length}-${this.era}`
     const isNamed = this.random.integer(2) === 0
     const sql = isNamed ? `pg_create_restore_point('${name}')` : 'pg_current_wal_insert_lsn()'
