@@ -1,4 +1,4 @@
-// WAL of a repository: chunks put durably, listed, read, and put together into whole segment files.
+// WAL of a repository: chunks put durably, listed, read.
 import { isWharfError } from '../../base/errors.ts'
 import { formatLsn } from '../../wal/lsn.ts'
 import { replayStops, type ReplayStop } from '../../wal/minimal.ts'
@@ -9,31 +9,30 @@ import { damaged, readObject, type ReadOptions } from '../object/decode.ts'
 import { encodeObject } from '../object/encode.ts'
 import { encodeChunk, hashOf, readChunk, readChunkIndex } from './chunk.ts'
 import {
-  chunkInfo,
   chunkName,
   historyName,
   partialName,
-  parseWalFileName,
   segmentPrefix,
   systemPrefix,
   timelinePrefix,
   type ChunkRange,
 } from './names.ts'
-import { compareChunks, cutRanges, joinRanges } from './ranges.ts'
-
-/** More copies of one range than this were never needed: each but the last is damaged. */
-export const MOST_COPIES = 9
+import { coverOf, cutRanges, describeRange, joinRanges, sliceOf } from './ranges.ts'
+import { Segments } from './segments.ts'
+import { listChunks, MOST_COPIES, orCopy } from './stored-chunks.ts'
 
 /** How many objects are remembered as durable. */
 const MOST_SETTLED = 1024
 
 export class StoredWal implements WalArchive {
   private readonly parts: Omit<ReadOptions, 'signal'>
-  /** Segment sizes by system, learnt from chunks: names do not tell. */
-  private readonly segmentSizes = new Map<bigint, number>()
+  private readonly segments: Segments
 
   constructor(parts: Omit<ReadOptions, 'signal'>) {
     this.parts = parts
+    this.segments = new Segments(parts, (systemIdentifier, timeline, signal) =>
+      this.history(systemIdentifier, timeline, signal),
+    )
   }
 
   async put(chunk: WalChunk, signal: AbortSignal): Promise<WalChunkInfo> {
@@ -63,7 +62,7 @@ export class StoredWal implements WalArchive {
       const info = await this.info(name, what.range, signal)
       try {
         const { head } = await readChunkIndex(info, { ...this.parts, signal })
-        if (head.sha256 !== what.sha256) throw errors.walConflict({ object: name, what: describe(what.range) })
+        if (head.sha256 !== what.sha256) throw errors.walConflict({ object: name, what: describeRange(what.range) })
         await readChunk(info, { ...this.parts, signal })
         // It may have been put by another process that has not come to its barrier.
         await store.barrier({ signal })
@@ -112,7 +111,10 @@ export class StoredWal implements WalArchive {
       const from = other.startLsn > range.startLsn ? other.startLsn : range.startLsn
       const to = other.endLsn < range.endLsn ? other.endLsn : range.endLsn
       if (!sliceOf(stored.bytes, other.startLsn, from, to).equals(sliceOf(chunk.bytes, range.startLsn, from, to))) {
-        throw errors.walConflict({ object: other.object, what: describe({ ...range, startLsn: from, endLsn: to }) })
+        throw errors.walConflict({
+          object: other.object,
+          what: describeRange({ ...range, startLsn: from, endLsn: to }),
+        })
       }
       if (stored.changeMap || !chunk.changeMap) agreeing.push(other)
     }
@@ -172,13 +174,8 @@ export class StoredWal implements WalArchive {
     )
   }
 
-  private async listPrefix(prefix: string, signal: AbortSignal): Promise<WalChunkInfo[]> {
-    const chunks: WalChunkInfo[] = []
-    for await (const object of this.parts.store.list(prefix, { signal })) {
-      const info = chunkInfo(object)
-      if (info) chunks.push(info)
-    }
-    return chunks.sort(compareChunks)
+  private listPrefix(prefix: string, signal: AbortSignal): Promise<WalChunkInfo[]> {
+    return listChunks(prefix, { ...this.parts, signal })
   }
 
   async ranges(systemIdentifier: bigint, signal: AbortSignal): Promise<readonly WalRange[]> {
@@ -206,36 +203,18 @@ export class StoredWal implements WalArchive {
   }
 
   read(info: WalChunkInfo, signal: AbortSignal): Promise<WalChunk> {
-    return this.orCopy(info, signal, (one) => readChunk(one, { ...this.parts, signal }))
+    const options = { ...this.parts, signal }
+    return orCopy(info, options, (one) => readChunk(one, options))
   }
 
   async readIndex(
     info: WalChunkInfo,
     signal: AbortSignal,
   ): Promise<Pick<WalChunk, 'changeMap' | 'commits' | 'problem'>> {
-    const index = await this.orCopy(info, signal, (one) => readChunkIndex(one, { ...this.parts, signal }))
+    const options = { ...this.parts, signal }
+    const index = await orCopy(info, options, (one) => readChunkIndex(one, options))
     const { changeMap, commits, problem } = index
     return { changeMap, commits, problem }
-  }
-
-  /** Where the object is damaged and the same range was put again, the copy serves. */
-  private async orCopy<T>(
-    info: WalChunkInfo,
-    signal: AbortSignal,
-    read: (one: WalChunkInfo) => Promise<T>,
-  ): Promise<T> {
-    try {
-      return await read(info)
-    } catch (error) {
-      if (!isWharfError(error, 'repository.damaged-object')) throw error
-      for (let copy = 1; copy <= MOST_COPIES; copy++) {
-        const object = chunkName(info, copy)
-        if (object === info.object || !(await this.parts.store.stat(object, { signal }))) continue
-        const found = await read({ ...info, object }).catch(() => undefined)
-        if (found !== undefined) return found
-      }
-      throw error
-    }
   }
 
   async putPartial(segment: Omit<WalChunk, 'changeMap' | 'commits' | 'problem'>, signal: AbortSignal): Promise<void> {
@@ -251,102 +230,12 @@ export class StoredWal implements WalArchive {
       throw damaged(name, 'it cannot be read')
   }
 
-  private async partial(
-    range: ChunkRange,
-    signal: AbortSignal,
-  ): Promise<{ bytes: Buffer; partial: boolean } | undefined> {
-    const object = partialName(range)
-    const found = await this.parts.store.stat(object, { signal })
-    if (!found) return undefined
-    const info = { ...range, object, storedBytes: found.bytes, modifiedMs: found.modifiedMs }
-    return { bytes: (await readChunk(info, { ...this.parts, signal })).bytes, partial: true }
-  }
-
-  async segment(
+  segment(
     systemIdentifier: bigint,
     name: string,
     signal: AbortSignal,
   ): Promise<{ bytes: Buffer; partial: boolean } | undefined> {
-    const isPartial = name.endsWith('.partial')
-    const parsed = parseWalFileName(isPartial ? name.slice(0, -'.partial'.length) : name)
-    if ('history' in parsed) {
-      const content = await this.history(systemIdentifier, parsed.history, signal)
-      return content === undefined ? undefined : { bytes: Buffer.from(content), partial: false }
-    }
-    const size = await this.segmentBytes(systemIdentifier, signal)
-    if (size === undefined) return undefined
-    if (parsed.segment >= 0x1_0000_0000 / size) throw errors.badWalName({ name })
-    const startLsn = (BigInt(parsed.log) << 32n) + BigInt(parsed.segment) * BigInt(size)
-    const wanted: ChunkRange = {
-      systemIdentifier,
-      timeline: parsed.timeline,
-      startLsn,
-      endLsn: startLsn + BigInt(size),
-    }
-    if (isPartial) return await this.partial(wanted, signal)
-    const chunks = await this.listPrefix(segmentPrefix(wanted, size), signal)
-    return this.assemble(
-      wanted,
-      chunks.filter((one) => one.startLsn >= wanted.startLsn && one.endLsn <= wanted.endLsn),
-      signal,
-    )
-  }
-
-  private async segmentBytes(systemIdentifier: bigint, signal: AbortSignal): Promise<number | undefined> {
-    const known = this.segmentSizes.get(systemIdentifier)
-    if (known !== undefined) return known
-    for await (const object of this.parts.store.list(systemPrefix(systemIdentifier), { signal })) {
-      const info = chunkInfo(object)
-      if (!info) continue
-      const { head } = await this.orCopy(info, signal, (one) => readChunkIndex(one, { ...this.parts, signal }))
-      this.segmentSizes.set(systemIdentifier, head.walSegmentBytes)
-      return head.walSegmentBytes
-    }
-    return undefined
-  }
-
-  /** Chunks in order, the longest first where they overlap; what they share must agree. Damaged ones are passed over where others do. */
-  private async assemble(
-    wanted: ChunkRange,
-    chunks: readonly WalChunkInfo[],
-    signal: AbortSignal,
-  ): Promise<{ bytes: Buffer; partial: boolean } | undefined> {
-    // Not zeroed: what no chunk fills is, at the end.
-    const bytes = Buffer.allocUnsafeSlow(Number(wanted.endLsn - wanted.startLsn))
-    let end = wanted.startLsn
-    let failure: unknown
-    for (const info of chunks) {
-      if (info.startLsn > end) break
-      // It begins where the last one ended: nothing to compare, and its bytes come to their place without a copy between.
-      const place = sliceOf(bytes, wanted.startLsn, info.startLsn, info.endLsn)
-      try {
-        const chunk = await readChunk(info, { ...this.parts, signal }, info.startLsn === end ? place : undefined)
-        const to = info.endLsn < end ? info.endLsn : end
-        const shared = sliceOf(bytes, wanted.startLsn, info.startLsn, to)
-        if (!shared.equals(chunk.bytes.subarray(0, shared.length))) {
-          throw errors.walConflict({
-            object: info.object,
-            what: describe({ ...wanted, startLsn: info.startLsn, endLsn: to }),
-          })
-        }
-        if (chunk.bytes !== place) chunk.bytes.copy(place)
-        if (info.endLsn > end) end = info.endLsn
-      } catch (error) {
-        if (!isWharfError(error, 'repository.damaged-object')) throw error
-        failure ??= error
-      }
-    }
-    bytes.fill(0, Number(end - wanted.startLsn))
-    if (end === wanted.endLsn) return { bytes, partial: false }
-    // Less than the repository should have: a damaged chunk must not look like the end of WAL.
-    if (failure !== undefined) throw failure
-    const beyond =
-      end !== wanted.startLsn &&
-      (await this.list(wanted.systemIdentifier, signal, wanted.timeline)).some((one) => one.startLsn > end)
-    if (beyond || chunks.some((one) => one.startLsn > end)) {
-      throw errors.walGap({ from: formatLsn(end), timeline: wanted.timeline, location: this.parts.store.location })
-    }
-    return end === wanted.startLsn ? undefined : { bytes, partial: true }
+    return this.segments.read(systemIdentifier, name, signal)
   }
 }
 
@@ -373,25 +262,4 @@ function rangeOf(chunk: WalChunk): ChunkRange {
   }
   const minimal = replayStops(chunk.changeMap?.doubts ?? []).length > 0
   return { systemIdentifier, timeline, startLsn, endLsn, ...(minimal ? { minimal } : {}) }
-}
-
-/** Of those that overlap, in order, as many as cover the range; none if they do not. */
-function coverOf(range: ChunkRange, chunks: readonly WalChunkInfo[]): readonly WalChunkInfo[] {
-  const used: WalChunkInfo[] = []
-  let end = range.startLsn
-  for (const one of chunks) {
-    if (one.startLsn > end) break
-    if (one.endLsn <= end) continue
-    used.push(one)
-    end = one.endLsn
-  }
-  return end >= range.endLsn ? used : []
-}
-
-function sliceOf(bytes: Buffer, origin: bigint, from: bigint, to: bigint): Buffer {
-  return bytes.subarray(Number(from - origin), Number(to - origin))
-}
-
-function describe(range: ChunkRange): string {
-  return `WAL ${formatLsn(range.startLsn)} to ${formatLsn(range.endLsn)} of timeline ${range.timeline}`
 }

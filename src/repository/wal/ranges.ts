@@ -1,6 +1,8 @@
 // Which stretches of WAL are there, from chunks that may overlap.
 import type { ReplayStop } from '../../wal/minimal.ts'
+import { formatLsn } from '../../wal/lsn.ts'
 import type { WalChunkInfo, WalRange } from '../contract.ts'
+import type { ChunkRange } from './names.ts'
 
 /** In order of timeline and start; where two start together the longer comes first. */
 export function compareChunks(one: WalChunkInfo, other: WalChunkInfo): number {
@@ -40,4 +42,26 @@ export function cutRanges(
     }
     return from < range.endLsn ? [...parts, from === range.startLsn ? range : { ...range, startLsn: from }] : parts
   })
+}
+
+/** Of those that overlap, in order, as many as cover the range; none if they do not. */
+export function coverOf(range: ChunkRange, chunks: readonly WalChunkInfo[]): readonly WalChunkInfo[] {
+  const used: WalChunkInfo[] = []
+  let end = range.startLsn
+  for (const one of chunks) {
+    if (one.startLsn > end) break
+    if (one.endLsn <= end) continue
+    used.push(one)
+    end = one.endLsn
+  }
+  return end >= range.endLsn ? used : []
+}
+
+/** The part [from, to) of bytes that begin at `origin`. */
+export function sliceOf(bytes: Buffer, origin: bigint, from: bigint, to: bigint): Buffer {
+  return bytes.subarray(Number(from - origin), Number(to - origin))
+}
+
+export function describeRange(range: ChunkRange): string {
+  return `WAL ${formatLsn(range.startLsn)} to ${formatLsn(range.endLsn)} of timeline ${range.timeline}`
 }
