@@ -59,6 +59,11 @@ export const backupErrors = defineErrors('backup', {
     message: (at: { id: string }) => `${at.id} has not expired`,
     hint: () => 'it is in wharf backup list; to keep it: wharf backup hold',
   },
+  holdEnded: {
+    exit: 'usage',
+    message: (at: { until: string }) => `a hold until ${at.until} has ended already`,
+    hint: () => 'name a later time, or leave --until out: then it lasts until wharf backup release',
+  },
   unknownHold: {
     exit: 'notFound',
     message: (at: { id: string }) => `there is no hold ${at.id}`,

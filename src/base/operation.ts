@@ -48,6 +48,11 @@ export interface Operation<Input = unknown, Output = unknown> {
   text(output: Output): string
   /** Exit code other than 0 for an output that tells of findings (`findings`), not of a failure of the operation. */
   exit?(output: Output): 'ok' | 'findings'
+  /**
+   * Whether it writes its result to standard output itself. Then a reader that leaves early is a failure, which the operation meets in its own
+   * writes; everywhere else it ends the program quietly, as of `wharf … | head`.
+   */
+  writesOutput?(input: Input): boolean
 }
 
 export interface OperationContext extends Context {

@@ -53,6 +53,12 @@ function leaveOnBrokenPipe(error: NodeJS.ErrnoException): void {
   throw error
 }
 
+/** The callback of each write tells its failure; the event, which nobody may leave unheard, says the same again. */
+function leaveErrorsToWrites(streams: Streams): void {
+  streams.out.off('error', leaveOnBrokenPipe)
+  streams.out.on('error', () => {})
+}
+
 async function parse(line: CommandLine): Promise<{ chosen: Chosen; globals: GlobalOptions } | undefined> {
   const { program, streams } = line
   let chosen: Chosen | undefined
@@ -144,6 +150,7 @@ async function runChosen(line: CommandLine, chosen: Chosen, globals: GlobalOptio
   const { streams, program } = line
   const { operation } = chosen
   const input = readInput(chosen)
+  if (operation.writesOutput?.(input) === true) leaveErrorsToWrites(streams)
   using interrupts = listenForInterrupts()
   await using scope = new AsyncDisposableStack()
   const context = await program.open(globals, operation, scope)

@@ -245,6 +245,11 @@ export const errors = defineErrors('repository', {
     message: (at: { path: string }) => `${at.path} exists already`,
     hint: () => 'choose another file, or remove it; a device or a pipe may exist',
   },
+  exportReaderLeft: {
+    exit: 'failed',
+    message: (at: { to: string }) => `the reader of the export on ${at.to} went away before its end`,
+    hint: () => 'what it took is no whole export: look at why it ended, and export again',
+  },
   exportUnreachable: {
     exit: 'environment',
     message: (at: { path: string; why: string }) => `cannot read or write the export ${at.path}: ${at.why}`,

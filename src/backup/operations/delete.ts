@@ -23,7 +23,7 @@ export const remove = defineOperation({
     'As if no retention rule kept it: it is not listed any more, can be brought back by wharf backup restore-expired while its grace period lasts, and is deleted by a later wharf backup expire. No other backup is touched. The newest backup of a warehouse and one that is held are refused.\n\nwharf backup delete 20261120T140500Z-7f3a9c1e --reason "taken while the disk was failing"',
   input: z.strictObject({
     id: z.string().min(1).describe('id of the backup'),
-    reason: z.string().min(1).describe('why; kept with the tombstone'),
+    reason: z.string().trim().min(1).describe('why; kept with the tombstone'),
     repository: declaredName().optional().describe('only in this repository; default: wherever it is'),
   }),
   positional: ['id'],

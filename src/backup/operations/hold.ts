@@ -4,6 +4,7 @@ import { declaredName, instant } from '../../base/config-types.ts'
 import { defineOperation } from '../../base/operation.ts'
 import type { Repository } from '../../repository/contract.ts'
 import { reviveBackup } from '../../repository/prune.ts'
+import { backupErrors } from '../errors.ts'
 import { findBackups } from '../retention/find.ts'
 
 const holdView = z.strictObject({
@@ -40,7 +41,7 @@ export const hold = defineOperation({
     'The hold lies in the repository itself and counts for whoever expires there. It keeps the backup with the WAL that it needs; --wal since also keeps all WAL since its start, so that every later moment stays recoverable from it. An expired backup is brought back while its grace period lasts.\n\nwharf backup hold 20261120T140500Z-7f3a9c1e --reason "audit 2026"',
   input: z.strictObject({
     id: z.string().min(1).describe('id of the backup'),
-    reason: z.string().min(1).describe('why; shown wherever it is kept because of this'),
+    reason: z.string().trim().min(1).describe('why; shown wherever it is kept because of this'),
     until: instant().optional().describe('when the hold ends by itself'),
     wal: z.enum(['own', 'since']).default('own').describe('the WAL that the backup needs, or all since its start'),
     repository: declaredName().optional().describe('only in this repository; default: wherever the backup is'),
@@ -49,10 +50,12 @@ export const hold = defineOperation({
   output: z.strictObject({ holds: z.array(holdView) }),
   role: 'operator',
   danger: 'writes',
-  errors: ['backup.unknown-backup', 'repository.too-late-to-revive'],
+  errors: ['backup.unknown-backup', 'backup.hold-ended', 'repository.unknown', 'repository.too-late-to-revive'],
   needs: 'repository',
   where: 'here',
   run: async (input, context, signal) => {
+    if (input.until !== undefined && input.until.getTime() <= context.clock.now())
+      throw backupErrors.holdEnded({ until: input.until.toISOString() })
     const holds: HoldView[] = []
     for (const { repository, summary } of await findBackups(input.id, { ...input, context, signal })) {
       const by = context.actor

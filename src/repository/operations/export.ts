@@ -6,7 +6,7 @@ import type { Writable } from 'node:stream'
 import { z } from 'zod'
 
 import { syncFolder } from '../../base/durable.ts'
-import { messageOf } from '../../base/errors.ts'
+import { codeOf, messageOf } from '../../base/errors.ts'
 import { defineOperation } from '../../base/operation.ts'
 import { formatSize } from '../../base/units.ts'
 import { parseLsn } from '../../wal/lsn.ts'
@@ -16,6 +16,8 @@ import { repositories, type Repository } from '../contract.ts'
 import { errors } from '../errors.ts'
 import { exportBackup } from '../export/export.ts'
 import type { Sink } from '../export/stream.ts'
+
+const STANDARD_OUTPUT = '-'
 
 export const exportOne = defineOperation({
   name: 'repository export',
@@ -39,10 +41,17 @@ export const exportOne = defineOperation({
   output: contentsSchema.omit({ sha256: true }).extend({ to: z.string(), bytes: z.number() }),
   role: 'operator',
   danger: 'none',
-  errors: ['repository.unknown', 'repository.unknown-backup', 'repository.wal-gap', 'repository.export-exists'],
+  errors: [
+    'repository.unknown',
+    'repository.unknown-backup',
+    'repository.wal-gap',
+    'repository.export-exists',
+    'repository.export-reader-left',
+  ],
   needs: 'repository',
   where: 'here',
   only: 'command-line',
+  writesOutput: ({ to }) => to === STANDARD_OUTPUT,
   async run(input, context, signal) {
     const declared = declaredRepository(context, input.repository)
     const repository = await (await context.use(repositories)).open(declared.name, signal)
@@ -65,7 +74,7 @@ export const exportOne = defineOperation({
     return { to: input.to, ...done }
   },
   text: (done) =>
-    done.to === '-'
+    done.to === STANDARD_OUTPUT
       ? ''
       : `${done.backup} of ${done.warehouse} and its WAL from ${done.fromLsn} to ${done.toLsn}: ${done.objects} objects, ${formatSize(done.bytes)}, in ${done.to}`,
 })
@@ -85,21 +94,25 @@ interface Output extends AsyncDisposable {
 
 async function openOutput(to: string): Promise<Output> {
   const path = resolve(to)
-  const there = to === '-' ? undefined : await stat(path).catch(() => undefined)
+  const there = to === STANDARD_OUTPUT ? undefined : await stat(path).catch(() => undefined)
   if (there?.isFile() === true || there?.isDirectory() === true) throw errors.exportExists({ path })
-  const isFile = to !== '-' && !there
+  const isFile = to !== STANDARD_OUTPUT && !there
   const written = isFile ? `${path}.unfinished` : path
   const failed = (error: unknown): Error =>
-    errors.exportUnreachable({ path: to, why: messageOf(error) }, { cause: error })
+    codeOf(error) === 'EPIPE'
+      ? errors.exportReaderLeft({ to: to === STANDARD_OUTPUT ? 'standard output' : to }, { cause: error })
+      : errors.exportUnreachable({ path: to, why: messageOf(error) }, { cause: error })
   const stream: Writable =
-    to === '-' ? process.stdout : await opened(written).catch((error: unknown) => Promise.reject(failed(error)))
+    to === STANDARD_OUTPUT
+      ? process.stdout
+      : await opened(written).catch((error: unknown) => Promise.reject(failed(error)))
   // Each write says it itself.
   stream.on('error', () => {})
   let finished = false
   return {
     sink: (bytes) => write(stream, bytes).catch((error: unknown) => Promise.reject(failed(error))),
     finish: async () => {
-      if (to !== '-') await ended(stream).catch((error: unknown) => Promise.reject(failed(error)))
+      if (to !== STANDARD_OUTPUT) await ended(stream).catch((error: unknown) => Promise.reject(failed(error)))
       if (isFile) {
         await using handle = await open(written, 'r+')
         await handle.sync()
@@ -109,7 +122,7 @@ async function openOutput(to: string): Promise<Output> {
       finished = true
     },
     [Symbol.asyncDispose]: async () => {
-      if (finished || to === '-') return
+      if (finished || to === STANDARD_OUTPUT) return
       stream.destroy()
       if (isFile) await rm(written, { force: true })
     },
