@@ -4,7 +4,7 @@ import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { systemClock } from '../../src/base/clock.ts'
+import { systemClock, type Clock } from '../../src/base/clock.ts'
 import { seededRandom, type Random } from '../../src/base/random.ts'
 import { checkRepository } from '../../src/repository/check/check.ts'
 import type { Manifest, ObjectStore, Repository } from '../../src/repository/contract.ts'
@@ -85,12 +85,13 @@ export class PruneWorld implements AsyncDisposable {
   async repository(
     wrap: (store: ObjectStore) => ObjectStore = (store) => store,
     leaseMs = 60_000,
+    clock: Clock = systemClock,
   ): Promise<Repository> {
     const repository = await openRepository({
       name: 'main',
       store: wrap(await this.store()),
       unlock: this.unlock,
-      clock: systemClock,
+      clock,
       holder: 'test',
       signal,
       packPlainBytes: 150_000,

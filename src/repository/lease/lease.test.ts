@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { between } from '../../../test/support/between-store.ts'
+import { FaultyStore } from '../../../test/support/faulty-store.ts'
 import { emptyManifest } from '../../../test/support/sample-manifest.ts'
 import { reopen, scratchRepository } from '../../../test/support/scratch-repository.ts'
+import { TurnedClock } from '../../../test/support/turned-clock.ts'
 import { systemClock, type Clock } from '../../base/clock.ts'
 import { isWharfError } from '../../base/errors.ts'
 import type { Manifest, ObjectStore } from '../contract.ts'
+import { asStored } from '../copy.ts'
+import { errors } from '../errors.ts'
+import { encodeObject } from '../object/encode.ts'
 
 const signal = new AbortController().signal
 
@@ -149,7 +155,7 @@ test('the lease is renewed by new objects, old ones go, and it stays held for as
     for await (const { name } of repository.store.list('leases/', { signal })) names.push(name)
   }
   assert.ok(
-    names.length <= 3 && names[0] === 'leases/dw/00000001-00000000' && names.at(-1)! > 'leases/dw/00000001-00000003',
+    names.length <= 4 && names[0] === 'leases/dw/00000001-00000000' && names.at(-1)! > 'leases/dw/00000001-00000003',
     names.join(' '),
   )
   await assert.rejects(repository.beginBackup({ warehouse: 'dw', signal }), (error) =>
@@ -157,6 +163,75 @@ test('the lease is renewed by new objects, old ones go, and it stays held for as
   )
   await backup.commit(manifestOf(backup.id), signal)
   assert.deepEqual(await repository.listUnfinished(signal), [])
+})
+
+/** The answer to each put whose name `loses` chooses gets lost: it is stored, and the caller hears of a failure. */
+function losing(store: ObjectStore, loses: (name: string) => boolean): ObjectStore {
+  return Object.assign(Object.create(store) as ObjectStore, {
+    put: async (...args: Parameters<ObjectStore['put']>) => {
+      await store.put(...args)
+      if (loses(args[0])) throw errors.unreachable({ location: store.location, reason: 'connection reset' })
+    },
+  })
+}
+
+test('a renewal whose answer was lost is found again, and the lease goes on', async (t) => {
+  const shift = { ms: 0 }
+  const clocks = [new TurnedClock(), new TurnedClock()]
+  const wrap = (store: ObjectStore) => losing(shifted(store, shift), (name) => /\/(00000001-)?00000002$/.test(name))
+  const { repository, path } = await scratchRepository(t, { clock: clocks[0]!, wrap })
+  const reader = await reopen(path, { clock: clocks[1]!, wrap })
+  const backup = await repository.beginBackup({ warehouse: 'dw', signal })
+  const reading = await reader.beginReading({ purpose: 'test', signal })
+  for (let turn = 0; turn < 6; turn++) {
+    shift.ms += 20_000
+    for (const clock of clocks) await clock.turn()
+  }
+  assert.equal(reading.lost.aborted, false)
+  await reading.end()
+  await backup.commit(manifestOf(backup.id), signal)
+  assert.equal((await repository.listBackups(signal)).length, 1)
+})
+
+test('a renewal that somebody else put ends the lease', async (t) => {
+  const name = 'leases/dw/00000001-00000001'
+  const clock = new TurnedClock()
+  let looked = false
+  const watch = (call: string, object: string) => void (looked ||= call === 'get' && object === name)
+  const { repository, path } = await scratchRepository(t, { clock, wrap: (store) => new FaultyStore(store, watch) })
+  const backup = await repository.beginBackup({ warehouse: 'dw', signal })
+  const other = asStored(await reopen(path))
+  const now = Date.now()
+  const stranger = { backup: 'x', warehouse: 'dw', holder: 'y', startedMs: now, untilMs: now + 60_000, state: 'held' }
+  const section = { type: 'lease', label: Buffer.alloc(0), plain: Buffer.from(JSON.stringify(stranger)) } as const
+  await other.store.put(name, encodeObject(other.ring, { name, kind: 'lease' }, [section]), { signal })
+  // It does not sleep again.
+  void clock.turn()
+  while (!looked) await systemClock.sleep(5)
+  await assert.rejects(
+    backup.commit(manifestOf(backup.id), signal),
+    (error) => isWharfError(error, 'repository.lease-lost') && error.message.endsWith('somebody else renewed it'),
+  )
+})
+
+test('a reading that took long is ended with as few calls as a short one', async (t) => {
+  const shift = { ms: 0 }
+  const clock = new TurnedClock()
+  const removed: string[] = []
+  const { repository } = await scratchRepository(t, {
+    clock,
+    wrap: (store) =>
+      between(shifted(store, shift), 'bucket', { removed: (name) => Promise.resolve(void removed.push(name)) }),
+  })
+  const reading = await repository.beginReading({ purpose: 'test', signal })
+  for (let turn = 0; turn < 30; turn++) {
+    shift.ms += 20_000
+    await clock.turn()
+  }
+  removed.length = 0
+  await reading.end()
+  assert.equal(removed.length, 4, removed.join(' '))
+  for await (const { name } of repository.store.list('readers/', { signal })) assert.fail(name)
 })
 
 test('a name that cannot be that of a warehouse is refused', async (t) => {

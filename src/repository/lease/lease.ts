@@ -170,11 +170,23 @@ export class Lease implements AsyncDisposable {
       this.sequence++
     } catch (error) {
       this.untilMs = before
-      if (isWharfError(error, 'repository.object-exists')) this.lost = 'somebody else renewed it'
-      throw error
+      if (!isWharfError(error, 'repository.object-exists')) throw error
+      await this.takeOver(this.name(this.sequence + 1), signal)
     }
-    // The object before says nothing any more; the claim stays, so that its generation cannot be claimed again.
-    if (this.sequence > 1) await store.remove(this.name(this.sequence - 1), { signal })
+    // The object before the last stays: who has listed it just now finds it, and it holds still. So does the claim, so that its generation cannot be claimed again.
+    if (this.sequence > 2) await store.remove(this.name(this.sequence - 2), { signal })
+  }
+
+  /** A renewal whose answer was lost: the object is there, and is ours. */
+  private async takeOver(name: string, signal: AbortSignal): Promise<void> {
+    const found = await readLease(name, { ...this.parts, signal })
+    const { backup, holder, startedMs } = this.body('held')
+    if (found.backup !== backup || found.holder !== holder || found.startedMs !== startedMs) {
+      this.lost = 'somebody else renewed it'
+      return
+    }
+    this.untilMs = found.untilMs
+    this.sequence++
   }
 
   /** End of the lease by the store's clock. Rejects with `repository.lease-lost` if it is over or somebody else has it. */

@@ -122,9 +122,13 @@ class LeasedReading implements Reading {
       this.sequence++
     } catch (error) {
       this.untilMs = before
-      throw error
+      if (!isWharfError(error, 'repository.object-exists')) throw error
+      // A renewal whose answer was lost: nobody else has our id.
+      this.untilMs = (await readReader(readerName(this.id, this.sequence + 1), { ...this.parts, signal })).untilMs
+      this.sequence++
     }
-    if (this.sequence > 1) await store.remove(readerName(this.id, this.sequence - 1), { signal }).catch(() => {})
+    // The one before the last stays: who has listed it just now finds it, and it holds still.
+    if (this.sequence > 2) await store.remove(readerName(this.id, this.sequence - 2), { signal }).catch(() => {})
   }
 
   /** Never rejects: a lease that cannot be released runs out. */
@@ -135,10 +139,11 @@ class LeasedReading implements Reading {
     const signal = timeLimit(this.parts.leaseMs)
     const { store } = this.parts
     try {
+      const released = readerName(this.id, this.sequence + 2)
       await this.put(this.sequence + 2, 'released', signal)
-      for (let sequence = 0; sequence <= this.sequence + 1; sequence++)
-        await store.remove(readerName(this.id, sequence), { signal })
-      await store.remove(readerName(this.id, this.sequence + 2), { signal })
+      for await (const { name } of store.list(`${READER_PREFIX}${this.id}/`, { signal }))
+        if (name !== released) await store.remove(name, { signal })
+      await store.remove(released, { signal })
     } catch {
       // Runs out by itself.
     }

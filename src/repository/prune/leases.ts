@@ -23,23 +23,43 @@ export async function whoIsAtWork(options: ReadOptions): Promise<AtWork[]> {
   const now = await options.store.now(options)
   const found: AtWork[] = []
   for (const name of names) {
-    const one = await lookAt(name, now, options)
+    const one = await lookAtNewest(name, now, options)
     if (one) found.push(one)
   }
   return found
 }
 
-async function lookAt(name: string, now: number, options: ReadOptions): Promise<AtWork | undefined> {
+/** Renewed again and again while we look: then it is held. */
+const MOST_LOOKS = 5
+const GONE = 'gone'
+
+/** Where the object has gone since it was listed its holder has renewed it, or ended: that is asked. */
+async function lookAtNewest(name: string, now: number, options: ReadOptions): Promise<AtWork | undefined> {
+  for (let looks = 0; looks < MOST_LOOKS; looks++) {
+    const newest: string | undefined = looks === 0 ? name : await newestBeside(name, options)
+    if (newest === undefined) return undefined
+    const found = await lookAt(newest, now, options)
+    if (found !== GONE) return found
+  }
+  return { who: name, startedMs: 0 }
+}
+
+async function newestBeside(name: string, options: ReadOptions): Promise<string | undefined> {
+  let newest: string | undefined
+  for await (const one of options.store.list(name.slice(0, name.lastIndexOf('/') + 1), options)) newest = one.name
+  return newest
+}
+
+async function lookAt(name: string, now: number, options: ReadOptions): Promise<AtWork | typeof GONE | undefined> {
   const info = await options.store.stat(name, options)
-  if (!info) return undefined
+  if (!info) return GONE
   try {
     const lease = name.startsWith('readers/') ? await readReader(name, options) : await readLease(name, options)
     const untilMs = lease.state === 'held' ? lease.untilMs : info.modifiedMs
     const who = 'reader' in lease ? `${lease.purpose} by ${lease.holder}` : `backup ${lease.backup} by ${lease.holder}`
     return untilMs + MARGIN_MS > now ? { who, startedMs: lease.startedMs } : undefined
   } catch (error) {
-    // Renewed or released since it was listed: the name changed, the holder did not.
-    if (isWharfError(error, 'repository.object-missing')) return { who: name, startedMs: 0 }
+    if (isWharfError(error, 'repository.object-missing')) return GONE
     if (!isWharfError(error) || error.exit !== 'damaged') throw error
     return info.modifiedMs + 2 * MARGIN_MS > now ? { who: `${name}, which is damaged`, startedMs: 0 } : undefined
   }
