@@ -1,11 +1,15 @@
 // What happens beside a pruner at the worst moment: between a list and a look, between a look and a deletion.
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { isWharfError } from '../../src/base/errors.ts'
+import { reviveBackup } from '../../src/repository/prune.ts'
 import { between } from '../support/between-store.ts'
+import { FaultyStore } from '../support/faulty-store.ts'
 import { TurnedClock } from '../support/turned-clock.ts'
-import { DAY, HOUR, PruneWorld, signal } from './world.ts'
+import { DAY, GRACE, HOUR, PruneWorld, signal } from './world.ts'
 
 for (const how of ['bucket', 'folder'] as const) {
   for (const who of ['reader', 'backup'] as const)
@@ -52,3 +56,43 @@ for (const how of ['bucket', 'folder'] as const) {
     await backup.abandon()
   })
 }
+
+for (const torn of ['tombstones/', 'revived/'])
+  test(`what was brought back stays when an answer about ${torn} is torn once`, async () => {
+    await using world = await PruneWorld.open()
+    const repository = await world.repository()
+    const all = await world.chain(repository, 2)
+    await world.mark(repository, [all[0]!])
+    await reviveBackup(repository, all[0]!.id, { by: 'me', reason: 'audit', signal })
+    world.clock.nowMs += GRACE + HOUR
+    const pruner = await world.repository(
+      (store) =>
+        new FaultyStore(store, (call, name) =>
+          call === 'get' && name.startsWith(torn) ? { kind: 'short', bytes: 10 } : undefined,
+        ),
+    )
+    const { left } = await world.sweep(pruner)
+    if (torn === 'revived/') {
+      const [revival] = await world.names(torn)
+      assert.equal(left[0]!.why, `${revival} cannot be read, and may have brought it back`)
+    }
+    await world.sweep(repository)
+    await world.assertKept(all)
+    world.clock.nowMs += HOUR
+    await world.sweep(repository)
+    assert.deepEqual([await world.names('tombstones/'), await world.names('revived/')], [[], []])
+  })
+
+test('a revival that stays damaged holds up only the tombstones that it may be about', async () => {
+  await using world = await PruneWorld.open()
+  const repository = await world.repository()
+  const all = await world.chain(repository, 3)
+  await world.mark(repository, [all[0]!])
+  await reviveBackup(repository, all[0]!.id, { by: 'me', reason: 'audit', signal })
+  const [revival] = await world.names('revived/')
+  await writeFile(join(world.path, revival!), 'x')
+  world.clock.nowMs += DAY
+  await world.mark(repository, [all[1]!])
+  world.clock.nowMs += GRACE
+  assert.deepEqual((await world.sweep(repository)).backups, [all[1]!.id])
+})

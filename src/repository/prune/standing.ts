@@ -54,8 +54,15 @@ export interface Standing {
   readonly dead: ReadonlyMap<string, Tombstone>
   /** Tombstones and revivals that say nothing, and why. */
   readonly unbelieved: readonly { readonly object: string; readonly why: string }[]
+  /** Revivals that are among those: what they bring back, nobody knows. */
+  readonly unreadRevivals: readonly { readonly object: string; readonly atMs: number }[]
   /** Objects that were taken out of this tombstone in time. */
   isRevived(tombstone: Tombstone, object: string): boolean
+}
+
+/** Whether a revival of that time may be one of this tombstone, and in time. */
+export function mayCount(atMs: number, tombstone: Tombstone): boolean {
+  return atMs > tombstone.sinceMs - MARGIN_MS && atMs < tombstone.matureMs - MARGIN_MS
 }
 
 /** What was read once is immutable. Key: name and store time. */
@@ -98,7 +105,7 @@ export async function readRevival(name: string, options: ReadOptions): Promise<R
 export async function readStanding(options: ReadOptions, cache: StandingCache = new Map()): Promise<Standing> {
   const unbelieved: { object: string; why: string }[] = []
   const listed = await list(TOMBSTONE_PREFIX, options)
-  if (listed.length === 0) return new KnownStanding([], [], unbelieved)
+  if (listed.length === 0) return new KnownStanding([], [], { unbelieved, unreadRevivals: [] })
   const revivalObjects = await list(REVIVAL_PREFIX, options)
   const keys = await prunePublicKeys(options)
   const read = async <T extends Tombstone | Revival>(object: ObjectInfo, load: () => Promise<T>) => {
@@ -117,12 +124,15 @@ export async function readStanding(options: ReadOptions, cache: StandingCache = 
     if (one) tombstones.push(one)
   }
   const revivals: (Revival & { atMs: number })[] = []
+  const unreadRevivals: { object: string; atMs: number }[] = []
   for (const object of revivalObjects) {
     if (parseRevivalName(object.name) === undefined) continue
     const one = await read(object, () => readRevival(object.name, options))
     if (one) revivals.push({ ...one, atMs: object.modifiedMs })
+    else if (unbelieved.at(-1)?.object === object.name)
+      unreadRevivals.push({ object: object.name, atMs: object.modifiedMs })
   }
-  return new KnownStanding(tombstones, revivals, unbelieved)
+  return new KnownStanding(tombstones, revivals, { unbelieved, unreadRevivals })
 }
 
 async function list(prefix: string, options: ReadOptions): Promise<ObjectInfo[]> {
@@ -142,17 +152,19 @@ class KnownStanding implements Standing {
   readonly tombstones: readonly Tombstone[]
   readonly revivals: readonly Revival[]
   readonly unbelieved: Standing['unbelieved']
+  readonly unreadRevivals: Standing['unreadRevivals']
   readonly dead = new Map<string, Tombstone>()
   private readonly revived = new Set<string>()
 
   constructor(
     tombstones: readonly Tombstone[],
     revivals: readonly (Revival & { readonly atMs: number })[],
-    unbelieved: Standing['unbelieved'],
+    unread: Pick<Standing, 'unbelieved' | 'unreadRevivals'>,
   ) {
     this.tombstones = tombstones.toSorted((one, other) => one.matureMs - other.matureMs)
     this.revivals = revivals
-    this.unbelieved = unbelieved
+    this.unbelieved = unread.unbelieved
+    this.unreadRevivals = unread.unreadRevivals
     const matureMs = new Map(tombstones.map((one) => [one.tombstone, one.matureMs]))
     for (const { tombstones: ids, objects, atMs } of revivals) {
       for (const id of ids) {

@@ -1,6 +1,7 @@
 // The second phase: deletes what mature tombstones name, looking again right before each step (doc/design/repository-format.md section 12).
 import { isWharfError, messageOf } from '../../base/errors.ts'
 import type { Progress } from '../../base/operation.ts'
+import type { ObjectInfo } from '../contract.ts'
 import type { PruneKey } from '../keys/prune.ts'
 import { isReplaceable } from '../heal/fall-back.ts'
 import { replacementsOf } from '../heal/names.ts'
@@ -17,13 +18,15 @@ import {
   deletableKind,
   deletionOrder,
   objectOf,
+  parseRevivalName,
   supersededName,
   REVIVAL_PREFIX,
   revivalName,
+  TOMBSTONE_PREFIX,
   tombstoneName,
 } from './names.ts'
 import { namedAs, needsWal, readRoots, type Root, type RootCache, type Roots } from './roots.ts'
-import { MARGIN_MS, readStanding, type Standing, type StandingCache, type Tombstone } from './standing.ts'
+import { MARGIN_MS, mayCount, readStanding, type Standing, type StandingCache, type Tombstone } from './standing.ts'
 
 /** Objects that are deleted after one look. */
 const STEP = 16
@@ -201,22 +204,23 @@ class Sweep {
   private async removeSpent(): Promise<void> {
     const { options } = this
     const now = await options.store.now(options)
-    const { tombstones, revivals } = await readStanding(options, this.standings)
-    const there = new Set(tombstones.map((one) => one.tombstone))
-    for (const revival of tombstones.length === 0 ? await this.allRevivals() : revivals.map((one) => one.revival)) {
-      const ids = revivals.find((one) => one.revival === revival)?.tombstones ?? []
-      const name = revivalName(revival)
-      const info = await options.store.stat(name, options)
-      if (info && info.modifiedMs < now - MARGIN_MS && !ids.some((id) => there.has(id))) await this.removeAll(name)
+    const { revivals } = await readStanding(options, this.standings)
+    // By name: what could not be read, or is not believed, in this run may be in the next.
+    const there = new Set<string>()
+    for await (const { name } of options.store.list(TOMBSTONE_PREFIX, options)) there.add(name)
+    const tombstonesOf = new Map(revivals.map((one) => [revivalName(one.revival), one.tombstones.map(tombstoneName)]))
+    for (const { name, modifiedMs } of await this.allRevivals()) {
+      const needed = tombstonesOf.get(name)?.some((one) => there.has(one)) ?? there.size > 0
+      if (!needed && modifiedMs < now - MARGIN_MS) await this.removeAll(name)
     }
     for (const { names } of await newestReaders(options)) await this.removeReader(names, now)
   }
 
-  private async allRevivals(): Promise<string[]> {
-    const ids: string[] = []
-    for await (const { name } of this.options.store.list(REVIVAL_PREFIX, this.options))
-      ids.push(name.slice(REVIVAL_PREFIX.length))
-    return ids
+  private async allRevivals(): Promise<ObjectInfo[]> {
+    const found: ObjectInfo[] = []
+    for await (const one of this.options.store.list(REVIVAL_PREFIX, this.options))
+      if (parseRevivalName(one.name) !== undefined) found.push(one)
+    return found
   }
 
   private async removeReader(names: readonly string[], now: number): Promise<void> {
@@ -234,6 +238,8 @@ function judge(name: string, tombstone: Tombstone, look: Look): Verdict {
   if (!look.standing.tombstones.some((one) => one.tombstone === tombstone.tombstone)) return DONE
   if (look.standing.isRevived(tombstone, name)) return DONE
   if (look.nowMs < tombstone.matureMs) return leave('its grace period is not over')
+  const unread = look.standing.unreadRevivals.find((one) => mayCount(one.atMs, tombstone))
+  if (unread) return leave(`${unread.object} cannot be read, and may have brought it back`)
   const worker = look.atWork.find((one) => one.startedMs < tombstone.sinceMs + MARGIN_MS)
   if (worker) return leave(`${worker.who} began before it expired`)
   const kind = deletableKind(name)
