@@ -96,3 +96,40 @@ test('a revival that stays damaged holds up only the tombstones that it may be a
   world.clock.nowMs += GRACE
   assert.deepEqual((await world.sweep(repository)).backups, [all[1]!.id])
 })
+
+test('a backup does not rely on a dead one to keep what they share', async () => {
+  await using world = await PruneWorld.open()
+  const repository = await world.repository()
+  const all = [await world.take(repository), await world.take(repository)]
+  await world.mark(repository, [all[0]!])
+  // Too late to bring anything back, too early to delete.
+  world.clock.nowMs += GRACE - HOUR / 10
+  const [looked, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  let sweeping: Promise<unknown> = Promise.resolve()
+  const pruner = await world.repository((store) =>
+    between(store, 'bucket', {
+      removing: async (name) => {
+        if (!name.startsWith('packs/')) return
+        looked.resolve()
+        await ended.promise
+      },
+    }),
+  )
+  const late = await world.repository(
+    (store) =>
+      between(store, 'bucket', {
+        putting: async (name) => {
+          if (!name.startsWith('manifests/')) return
+          world.clock.nowMs += HOUR / 5
+          sweeping = world.sweep(pruner).finally(looked.resolve)
+          await looked.promise
+        },
+      }),
+    DAY,
+  )
+  await assert.rejects(world.take(late, all[0]).finally(ended.resolve), (error) =>
+    isWharfError(error, 'repository.shared-expired'),
+  )
+  await sweeping
+  await world.assertKept([all[1]!])
+})

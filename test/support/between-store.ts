@@ -6,6 +6,8 @@ export interface Happenings {
   readonly listed?: (prefix: string) => Promise<void>
   /** Before an object is put. */
   readonly putting?: (name: string) => Promise<void>
+  /** Before an object is removed. */
+  readonly removing?: (name: string) => Promise<void>
   /** After an object was removed. */
   readonly removed?: (name: string) => Promise<void>
 }
@@ -30,6 +32,7 @@ export function between(store: ObjectStore, how: 'folder' | 'bucket', what: Happ
       return await store.create(...args)
     },
     remove: async (...args: Parameters<ObjectStore['remove']>) => {
+      await what.removing?.(args[0])
       await store.remove(...args)
       await what.removed?.(args[0])
     },

@@ -102,7 +102,7 @@ export class StoredBackupWriter implements BackupWriter {
     }
     const options: ReadOptions = { store, ring, signal }
     await this.requirePacks(manifest, signal)
-    await keepShared(manifest, options)
+    await keepShared(manifest, lease.startedMs, options)
     await store.barrier({ signal })
     const own = new Set([...this.bundles, ...[...this.written].map(packName)])
     const locked = await extendLocks({ manifest, startedMs: lease.startedMs, written: own }, options)

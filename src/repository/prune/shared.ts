@@ -5,15 +5,15 @@ import { isWharfError } from '../../base/errors.ts'
 import type { ReadOptions } from '../object/decode.ts'
 import { namedAs, namesOf, readRoots } from './roots.ts'
 import { revive } from './revive.ts'
-import { readStanding } from './standing.ts'
+import { MARGIN_MS, readStanding, type Standing } from './standing.ts'
 
 type Shares = Pick<Manifest, 'id' | 'madeBy' | 'packs'> & { readonly files: Iterable<ManifestFile> }
 
 /**
- * Revives what the manifest needs and a tombstone names. What cannot be revived any more is still safe where another manifest names it, since that
- * one outlives our lease; otherwise rejects with `repository.shared-expired`.
+ * Revives what the manifest needs and a tombstone names. What cannot be revived any more is still safe where another manifest names it that outlives our
+ * lease; otherwise rejects with `repository.shared-expired`. `startedMs`: when the lease began.
  */
-export async function keepShared(manifest: Shares, options: ReadOptions): Promise<void> {
+export async function keepShared(manifest: Shares, startedMs: number, options: ReadOptions): Promise<void> {
   const standing = await readStanding(options)
   if (standing.dead.size === 0) return
   const needed = namesOf(manifest)
@@ -24,8 +24,15 @@ export async function keepShared(manifest: Shares, options: ReadOptions): Promis
     await revive(names, { by: manifest.madeBy, reason, what: `data that ${manifest.id} shares`, standing }, options)
   } catch (error) {
     if (!isWharfError(error, 'repository.too-late-to-revive')) throw error
-    const { roots } = await readRoots(options)
+    const roots = (await readRoots(options)).roots.filter((root) => outlives(root.object, startedMs, standing))
     const object = names.find((name) => !roots.some((root) => root.names.has(namedAs(name))))
     if (object !== undefined) throw errors.sharedExpired({ backup: manifest.id, object }, { cause: error })
   }
+}
+
+/** Not deleted while our lease is held: alive, or under tombstones that came when it was held already. */
+export function outlives(object: string, startedMs: number, standing: Standing): boolean {
+  return standing.tombstones.every(
+    (one) => startedMs < one.sinceMs + MARGIN_MS || !one.objects.includes(object) || standing.isRevived(one, object),
+  )
 }
