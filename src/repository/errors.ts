@@ -255,6 +255,12 @@ export const errors = defineErrors('repository', {
     message: (at: { path: string; why: string }) => `cannot read or write the export ${at.path}: ${at.why}`,
     hint: () => 'check the path and the rights to it',
   },
+  importExpired: {
+    exit: 'failed',
+    passing: true,
+    message: (at: At & { id: string }) => `backup ${at.id} has expired in ${at.location} and is being deleted`,
+    hint: () => 'nothing was imported; let wharf backup expire finish with it, then import again',
+  },
   importConflict: {
     exit: 'damaged',
     message: (at: Named) => `${at.location} has other bytes under ${at.name}`,

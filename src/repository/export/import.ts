@@ -3,6 +3,7 @@
 import { mkdir, rm } from 'node:fs/promises'
 
 import type { Clock } from '../../base/clock.ts'
+import { isWharfError } from '../../base/errors.ts'
 import type { Progress } from '../../base/operation.ts'
 import { MIB } from '../../base/units.ts'
 import { parseLsn, formatLsn } from '../../wal/lsn.ts'
@@ -13,6 +14,10 @@ import { errors } from '../errors.ts'
 import { FORMAT_OBJECT, readFormat } from '../keys/store.ts'
 import { readJson } from '../object/json.ts'
 import { openRepository } from '../open.ts'
+import { objectOf } from '../prune/names.ts'
+import { revive } from '../prune/revive.ts'
+import { namedAs } from '../prune/roots.ts'
+import { readStanding } from '../prune/standing.ts'
 import { FileStore } from '../store/file.ts'
 import type { Unlock } from '../unlock.ts'
 import { CONTENTS, contentsSchema, leads, partOf, type Contents, type Part } from './contents.ts'
@@ -63,7 +68,9 @@ export async function importBackup(options: ImportOptions): Promise<Imported> {
     const objects =
       into === 'other'
         ? await copyAcross(options, { repository, backup })
-        : await putAll(options, { staged, isNew: into === 'new' })
+        : into === 'same'
+          ? await putBack(options, { staged, backup })
+          : await putAll(options, { staged, isNew: true })
     return { backup, warehouse, fromLsn, toLsn, into, objects }
   } finally {
     await rm(staging, { recursive: true, force: true })
@@ -156,6 +163,28 @@ async function copyAcross(options: ImportOptions, of: { repository: Repository; 
     return packs + walChunks
   } finally {
     await to.close()
+  }
+}
+
+/** Into the repository that it came from: what has expired there since is taken out of its tombstones first, under a lease that keeps later ones off. */
+async function putBack(options: ImportOptions, of: { staged: FileStore; backup: string }): Promise<number> {
+  const { signal, target } = options
+  const { staged, backup } = of
+  const there = asStored(await openRepository({ ...options, name: 'target', store: target }))
+  try {
+    await using _ = await there.beginReading({ purpose: `import of ${backup}`, signal })
+    const names = new Set<string>()
+    for await (const { name } of staged.list('', { signal })) names.add(name)
+    const standing = await readStanding(there.readOptions(signal))
+    const dead = [...standing.dead.keys()].filter((name) => names.has(name) || names.has(namedAs(objectOf(name))))
+    const why = { by: options.holder, reason: 'imported again', what: `backup ${backup}`, standing }
+    await revive(dead, why, there.readOptions(signal)).catch((error: unknown) => {
+      if (!isWharfError(error, 'repository.too-late-to-revive')) throw error
+      throw errors.importExpired({ id: backup, location: target.location }, { cause: error })
+    })
+    return await putAll(options, { staged, isNew: false })
+  } finally {
+    await there.close()
   }
 }
 

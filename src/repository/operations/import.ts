@@ -46,6 +46,7 @@ export const importOne = defineOperation({
     'repository.wrong-key',
     'repository.not-empty',
     'repository.import-conflict',
+    'repository.import-expired',
   ],
   needs: 'repository',
   where: 'here',
