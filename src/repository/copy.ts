@@ -4,6 +4,7 @@ import type { BackupSummary, Repository } from './contract.ts'
 import { copyContents, missingPacks, readCommon, type BackupCopy } from './copy/backup.ts'
 import { copyWal, requireRange } from './copy/wal.ts'
 import { manifestName } from './manifest/store.ts'
+import { keepWal } from './prune/shared.ts'
 import { StoredRepository } from './stored.ts'
 
 export { copyWal } from './copy/wal.ts'
@@ -47,31 +48,28 @@ async function copyLeased(options: CopyOptions): Promise<CopyResult> {
   const { systemIdentifier, timeline, stopLsn } = manifest
   // Blocks whose reading was put off are rolled forward from an older image.
   const startLsn = manifest.replayFromLsn < manifest.startLsn ? manifest.replayFromLsn : manifest.startLsn
-  const all = options.wal === 'all'
-  options.report?.({ phase: 'copying wal', note: id })
-  const wal = await copyWal({
-    from,
-    to,
-    systemIdentifier,
-    signal,
-    fromLsn: startLsn,
-    fromTimeline: timeline,
-    ...(all ? {} : { untilLsn: stopLsn }),
-  })
-  requireRange(await to.wal.ranges(systemIdentifier, signal), {
-    timeline,
-    startLsn,
-    stopLsn,
-    location: to.store.location,
-  })
-  const walDone = { walChunks: wal.chunks, walBytes: wal.bytes }
   const there = await to.listBackups(signal, { warehouse: manifest.warehouse, onDamaged: () => {} })
-  if (there.some((one) => one.id === id)) return { id, state: 'there already', packs: 0, bytes: 0, ...walDone }
+  const isThere = there.some((one) => one.id === id)
+  if (!isThere) await keepWal({ ...manifest, replayFromLsn: startLsn }, to.readOptions(signal))
+  const bringWal = async (until: 'all' | 'needed') => {
+    options.report?.({ phase: 'copying wal', note: id })
+    const span = { fromLsn: startLsn, fromTimeline: timeline, ...(until === 'all' ? {} : { untilLsn: stopLsn }) }
+    const brought = await copyWal({ from, to, systemIdentifier, signal, ...span })
+    const ranges = await to.wal.ranges(systemIdentifier, signal)
+    requireRange(ranges, { timeline, startLsn, stopLsn, location: to.store.location })
+    return brought
+  }
+  const wal = await bringWal(options.wal)
+  const walDone = { walChunks: wal.chunks, walBytes: wal.bytes }
+  if (isThere) return { id, state: 'there already', packs: 0, bytes: 0, ...walDone }
   const sources = await from.listBackups(signal, { warehouse: manifest.warehouse, onDamaged: () => {} })
   const names = commonNames(manifest, sources, there)
   const [source, target] = [from.readOptions(signal), to.readOptions(signal)]
   const copy: BackupCopy = { manifest, from: source, to: target, common: await readCommon(names, source, target) }
-  return { id, state: 'copied', ...(await store(copy, { to, options })), ...walDone }
+  const stored = await store(copy, { to, options })
+  // Until its manifest was there nothing kept the WAL from an expiry that had named it before.
+  await bringWal('needed')
+  return { id, state: 'copied', ...stored, ...walDone }
 }
 
 async function store(

@@ -3,7 +3,8 @@ import { errors } from '../errors.ts'
 import type { Manifest, ManifestFile } from '../contract.ts'
 import { isWharfError } from '../../base/errors.ts'
 import type { ReadOptions } from '../object/decode.ts'
-import { namedAs, namesOf, readRoots } from './roots.ts'
+import { parseChunkName } from '../wal/names.ts'
+import { namedAs, namesOf, needsWal, readRoots } from './roots.ts'
 import { revive } from './revive.ts'
 import { MARGIN_MS, readStanding, type Standing } from './standing.ts'
 
@@ -27,6 +28,29 @@ export async function keepShared(manifest: Shares, startedMs: number, options: R
     const roots = (await readRoots(options)).roots.filter((root) => outlives(root.object, startedMs, standing))
     const object = names.find((name) => !roots.some((root) => root.names.has(namedAs(name))))
     if (object !== undefined) throw errors.sharedExpired({ backup: manifest.id, object }, { cause: error })
+  }
+}
+
+/**
+ * The same for the WAL that a copy needs to become consistent, before anything of it is put: what is there under a tombstone is taken out of it. Where
+ * that is too late and it is there still, rejects with `repository.shared-expired`: once it is gone it can be put anew.
+ */
+export async function keepWal(
+  manifest: Pick<Manifest, 'id' | 'madeBy'> & Parameters<typeof needsWal>[0],
+  options: ReadOptions,
+): Promise<void> {
+  const standing = await readStanding(options)
+  const there: string[] = []
+  for (const name of standing.dead.keys()) {
+    const chunk = parseChunkName(name)
+    if (chunk && needsWal(manifest, chunk) && (await options.store.stat(name, options))) there.push(name)
+  }
+  const why = { by: manifest.madeBy, reason: `needed by ${manifest.id}`, what: `WAL of ${manifest.id}`, standing }
+  try {
+    await revive(there, why, options)
+  } catch (error) {
+    if (!isWharfError(error, 'repository.too-late-to-revive')) throw error
+    throw errors.sharedExpired({ backup: manifest.id, object: there[0]! }, { cause: error })
   }
 }
 
