@@ -9,6 +9,8 @@ import fc from 'fast-check'
 import { reopen, scratchRepository } from '../../../test/support/scratch-repository.ts'
 import { isWharfError } from '../../base/errors.ts'
 import { seededRandom } from '../../base/random.ts'
+import type { ChangeMap } from '../../wal/contract.ts'
+import { minimalDoubt } from '../../wal/minimal.ts'
 import type { WalChunk } from '../contract.ts'
 
 const signal = new AbortController().signal
@@ -233,4 +235,57 @@ test('positions above 2^53 and folders of 4 GB are no matter', async (t) => {
       )
   }
   assert.equal((await repository.wal.ranges(SYSTEM, signal)).length, 3)
+})
+
+test('a damaged chunk elsewhere keeps no segment away', async (t) => {
+  const { repository, path } = await scratchRepository(t)
+  const size = BigInt(SEGMENT)
+  const names: string[] = []
+  for (const at of [START, START + size])
+    names.push((await repository.wal.put(chunk(at, walAt(at, at + size)), signal)).object)
+  for (const name of names) {
+    const file = join(path, name)
+    const whole = await readFile(file)
+    await writeFile(file, 'x')
+    const fresh = (await reopen(path)).wal
+    const other = name === names[0] ? '000000010000000000000004' : '000000010000000000000003'
+    assert.equal((await fresh.segment(SYSTEM, other, signal))!.partial, false)
+    const damaged = name === names[0] ? '000000010000000000000003' : '000000010000000000000004'
+    await assert.rejects(fresh.segment(SYSTEM, damaged, signal), (error) =>
+      isWharfError(error, 'repository.damaged-object'),
+    )
+    await writeFile(file, whole)
+  }
+  for (const name of names) await writeFile(join(path, name), 'x')
+  await assert.rejects((await reopen(path)).wal.segment(SYSTEM, '000000010000000000000005', signal), (error) =>
+    isWharfError(error, 'repository.damaged-object'),
+  )
+})
+
+function minimalMap(startLsn: bigint, endLsn: bigint): ChangeMap {
+  const doubts = [minimalDoubt({ startLsn: startLsn + 128n, endLsn: startLsn + 160n })]
+  const nothing = {
+    fork: () => undefined,
+    isDatabaseDoubtful: () => false,
+    entries: () => [],
+    doubtfulDatabases: () => [],
+  }
+  return { startLsn, endLsn, doubts, ...nothing }
+}
+
+test('a mark in the name of a chunk does not hide that another has other bytes', async (t) => {
+  const { wal } = (await scratchRepository(t)).repository
+  const length = 65_536n
+  const [first, second] = [START, START + length]
+  const mapOf = (at: bigint) => ({ changeMap: minimalMap(at, at + length) })
+  const conflicts = (error: unknown): boolean => isWharfError(error, 'repository.wal-conflict')
+  await wal.put(chunk(first, Buffer.alloc(65_536, 7)), signal)
+  await assert.rejects(wal.put(chunk(first, walAt(first, second), mapOf(first)), signal), conflicts)
+  // The same bytes, not decoded at first, are taken; then other ones without a mark are refused.
+  const bytes = walAt(second, second + length)
+  assert.equal((await wal.put(chunk(second, bytes), signal)).minimal, undefined)
+  assert.equal((await wal.put(chunk(second, bytes, mapOf(second)), signal)).minimal, true)
+  const third = second + length
+  await wal.put(chunk(third, walAt(third, third + length), mapOf(third)), signal)
+  await assert.rejects(wal.put(chunk(third, Buffer.alloc(65_536, 9)), signal), conflicts)
 })

@@ -105,7 +105,9 @@ export class StoredWal implements WalArchive {
     const agreeing: WalChunkInfo[] = []
     for (const other of await this.listPrefix(segmentPrefix(range, chunk.walSegmentBytes), signal)) {
       if (other.startLsn >= range.endLsn || other.endLsn <= range.startLsn) continue
-      if (other.startLsn === range.startLsn && other.endLsn === range.endLsn) continue
+      // That name is asked when it is found taken; with and without a mark they are two.
+      const isSame = other.startLsn === range.startLsn && other.endLsn === range.endLsn
+      if (isSame && other.minimal === range.minimal) continue
       const stored = await this.readForComparing(other, signal)
       if (!stored) continue
       const from = other.startLsn > range.startLsn ? other.startLsn : range.startLsn

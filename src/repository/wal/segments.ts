@@ -3,6 +3,7 @@ import { isWharfError } from '../../base/errors.ts'
 import { formatLsn } from '../../wal/lsn.ts'
 import type { WalChunkInfo } from '../contract.ts'
 import { errors } from '../errors.ts'
+import { isReplaceable } from '../heal/fall-back.ts'
 import type { ReadOptions } from '../object/decode.ts'
 import { readChunk, readChunkIndex } from './chunk.ts'
 import {
@@ -66,13 +67,21 @@ export class Segments {
   private async sizeOf(systemIdentifier: bigint, options: ReadOptions): Promise<number | undefined> {
     const known = this.sizes.get(systemIdentifier)
     if (known !== undefined) return known
+    let failure: unknown
     for await (const object of options.store.list(systemPrefix(systemIdentifier), options)) {
       const info = chunkInfo(object)
       if (!info) continue
-      const { head } = await orCopy(info, options, (one) => readChunkIndex(one, options))
-      this.sizes.set(systemIdentifier, head.walSegmentBytes)
-      return head.walSegmentBytes
+      try {
+        const { head } = await orCopy(info, options, (one) => readChunkIndex(one, options))
+        this.sizes.set(systemIdentifier, head.walSegmentBytes)
+        return head.walSegmentBytes
+      } catch (error) {
+        // Damaged, or gone since it was listed: any other tells as well.
+        if (!isReplaceable(error)) throw error
+        failure ??= error
+      }
     }
+    if (failure !== undefined) throw failure
     return undefined
   }
 }
