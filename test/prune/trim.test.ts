@@ -10,6 +10,7 @@ import type { Manifest, Repository } from '../../src/repository/contract.ts'
 import { healFindings } from '../../src/repository/heal/heal.ts'
 import { liveShare } from '../../src/repository/prune/live.ts'
 import { StoredRepository } from '../../src/repository/stored.ts'
+import { FaultyStore } from '../support/faulty-store.ts'
 import { GRACE, HOUR, PruneWorld, signal } from './world.ts'
 
 /** Expiry as it runs, until nothing is left to do. */
@@ -134,3 +135,30 @@ function stored(repository: Repository): StoredRepository {
   assert.ok(repository instanceof StoredRepository)
   return repository
 }
+
+test('a trimmed pack that was not read back, because its writer was killed, takes the place of nothing before it is', async () => {
+  await using world = await PruneWorld.open()
+  const repository = await world.repository()
+  const all = await world.chain(repository, 5)
+  await world.mark(repository, all.slice(0, 2))
+  world.clock.nowMs += GRACE + HOUR
+  await world.sweep(repository)
+  const killed = await world.repository(
+    (store) =>
+      new FaultyStore(store, (call, name) =>
+        call === 'get' && name.startsWith('trimmed/') ? { kind: 'error', error: new Error('killed') } : undefined,
+      ),
+  )
+  await assert.rejects(world.trim(killed), /killed/)
+  const [trimmed] = await world.names('trimmed/')
+  const file = join(world.path, trimmed!)
+  const bytes = await readBytes(file)
+  bytes[Math.floor(bytes.length / 2)]! ^= 1
+  await writeFile(file, bytes)
+  await world.trim(repository)
+  world.clock.nowMs += GRACE + HOUR
+  await world.sweep(repository)
+  const original = trimmed!.replace('trimmed/', 'packs/').slice(0, -7)
+  assert.ok((await world.names('packs/')).includes(original))
+  for (const { id } of all.slice(2)) await world.assertWhole(repository, id)
+})

@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
+import { between } from '../../../test/support/between-store.ts'
 import { FaultyStore } from '../../../test/support/faulty-store.ts'
 import { emptyManifest } from '../../../test/support/sample-manifest.ts'
 import { reopen, scratchFolder, scratchRepository, testPassphrase } from '../../../test/support/scratch-repository.ts'
@@ -170,4 +171,27 @@ test('the example wrapper of openssl wraps and unwraps; another certificate does
   const lying: Opener = { by: 'wrapper', program: { argv: [liar], timeoutMs: 20_000 } }
   await assert.rejects(addSlot(at, right, lying), (error) => isWharfError(error, 'repository.slot-does-not-open'))
   assert.equal((await listSlots(at, right)).slots.length, 2)
+})
+
+test('of two slots that are removed at once one stays, and opens the repository', async (t) => {
+  const { path } = await scratchRepository(t)
+  const store = await openStore({ kind: 'file', path })
+  const at = { store, signal }
+  const keyFile = { by: 'key-file', path: join(await scratchFolder(t), 'a.key') } as const
+  await writeKeyFile(keyFile.path)
+  await addSlot(at, passphrase, keyFile)
+  const [one, other] = (await listSlots(at, passphrase)).slots.map(({ slot }) => slot)
+  let beside: Promise<void> | undefined
+  const raced = between(store, 'bucket', { removing: () => (beside ??= removeSlot(at, other!)) })
+  const done = await Promise.allSettled([removeSlot({ store: raced, signal }, one!)])
+  assert.ok(
+    done[0].status === 'rejected' && isWharfError(done[0].reason, 'repository.last-slot'),
+    String(done[0].status),
+  )
+  assert.deepEqual(
+    (await listSlots(at, passphrase)).slots.map(({ slot }) => slot),
+    [one],
+  )
+  const unlock = (await listSlots(at, passphrase)).slots[0]!.isOurs ? passphrase : keyFile
+  await reopen(path, { unlock })
 })

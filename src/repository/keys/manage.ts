@@ -61,17 +61,31 @@ export async function removeSlot(at: StoreAt, slot: string): Promise<void> {
   const name = `${SLOT_PREFIX}${slot}`
   const { slots } = await listKeys(at)
   if (!slots.includes(name)) throw errors.unknownSlot({ slot, location: at.store.location })
-  let others = 0
+  const last = errors.lastSlot({ slot, location: at.store.location })
+  if (!(await hasOther(at, name, slots))) throw last
+  const removed = await at.store.get(name, { signal: at.signal })
+  await at.store.remove(name, { signal: at.signal })
+  // Somebody may have removed the other one at the same time. Each of the two looks after its own removal: the later one sees it.
+  if (!(await hasOther(at, name, (await listKeys(at)).slots))) {
+    await at.store.put(name, [removed], { signal: at.signal, durable: true })
+    throw last
+  }
+  await at.store.barrier({ signal: at.signal })
+}
+
+/** Whether a slot beside that one can be read. */
+async function hasOther(at: StoreAt, name: string, slots: readonly string[]): Promise<boolean> {
   for (const other of slots) {
     if (other === name) continue
-    await readSlot(other, at).then(
-      () => others++,
-      () => {},
+    if (
+      await readSlot(other, at).then(
+        () => true,
+        () => false,
+      )
     )
+      return true
   }
-  if (others === 0) throw errors.lastSlot({ slot, location: at.store.location })
-  await at.store.remove(name, { signal: at.signal })
-  await at.store.barrier({ signal: at.signal })
+  return false
 }
 
 /** A new data key for what is stored from now on, and the slot wrapped anew under a fresh salt. Nothing that is stored is rewritten. */

@@ -234,6 +234,22 @@ test('a reading that took long is ended with as few calls as a short one', async
   for await (const { name } of repository.store.list('readers/', { signal })) assert.fail(name)
 })
 
+test('a commit that fails tells why, also where its manifest cannot be removed', async (t) => {
+  const ofManifests = (store: ObjectStore) =>
+    new FaultyStore(store, (call, name) => {
+      if (!name.startsWith('manifests/')) return undefined
+      if (call === 'get') return { kind: 'flip', at: 200 }
+      const denied = errors.denied({ location: store.location, what: `remove ${name}` })
+      return call === 'remove' ? { kind: 'error', error: denied } : undefined
+    })
+  const { repository } = await scratchRepository(t, { wrap: ofManifests })
+  const backup = await repository.beginBackup({ warehouse: 'dw', signal })
+  await assert.rejects(backup.commit(manifestOf(backup.id), signal), (error) =>
+    isWharfError(error, 'repository.damaged-manifest'),
+  )
+  await backup.abandon()
+})
+
 test('a name that cannot be that of a warehouse is refused', async (t) => {
   const { repository } = await scratchRepository(t)
   await assert.rejects(repository.beginBackup({ warehouse: '../x', signal }), (error) => {

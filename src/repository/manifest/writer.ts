@@ -8,6 +8,8 @@ import type {
   PackWriterSeed,
   SegmentMap,
 } from '../contract.ts'
+import { timeLimit } from '../../base/clock.ts'
+import { MINUTE_MS } from '../../base/units.ts'
 import type { BackupProgress } from '../progress-contract.ts'
 import { errors } from '../errors.ts'
 import type { Lease } from '../lease/lease.ts'
@@ -119,8 +121,8 @@ export class StoredBackupWriter implements BackupWriter {
         throw errors.leaseLost({ warehouse, backup: id, reason: 'its manifest came after the end of the lease' })
       }
     } catch (error) {
-      // It must not look complete when it was reported as failed.
-      await store.remove(name, { signal: new AbortController().signal })
+      // It must not look complete when it was reported as failed. What failed first is told: who may not delete, or cannot reach the store, hears that next.
+      await store.remove(name, { signal: timeLimit(MINUTE_MS) }).catch(() => {})
       throw error
     }
     // From here on the backup is complete; the confirmation only helps copies that lost their times.

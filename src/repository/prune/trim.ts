@@ -77,7 +77,11 @@ export async function trim(
     // Of one that is trimmed all that came before goes, also what a run that was killed left.
     if (fresh !== 'enough' || known.trimmed.length > 0) {
       const before = [known.original, ...known.trimmed.slice(fresh === 'enough' ? 1 : 0)]
-      for (const one of before) if (one && !going.has(supersededName(one.name))) old.push(one.name)
+        .flatMap((one) => (one ? [one.name] : []))
+        .filter((name) => !going.has(supersededName(name)))
+      // Whoever stored it may have been killed before it was read back.
+      if (fresh === 'enough' && before.length > 0 && !(await isSound(known.trimmed[0]!.name, options))) continue
+      old.push(...before)
     }
   }
   await options.store.barrier(options)
@@ -132,6 +136,10 @@ async function trimOne(
   if (bytes === undefined) return 'needed'
   await proveTrimmed(name, options)
   return { bytes, freedBytes: source.bytes - bytes }
+}
+
+async function isSound(name: string, options: ReadOptions): Promise<boolean> {
+  return (await orNothing(proveTrimmed(name, options).then(() => true))) ?? false
 }
 
 /** Undefined for damage; it rejects for what can pass. */
