@@ -227,7 +227,8 @@ export async function cutPower(options: CutOptions): Promise<string[]> {
   for (const file of readdirSync(join(journal, 'pending'))) {
     const name = decode(file.slice(0, file.lastIndexOf('@')))
     const object = join(path, name)
-    await rm(join(journal, 'pending', file))
+    // A barrier that was under way at the cut may have come to its end.
+    await rm(join(journal, 'pending', file), { force: true })
     if (!existsSync(object) || random.integer(256) < (options.survives ?? 0)) continue
     lost.push(name)
     const isTorn = options.torn === true && random.integer(2) === 0
@@ -242,10 +243,12 @@ export async function cutPower(options: CutOptions): Promise<string[]> {
   for (const file of readdirSync(join(journal, 'removed'))) {
     const object = join(path, decode(file))
     const kept = join(journal, 'removed', file)
-    if (existsSync(object) || random.integer(256) < (options.survives ?? 0)) await rm(kept)
+    if (existsSync(object) || random.integer(256) < (options.survives ?? 0)) await rm(kept, { force: true })
     else {
       await mkdir(dirname(object), { recursive: true })
-      await rename(kept, object)
+      await rename(kept, object).catch((error: unknown) => {
+        if (codeOf(error) !== 'ENOENT') throw error
+      })
     }
   }
   return lost
