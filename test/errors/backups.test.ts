@@ -76,7 +76,8 @@ async function take(repository: Repository, at: bigint): Promise<string> {
   const chunk = { systemIdentifier, timeline, postgresVersion, startLsn, walSegmentBytes: MIB, bytes }
   await repository.wal.put({ ...chunk, changeMap: undefined, commits: [], problem: undefined }, signal)
   const lsns = { startLsn, replayFromLsn: startLsn, checkpointLsn: startLsn, stopLsn: startLsn + BigInt(MIB) }
-  await backup.commit({ ...sample, ...lsns, walSegmentBytes: MIB }, signal)
+  const startedMs = sample.startedMs + Number(at)
+  await backup.commit({ ...sample, ...lsns, startedMs, walSegmentBytes: MIB }, signal)
   return backup.id
 }
 

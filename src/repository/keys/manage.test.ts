@@ -184,10 +184,7 @@ test('of two slots that are removed at once one stays, and opens the repository'
   let beside: Promise<void> | undefined
   const raced = between(store, 'bucket', { removing: () => (beside ??= removeSlot(at, other!)) })
   const done = await Promise.allSettled([removeSlot({ store: raced, signal }, one!)])
-  assert.ok(
-    done[0].status === 'rejected' && isWharfError(done[0].reason, 'repository.last-slot'),
-    done[0].status,
-  )
+  assert.ok(done[0].status === 'rejected' && isWharfError(done[0].reason, 'repository.last-slot'), done[0].status)
   assert.deepEqual(
     (await listSlots(at, passphrase)).slots.map(({ slot }) => slot),
     [one],
