@@ -11,6 +11,7 @@ import type { Manifest } from '../../src/repository/contract.ts'
 import { copyBackup } from '../../src/repository/copy.ts'
 import { formatLsn } from '../../src/wal/lsn.ts'
 import { recover, type Wishes } from '../restore/recovered.ts'
+import type { Major } from '../support/postgres.ts'
 import { complaintsOf, contentsOf } from './truth.ts'
 import { makeRepository, openWorld, type Taken, type World } from './world.ts'
 
@@ -97,7 +98,8 @@ async function recovered(world: World, wishes: Wishes, truth: Record<string, str
   assert.deepEqual(await complaintsOf(copy.asServer), [])
 }
 
-for (const major of [15, 18] as const) {
+// A minute each; histories at random (npm run accept -- histories) defer on every version.
+for (const major of [18] as readonly Major[]) {
   test(`PostgreSQL ${major}: what is deferred keeps its image until it is due, and comes back by replay`, async () => {
     await using world = await openWorld({ major, checksums: major === 15, settings: { autovacuum: 'off' } })
     await makeTables(world)
