@@ -87,9 +87,7 @@ void test('the window ends where wal_level = minimal begins, and begins anew wit
   assert.equal(parseLsn(window[1]!.split(' ')[0]!), fresh.stopLsn)
   await assert.rejects(recover(world, { name: 'behind' }), {
     ...refusal,
-    hint: new RegExp(
-      `^before that the last point is LSN ${end}; after it the first is LSN .* \\(backup ${fresh.id}, `,
-    ),
+    hint: new RegExp(`^before that the last point is LSN ${end}; after it the first is LSN .* \\(backup ${fresh.id}, `),
   })
   const later = formatLsn(fresh.stopLsn)
   await assert.rejects(recover(world, { lsn: later, backup: old.id }), {
