@@ -2,6 +2,7 @@
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 
 import { codeOf, messageOf } from '../../../base/errors.ts'
+import { freeNow, keepFreedMemory } from '../../../base/freed-memory.ts'
 import { openWalArchive } from '../../../repository/wal-archive.ts'
 import { fetchFile } from '../fetch.ts'
 import { readOptions } from '../options.ts'
@@ -25,13 +26,17 @@ export async function openLane({
   dataDirectory,
   options: file,
 }: LaneData): Promise<(name: string) => Promise<Laid | undefined>> {
+  keepFreedMemory()
   const options = readOptions(file)
   const wal = await openWalArchive(options.seed)
   const spool = new Spool(dataDirectory)
   return async (name) => {
     try {
       const found = await fetchFile(wal, name, options)
-      return found && !found.partial ? spool.lay(name, found.bytes) : undefined
+      if (!found || found.partial) return undefined
+      const laid = spool.lay(name, found.bytes)
+      freeNow(found.bytes)
+      return laid
     } catch (error) {
       if (isFull(error)) throw error
       return undefined
