@@ -28,8 +28,8 @@ export function keepHeapSmall(): void {
   setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`)
 }
 
-/** Smaller buffers may be parts of a pool that others are parts of, too; Node's has 64 KiB at most. */
-const SMALLEST_BYTES = 128 * 1024
+/** Smaller buffers may be parts of a pool that others are parts of, too. */
+const SMALLEST_BYTES = Math.max(128 * 1024, 2 * Buffer.poolSize)
 
 /**
  * Frees the memory of a buffer at once, without waiting for the garbage collector: what is allocated next finds it warm. The buffer is empty afterwards, and so

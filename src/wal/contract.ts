@@ -76,6 +76,8 @@ export interface ControlData {
   readonly timeline: number
   readonly minRecoveryLsn: Lsn
   readonly minRecoveryTimeline: number
+  /** First transaction id that the checkpoint knows nothing of, with its epoch in the upper half. */
+  readonly nextXid: bigint
   readonly walLevel: 'minimal' | 'replica' | 'logical'
   readonly fullPageWrites: boolean
   readonly maxConnections: number

@@ -72,7 +72,8 @@ describe('formats on disk', { concurrency: 1 }, () => {
       const [truth] = await server.psql<Record<string, string>>(
         `SELECT s.system_identifier::text AS id, s.catalog_version_no::text AS catalog, c.checkpoint_lsn::text AS checkpoint, c.redo_lsn::text AS redo,
            c.timeline_id::text AS timeline, i.database_block_size::text AS block, i.bytes_per_wal_segment::text AS segment,
-           i.data_page_checksum_version::text AS checksums, i.blocks_per_segment::text AS blocks, c.full_page_writes::text AS fpw
+           i.data_page_checksum_version::text AS checksums, i.blocks_per_segment::text AS blocks, c.full_page_writes::text AS fpw,
+           c.next_xid AS xid
          FROM pg_control_system() s, pg_control_checkpoint() c, pg_control_init() i`,
       )
       assert.deepEqual(
@@ -87,6 +88,7 @@ describe('formats on disk', { concurrency: 1 }, () => {
           checksums: String(control.dataChecksumVersion),
           blocks: String(control.blocksPerSegment),
           fpw: String(control.fullPageWrites),
+          xid: `${control.nextXid >> 32n}:${BigInt.asUintN(32, control.nextXid)}`,
         },
         { ...truth },
       )

@@ -10,6 +10,7 @@ import { chooseChunks } from '../plan/changes.ts'
 import { planFiles, type FilePlan } from '../plan/files.ts'
 import { replayFrom } from '../plan/defer.ts'
 import { ownSpans, type OwnFacts } from '../plan/parent.ts'
+import { withoutPreparedLater } from '../plan/prepared.ts'
 import { nameTablespaces, readOutsideFiles, readSettings } from '../server/catalog.ts'
 import { CONTROL_BYTES, readControlFile } from '../server/control-data.ts'
 import { holdBackup, type HeldBackup } from '../server/held-backup.ts'
@@ -136,7 +137,8 @@ class Taking {
     options.report({ phase: 'listing' })
     const tablespaces = await this.files.tablespaces(options.signal)
     const versionFolder = `PG_${parts.facts.majorVersion}_${own.control.catalogVersion}`
-    const listed = this.files.list({ signal: options.signal, versionFolder, majorVersion: parts.facts.majorVersion })
+    const listing = { signal: options.signal, versionFolder, majorVersion: parts.facts.majorVersion }
+    const listed = withoutPreparedLater(this.files.list(listing), own.control.nextXid)
     const tiers = await this.firstTiers(own)
     const { deferral, notes } = await decideDeferral({ own, base, tiers, startedMs: this.startedMs }, options)
     this.notes.push(...notes)
