@@ -87,8 +87,12 @@ describe('interrupting loads', () => {
       join(stage.folder, 'rows.csv'),
       `i\n${Array.from({ length: 400_000 }, (_, index) => index).join('\n')}\n`,
     )
-    const { end } = await begun('copy')
-    const [backend] = await backends()
+    // Not any backend of the load: before the COPY it runs short statements, and may have ended the one that was seen by the time it is asked for again.
+    const copying = (): Promise<{ pid: number }[]> =>
+      server.psql("select pid from pg_stat_progress_copy where command = 'COPY FROM'")
+    const end = stage.run('copy')
+    await until(async () => (await copying()).length > 0)
+    const [backend] = await copying()
     await server.psql(`select pg_terminate_backend(${backend!.pid})`)
     await server.psql('drop table brake_on')
     const run = await end
