@@ -1,29 +1,47 @@
-// What the recovery room tells others: how long a recovery would take now.
+// What the recovery room tells others: how long a recovery would take now, and what has been proven.
 import { serviceKey } from '../base/room.ts'
 
-export interface RecoveryEstimate {
-  readonly warehouse: string
-  /** Expected and 80 % interval, milliseconds. */
+/** When a tier answers queries again: expectation and 80 % interval, milliseconds. */
+export interface TierEstimate {
+  readonly tier: 'critical' | 'standard'
+  /** What is restored until then. */
+  readonly bytes: number
   readonly expectedMs: number
   readonly lowMs: number
   readonly highMs: number
+  readonly basis: 'measured' | 'assumed'
+}
+
+export interface RecoveryEstimate {
+  readonly warehouse: string
+  /** Until everything is back. Expected and 80 % interval, milliseconds. */
+  readonly expectedMs: number
+  readonly lowMs: number
+  readonly highMs: number
+  /** First back first. `standard` is everything. */
+  readonly tiers?: readonly TierEstimate[]
   readonly steps: readonly {
-    readonly step: 'fetch' | 'replay' | 'start'
+    readonly step: string
     readonly bytes: number
+    /** 0 where the step does not depend on bytes. */
     readonly bytesPerSecond: number
     readonly ms: number
   }[]
-  /** Whether the rates were measured here (by recoveries and backups) or are the built-in first guesses. */
+  /** Whether all of it was measured (by recoveries and drills) or some of it is a built-in first guess. */
   readonly basis: 'measured' | 'assumed'
+}
+
+export interface LastProof {
+  readonly at: string
+  readonly backup: string
+  readonly durationMs: number
+  readonly by?: 'recovery' | 'drill'
 }
 
 export interface RecoveryEstimates {
   /** Undefined where no backup exists. */
   estimate(warehouse: string, signal: AbortSignal): Promise<RecoveryEstimate | undefined>
-  /** The newest recovery that was carried out and verified; undefined if none. */
-  lastProof(
-    warehouse: string,
-    signal: AbortSignal,
-  ): Promise<{ readonly at: string; readonly backup: string; readonly durationMs: number } | undefined>
+  /** The newest recovery or drill that was carried out and verified; undefined if none. */
+  lastProof(warehouse: string, signal: AbortSignal): Promise<LastProof | undefined>
 }
 export const recoveryEstimates = serviceKey<RecoveryEstimates>('recovery estimates')

@@ -1,5 +1,6 @@
 import { provide, type Room } from '../base/room.ts'
 import { recoveryEstimates } from './contract.ts'
+import { accuracy } from './operations/accuracy.ts'
 import { copies } from './operations/copies.ts'
 import { plan } from './operations/plan.ts'
 import { run } from './operations/run.ts'
@@ -9,6 +10,6 @@ export const room: Room = {
   name: 'recovery',
   summary: 'plans, restores, proof, and how long it takes',
   groups: { recover: 'bring a warehouse back: plan it, do it' },
-  operations: [plan, run, copies],
+  operations: [plan, run, copies, accuracy],
   services: [provide(recoveryEstimates, buildEstimates)],
 }

@@ -6,17 +6,17 @@ import { shellQuoted } from '../base/shell.ts'
 import type { Progress } from '../base/operation.ts'
 import { timedId } from '../base/random.ts'
 import type { Context } from '../base/room.ts'
-import { freePort } from '../warehouse/servers.ts'
+import { freePort, type PostgresBinaries } from '../warehouse/servers.ts'
 import { recoveryErrors as errors } from './errors.ts'
 import { askedText, type RecoveryPlan } from './plan/plan.ts'
 import { endOfWal, prepareRecovery, refuseToRun, type PreparedRecovery, type RecoveryOptions } from './plan/prepare.ts'
-import { addRecord, type StepName, type StepTime } from './rates/times.ts'
+import { addRecord, type RecoveryRecord, type StepName, type StepTime } from './rates/times.ts'
 import { readMarker, writeMarker } from './restore/marker.ts'
 import { restore, type RestoreResult } from './restore/restore.ts'
 import { librariesForReplay, recoverySettings } from './restore/settings.ts'
 import { checkTargets } from './restore/target-folder.ts'
 import { prepareDelivery, type Delivery } from './restore/wal-delivery.ts'
-import { binariesFor, startAndProve, type StartProof } from './server/start.ts'
+import { binariesFor, startAndProve, type Proof, type StartParts, type StartProof } from './server/start.ts'
 
 export interface RecoveryRequest extends RecoveryOptions {
   readonly port?: number | undefined
@@ -50,62 +50,111 @@ const MOST_WORKERS = 8
 
 /** Resolves when the folder is durable, and with `start` only when the server stands proven at the target. */
 export async function runRecovery(request: RecoveryRequest, context: Context, tools: Tools): Promise<RecoveryReport> {
-  const started = context.clock.monotonic()
+  const begun = context.clock.monotonic()
   tools.report({ phase: 'planning' })
   const prepared = await prepareRecovery(request, context, tools.signal, { read: true })
   await using _ = { [Symbol.asyncDispose]: () => prepared.close() }
+  const done = await carryOut(prepared, request, { context, begun, prove: startAndProve, ...tools })
+  const { files, bytes, holeBytes } = done.result
+  return {
+    plan: prepared.plan,
+    restored: { files, bytes, holeBytes, fetchMs: done.fetchMs },
+    proof: done.proof,
+    next: nextSteps(prepared, request, done),
+    durationMs: done.durationMs,
+  }
+}
+
+export interface CarryOutTools<P extends Proof> extends Tools {
+  readonly context: Context
+  /** When planning began, by the monotonic clock. */
+  readonly begun: number
+  /** With `start`: how the server is proven, and whether it then goes on running. */
+  readonly prove: (parts: StartParts) => Promise<P>
+}
+
+export interface CarriedOut<P extends Proof> {
+  readonly result: RestoreResult
+  readonly delivery: Delivery
+  readonly proof: P | undefined
+  readonly fetchMs: number
+  readonly durationMs: number
+  readonly record: RecoveryRecord
+}
+
+/** Everything after the plan. The times are kept for the time model. */
+export async function carryOut<P extends Proof>(
+  prepared: PreparedRecovery,
+  request: RecoveryRequest,
+  tools: CarryOutTools<P>,
+): Promise<CarriedOut<P>> {
+  const { context, begun } = tools
+  const listMs = context.clock.monotonic() - begun
   refuseToRun(prepared)
   await checkTargets(prepared.layout, request)
-  const major = Math.floor(prepared.manifest.postgresVersion / 10_000)
   // Found before anything is restored: hours of work must not end in "no programs".
   const binaries = request.start
-    ? await binariesFor({ major, home: context.home, folder: request.binaries })
+    ? await binariesFor({ major: majorOf(prepared), home: context.home, folder: request.binaries })
     : undefined
   const port = request.port ?? originalPort(prepared) ?? (await freePort())
-  const { result, delivery } = await restoreAll(prepared, request, { context, port, ...tools })
-  const fetchMs = context.clock.monotonic() - started
-  let proof: StartProof | undefined
+  const restored = await restoreAll(prepared, request, { ...tools, port })
+  const fetchMs = context.clock.monotonic() - begun
+  let proof: P | undefined
   if (binaries) {
-    proof = await startAndProve({
-      dataDirectory: prepared.layout.root,
-      binaries,
-      owner: prepared.owner,
-      stop: prepared.resolved.stop,
-      lastRecordEnd: await endOfWal(prepared, tools.signal),
-      fromLsn: prepared.manifest.replayFromLsn,
-      port,
-      verify: request.verify,
-      left: prepared.manifest,
-      workers: workersOf(request),
-      leftovers: delivery.leftovers,
-      listenAddresses: request.original ? (prepared.manifest.settings['listen_addresses'] ?? '127.0.0.1') : '127.0.0.1',
-      clock: context.clock,
-      environment: context.environment,
-      signal: tools.signal,
-      progress: tools.report,
-    })
+    proof = await tools.prove(await startParts(prepared, request, { ...tools, binaries, port, ...restored }))
     const marker = await readMarker(prepared.layout.root)
     if (marker) await writeMarker(prepared.layout.root, { ...marker, state: 'recovered' })
   }
-  const durationMs = context.clock.monotonic() - started
-  const times = stepTimes(prepared, { fetchMs, proof })
-  await addRecord(context.home, {
+  const durationMs = context.clock.monotonic() - begun
+  const record: RecoveryRecord = {
     at: new Date(context.clock.now()).toISOString(),
     warehouse: request.warehouse,
     backup: prepared.manifest.id,
     target: askedText(prepared.resolved),
     verified: proof !== undefined,
-    durationMs,
-    steps: times,
-  }).catch((error: unknown) => context.log.warn({ err: error }, 'the times of this recovery could not be kept'))
-  const { files, bytes, holeBytes } = result
-  return {
-    plan: prepared.plan,
-    restored: { files, bytes, holeBytes, fetchMs },
-    proof,
-    next: nextSteps(prepared, request, { proof, major, leftovers: delivery.leftovers }),
-    durationMs,
+    // What a drill looks at besides is no part of a recovery.
+    durationMs: durationMs - (proof?.times.inspectMs ?? 0),
+    steps: stepTimes(prepared, { listMs, ...restored, proof }),
+    way: request.way ?? 'node',
+    repository: prepared.repository.name,
+    machine: context.environment.hostname,
+    predicted: prepared.plan.time,
   }
+  await addRecord(context.home, record).catch((error: unknown) =>
+    context.log.warn({ err: error }, 'the times of this recovery could not be kept'),
+  )
+  return { ...restored, proof, fetchMs, durationMs, record }
+}
+
+async function startParts(
+  prepared: PreparedRecovery,
+  request: RecoveryRequest,
+  at: Tools & { context: Context; binaries: PostgresBinaries; port: number; delivery: Delivery },
+): Promise<StartParts> {
+  const { manifest, resolved, layout, owner } = prepared
+  const { context, binaries, port, signal } = at
+  return {
+    dataDirectory: layout.root,
+    binaries,
+    owner,
+    stop: resolved.stop,
+    lastRecordEnd: await endOfWal(prepared, signal),
+    fromLsn: manifest.replayFromLsn,
+    port,
+    verify: request.verify,
+    left: manifest,
+    workers: workersOf(request),
+    leftovers: at.delivery.leftovers,
+    listenAddresses: request.original ? (manifest.settings['listen_addresses'] ?? '127.0.0.1') : '127.0.0.1',
+    clock: context.clock,
+    environment: context.environment,
+    signal,
+    progress: at.report,
+  }
+}
+
+function majorOf({ manifest }: PreparedRecovery): number {
+  return Math.floor(manifest.postgresVersion / 10_000)
 }
 
 /** A replacement takes the place of the original, its port too. */
@@ -121,10 +170,13 @@ async function restoreAll(
   prepared: PreparedRecovery,
   request: RecoveryRequest,
   tools: Tools & { context: Context; port: number },
-): Promise<{ result: RestoreResult; delivery: Delivery }> {
+): Promise<{ result: RestoreResult; delivery: Delivery; restoreMs: number; deliveryMs: number }> {
   const { manifest, resolved, layout, owner, repository } = prepared
   const { context, signal } = tools
+  const { clock } = context
+  const started = clock.monotonic()
   let delivery: Delivery | undefined
+  let deliveryMs = 0
   const result = await restore({
     repository,
     manifest,
@@ -140,6 +192,7 @@ async function restoreAll(
       startedAt: new Date(context.clock.now()).toISOString(),
     },
     configure: async (control) => {
+      const configuring = clock.monotonic()
       delivery = await prepareDelivery(prepared.delivery, {
         repository,
         manifest,
@@ -150,6 +203,7 @@ async function restoreAll(
         signal,
         progress: tools.report,
       })
+      deliveryMs = clock.monotonic() - configuring
       const recovery = recoverySettings({
         restoreCommand: delivery.restoreCommand,
         stop: resolved.stop,
@@ -159,27 +213,47 @@ async function restoreAll(
       const copy = request.original ? undefined : { control, manifest, port: tools.port, preload, chosen: request.set }
       return { recovery, copy, chosen: request.set }
     },
-    clock: context.clock,
+    clock,
     signal,
     progress: tools.report,
   })
   if (!delivery) throw errors.writeFailed({ path: join(layout.root, 'postgresql.auto.conf'), why: 'it was not made' })
-  return { result, delivery }
+  return { result, delivery, restoreMs: clock.monotonic() - started, deliveryMs }
+}
+
+interface Measured {
+  readonly listMs: number
+  readonly result: Pick<RestoreResult, 'writtenMs'>
+  readonly restoreMs: number
+  /** Until WAL was ready to be handed over: all of it where it is fetched beforehand. */
+  readonly deliveryMs: number
+  readonly proof: Proof | StartProof | undefined
 }
 
 /** Measured times beside what the plan predicted for the same steps. */
-function stepTimes(
-  prepared: PreparedRecovery,
-  measured: { fetchMs: number; proof: StartProof | undefined },
-): readonly StepTime[] {
-  const { proof } = measured
+function stepTimes(prepared: PreparedRecovery, measured: Measured): readonly StepTime[] {
+  const { proof, deliveryMs } = measured
+  const { writtenMs } = measured.result
   const times: Partial<Record<StepName, number>> = {
-    fetch: measured.fetchMs,
-    ...(proof ? { replay: proof.times.replayMs, verify: proof.times.verifyMs, start: proof.times.startMs } : {}),
+    list: measured.listMs,
+    fetch: writtenMs,
+    sync: measured.restoreMs - writtenMs - deliveryMs,
+    ...(proof
+      ? {
+          replay: deliveryMs + proof.times.replayMs,
+          verify: proof.times.verifyMs,
+          checkpoint: proof.times.checkpointMs,
+          ...('startMs' in proof.times ? { start: proof.times.startMs } : {}),
+        }
+      : {}),
   }
-  return prepared.plan.steps.flatMap(({ step, bytes, expectedMs, lowMs, highMs }) => {
+  return prepared.plan.steps.flatMap((planned): StepTime[] => {
+    const { step, bytes, count, kind, expectedMs, lowMs, highMs, basis } = planned
+    const predicted = { expectedMs, lowMs, highMs, basis }
     const ms = times[step]
-    return ms === undefined ? [] : [{ step, bytes, ms, predicted: { expectedMs, lowMs, highMs } }]
+    if (ms === undefined) return []
+    const size = { ...(count === undefined ? {} : { count }), ...(kind === undefined ? {} : { kind }) }
+    return [{ step, bytes, ms: Math.max(0, ms), ...size, predicted }]
   })
 }
 
@@ -197,10 +271,10 @@ function scratchLines({ scratch }: StartProof): readonly string[] {
 function nextSteps(
   prepared: PreparedRecovery,
   request: RecoveryRequest,
-  found: { proof: StartProof | undefined; major: number; leftovers: readonly string[] },
+  found: Pick<CarriedOut<StartProof>, 'proof' | 'delivery'>,
 ): readonly string[] {
   const { root } = prepared.layout
-  const { leftovers } = found
+  const { leftovers } = found.delivery
   if (found.proof) {
     const { server } = found.proof
     return [
@@ -208,7 +282,7 @@ function nextSteps(
       `the server runs: psql -h ${server.socketDirectory} -p ${server.port} (or -h 127.0.0.1), superuser ${server.user}`,
     ]
   }
-  const bin = request.binaries ?? `/usr/lib/postgresql/${found.major}/bin`
+  const bin = request.binaries ?? `/usr/lib/postgresql/${majorOf(prepared)}/bin`
   const as = prepared.owner ? `sudo -u ${prepared.owner.name} ` : ''
   return [
     `nothing is proven yet: start the server with  ${as}${bin}/pg_ctl -D ${root} -l ${root}/startup.log -t 86400 start`,

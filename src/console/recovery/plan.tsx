@@ -49,7 +49,8 @@ export function Plan(props: PlanProps) {
 
 function Shown({ plan }: { readonly plan: PlanJson }) {
   const losses = lossesOf(plan.lost)
-  const bytes = plan.steps.reduce((sum, one) => sum + one.bytes, 0)
+  // Of other steps bytes say how large they are, not what moves.
+  const bytes = plan.steps.reduce((sum, one) => sum + (one.step === 'fetch' || one.step === 'replay' ? one.bytes : 0), 0)
   return (
     <>
       <dl className={styles.figures}>

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 
 import { whole } from '../../base/config-types.ts'
+import { stepNames } from '../rates/times.ts'
 
 export const recoveryInput = {
   warehouse: z.string().min(1).describe('name of the warehouse, as its backups carry it'),
@@ -94,9 +95,11 @@ export const planOutput = z.object({
   }),
   steps: z.array(
     z.object({
-      step: z.enum(['fetch', 'replay', 'start', 'verify']),
+      step: z.enum(stepNames),
       what: z.string(),
       bytes: z.number(),
+      count: z.number().optional(),
+      kind: z.string().optional(),
       ...estimate,
     }),
   ),

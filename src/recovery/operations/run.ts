@@ -37,7 +37,13 @@ const runOutput = z.object({
       pages: z.object({ files: z.number(), bytes: z.number(), checksums: z.boolean() }).optional(),
       scratch: z.object({ relations: z.array(z.string()), doubtful: z.array(z.string()) }).optional(),
       server: z.object({ pid: z.number(), port: z.number(), socketDirectory: z.string(), user: z.string() }),
-      times: z.object({ replayMs: z.number(), verifyMs: z.number(), startMs: z.number() }),
+      times: z.object({
+        replayMs: z.number(),
+        checkpointMs: z.number(),
+        verifyMs: z.number(),
+        inspectMs: z.number(),
+        startMs: z.number(),
+      }),
     })
     .optional(),
   next: z.array(z.string()),

@@ -3,17 +3,17 @@ import { formatDuration, formatSize, GIB } from '../../base/units.ts'
 import type { Manifest } from '../../repository/contract.ts'
 import { formatLsn } from '../../wal/lsn.ts'
 import { segmentCeiling, segmentStart } from '../../wal/segments.ts'
-import { filesToRestore } from '../restore/distribute.ts'
 import type { Layout } from '../restore/layout.ts'
 import type { Owner } from '../restore/owner.ts'
 import { libraryNames, librariesForReplay } from '../restore/settings.ts'
-import { estimateStep, total, type StepEstimate } from '../rates/model.ts'
-import type { RecoveryRecord } from '../rates/times.ts'
+import { total, type Total } from '../rates/model.ts'
+import type { RecoveryRecord, RecoveryWay } from '../rates/times.ts'
 import type { DeliveryKind } from '../restore/wal-delivery.ts'
 import type { ResolvedTarget } from '../target/resolve.ts'
 import { formatMoment } from '../target/time.ts'
 import type { Loss } from './loss.ts'
 import type { SpaceNeed } from './space.ts'
+import { questionOf, stepsOf, type PlanStep } from './steps.ts'
 
 export interface RecoveryPlan {
   readonly warehouse: string
@@ -53,13 +53,8 @@ export interface RecoveryPlan {
     /** `staged`: fetched beforehand, since the user of the server cannot read the repository. */
     readonly delivery: DeliveryKind
   }
-  readonly steps: readonly (Omit<StepEstimate, 'bytesPerSecond'> & { readonly what: string })[]
-  readonly time: {
-    readonly expectedMs: number
-    readonly lowMs: number
-    readonly highMs: number
-    readonly basis: 'measured' | 'assumed'
-  }
+  readonly steps: readonly PlanStep[]
+  readonly time: Total
   readonly space: readonly SpaceNeed[]
   readonly lost: Loss
   readonly notes: readonly string[]
@@ -80,6 +75,8 @@ export interface PlanParts {
   readonly loss: Loss
   readonly space: readonly SpaceNeed[]
   readonly records: readonly RecoveryRecord[]
+  readonly machine: string
+  readonly way: RecoveryWay
 }
 
 /** WAL that replay reads: whole segments from the one that holds the backup's start, or that of the oldest image in it. */
@@ -130,36 +127,11 @@ export function makePlan(parts: PlanParts): RecoveryPlan {
       delivery: parts.delivery,
     },
     steps,
-    time: total(steps.map((one) => ({ ...one, bytesPerSecond: 0 }))),
+    time: total(steps, questionOf(parts)),
     space: parts.space,
     lost: parts.loss,
     notes: notesOf(parts),
   }
-}
-
-function stepsOf(parts: PlanParts): RecoveryPlan['steps'] {
-  const { manifest, resolved } = parts
-  const bytes = filesToRestore(manifest).reduce((sum, file) => sum + file.bytes, 0)
-  const estimate = (step: StepEstimate['step'], size: number, what: string): RecoveryPlan['steps'][number] => {
-    const { bytesPerSecond: _, ...rest } = estimateStep(step, size, {
-      records: parts.records,
-      warehouse: parts.warehouse,
-    })
-    return { ...rest, what }
-  }
-  const fetch = estimate('fetch', bytes, `restore ${manifest.files.length} files of backup ${manifest.id}`)
-  if (!parts.start) return [fetch]
-  const verifyBytes = parts.verify === 'connect' ? 0 : bytes
-  return [
-    fetch,
-    estimate(
-      'replay',
-      Number(resolved.stop.lsn - manifest.replayFromLsn),
-      `replay WAL from ${formatLsn(manifest.replayFromLsn)} to ${formatLsn(resolved.stop.lsn)}`,
-    ),
-    estimate('verify', verifyBytes, `verify (${parts.verify})`),
-    estimate('start', 0, 'start the server'),
-  ]
 }
 
 function targetOf(resolved: ResolvedTarget): RecoveryPlan['target'] {
@@ -275,7 +247,7 @@ function holeReason(hole: NonNullable<Loss['hole']>): string {
     : `WAL up to ${hole.to} is missing`
 }
 
-function lossLines(lost: Loss): readonly string[] {
+export function lossLines(lost: Loss): readonly string[] {
   const lines = [
     ...(lost.transactions
       ? [

@@ -5,7 +5,7 @@ import type { Context } from '../../base/room.ts'
 import { formatSize } from '../../base/units.ts'
 import type { Manifest, Repository } from '../../repository/contract.ts'
 import { recoveryErrors as errors } from '../errors.ts'
-import { readRecords } from '../rates/times.ts'
+import { readRecords, type RecoveryWay } from '../rates/times.ts'
 import { placeTablespaces, type Layout } from '../restore/layout.ts'
 import { openChosenRepository, type RepositoryChoice } from '../restore/open-repository.ts'
 import { chooseOwner, closedFolder, type Owner } from '../restore/owner.ts'
@@ -30,6 +30,8 @@ export interface RecoveryOptions extends TargetOptions, RepositoryChoice {
   readonly allowCorrupt: boolean
   readonly start: boolean
   readonly verify: 'connect' | 'checksums' | 'full'
+  /** What its times are kept as; default: `node`. */
+  readonly way?: RecoveryWay | undefined
 }
 
 export interface PreparedRecovery {
@@ -129,6 +131,8 @@ async function finish(
     loss,
     space: await spaceNeeds(layout, manifest, room),
     records: await readRecords(context.home),
+    machine: context.environment.hostname,
+    way: options.way ?? 'node',
   })
   return { ...found, layout, owner, delivery, rewrite, plan }
 }

@@ -1,20 +1,43 @@
-// How long a recovery would take now, for those who watch: the newest backup and the WAL since.
+// How long a recovery would take now, for those who watch: the newest backup, the WAL since, and what recoveries and drills have taught.
 import type { Context } from '../../base/room.ts'
 import { repositories, type BackupSummary, type Repository } from '../../repository/contract.ts'
 import { warehouses } from '../../warehouse/contract.ts'
-import type { RecoveryEstimate, RecoveryEstimates } from '../contract.ts'
+import type { RecoveryEstimate, RecoveryEstimates, TierEstimate } from '../contract.ts'
 import { estimateStep, total, type StepEstimate } from './model.ts'
+import type { Question } from './samples.ts'
+import { tierSizes, type TierSizes } from './tier-sizes.ts'
 import { readRecords } from './times.ts'
 
+/** Manifests are large and never change: of those last asked for the sizes are kept. */
+const mostKept = 16
+
 export function buildEstimates(context: Context): RecoveryEstimates {
+  const sizes = new Map<string, Promise<TierSizes>>()
+  const sizesOf = (found: Found, signal: AbortSignal): Promise<TierSizes> => {
+    const key = `${found.repository.name}/${found.backup.id}`
+    const known = sizes.get(key)
+    if (known) return known
+    const read = found.repository
+      .readManifest(found.backup.id, signal, {
+        without: ['folders', 'unlogged', 'scratch', 'corrupt', 'packs', 'outsideFiles'],
+      })
+      .then(tierSizes)
+    sizes.set(key, read)
+    read.catch(() => sizes.delete(key))
+    for (const old of [...sizes.keys()].slice(0, -mostKept)) sizes.delete(old)
+    return read
+  }
   return {
     estimate: async (warehouse, signal) => {
       const found = await newestBackup(warehouse, context, signal)
       if (!found) return undefined
-      return estimateFor(warehouse, {
-        bytes: found.backup.statistics.clusterBytes,
-        walBytes: await walSince(found, signal),
+      const walBytes = await walSince(found, signal)
+      return estimateFor(await sizesOf(found, signal), walBytes, {
         records: await readRecords(context.home),
+        warehouse,
+        repository: found.repository.name,
+        machine: context.environment.hostname,
+        way: 'node',
       })
     },
     lastProof: async (warehouse) => {
@@ -51,24 +74,38 @@ async function walSince({ repository, backup }: Found, signal: AbortSignal): Pro
   return Number(endLsn - backup.replayFromLsn)
 }
 
-function estimateFor(
-  warehouse: string,
-  facts: { bytes: number; walBytes: number; records: Parameters<typeof estimateStep>[2]['records'] },
-): RecoveryEstimate {
-  const options = { records: facts.records, warehouse }
-  const steps = [
-    estimateStep('fetch', facts.bytes, options),
-    estimateStep('replay', facts.walBytes, options),
-    estimateStep('start', 0, options),
+/** The steps of `recover run --latest --start`. */
+function stepsFor(size: { bytes: number; files: number }, walBytes: number, asked: Question): readonly StepEstimate[] {
+  const { bytes, files: count } = size
+  return [
+    estimateStep('list', 0, { ...asked, count }),
+    estimateStep('fetch', bytes, { ...asked, count }),
+    estimateStep('sync', bytes, { ...asked, count }),
+    estimateStep('replay', walBytes, { ...asked, kind: 'repository' }),
+    estimateStep('verify', bytes, { ...asked, count, kind: 'checksums' }),
+    estimateStep('checkpoint', 0, asked),
+    estimateStep('start', 0, asked),
   ]
+}
+
+export function estimateFor(sizes: TierSizes, walBytes: number, asked: Question): RecoveryEstimate {
+  const steps = stepsFor(sizes, walBytes, asked)
+  const whole = total(steps, asked)
   return {
-    warehouse,
-    ...total(steps),
-    steps: steps.map((one: StepEstimate) => ({
-      step: one.step as 'fetch' | 'replay' | 'start',
-      bytes: one.bytes,
-      bytesPerSecond: one.bytesPerSecond,
-      ms: one.expectedMs,
+    warehouse: asked.warehouse,
+    ...whole,
+    tiers: tiersOf(sizes, whole),
+    steps: steps.map(({ step, bytes, bytesPerSecond, expectedMs }) => ({
+      step,
+      bytes,
+      bytesPerSecond,
+      ms: expectedMs,
     })),
   }
+}
+
+/** Without a way to have the critical tier first it is back with everything. */
+function tiersOf(sizes: TierSizes, whole: Omit<TierEstimate, 'tier' | 'bytes'>): readonly TierEstimate[] {
+  const tiers = sizes.critical === undefined ? (['standard'] as const) : (['critical', 'standard'] as const)
+  return tiers.map((tier) => ({ tier, bytes: sizes.bytes, ...whole }))
 }

@@ -47,10 +47,13 @@ export interface RestoreResult {
   /** Of them left as holes. */
   readonly holeBytes: number
   readonly control: ControlData
+  /** From the start until every byte was written, before anything was made durable. */
+  readonly writtenMs: number
 }
 
 export async function restore(options: RestoreOptions): Promise<RestoreResult> {
-  const { layout, manifest, owner, signal } = options
+  const { layout, manifest, owner, signal, clock } = options
+  const started = clock.monotonic()
   checkManifest(manifest)
   const unfinished = await checkTargets(layout, options)
   if (unfinished) await clearTargets(layout, unfinished)
@@ -74,7 +77,8 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   await syncFolders(layout, folders, signal)
   await placeControl(layout, manifest, owner)
   await writeMarker(layout.root, { ...marker, state: 'restored' })
-  return { ...counts, control }
+  const { writtenAt, ...rest } = counts
+  return { ...rest, control, writtenMs: writtenAt - started }
 }
 
 function checkManifest(manifest: Manifest): void {
@@ -91,16 +95,19 @@ function checkManifest(manifest: Manifest): void {
     throw bad('the label of its oldest image is of another backup')
 }
 
-async function fetchFiles(options: RestoreOptions): Promise<{ files: number; bytes: number; holeBytes: number }> {
+async function fetchFiles(
+  options: RestoreOptions,
+): Promise<{ files: number; bytes: number; holeBytes: number; writtenAt: number }> {
   const { repository, manifest, layout, signal } = options
   const files = filesToRestore(manifest)
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
   await using pool = new RestorePool({ seed: repository.readerSeed, backup: manifest.id, workers: options.workers })
   using _ticker = ticker(options, pool, bytes)
   await pool.perform(writeTasks({ repository, manifest, layout, owner: options.owner, signal }), signal)
-  const holeBytes = pool.holeBytes
+  const { holeBytes } = pool
+  const writtenAt = options.clock.monotonic()
   await pool.perform(settleTasks(layout, files), signal)
-  return { files: files.length, bytes, holeBytes }
+  return { files: files.length, bytes, holeBytes, writtenAt }
 }
 
 function* settleTasks(layout: Layout, files: ReturnType<typeof filesToRestore>): Generator<SettleTask> {

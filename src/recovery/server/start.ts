@@ -52,19 +52,31 @@ export interface StartParts {
   readonly progress: (event: Progress) => void
 }
 
-export interface StartProof {
+/** What is proven of a server at its target, before anybody is let in. */
+export interface Proof {
   readonly replayed: { readonly lsn: string; readonly timeline: number }
   readonly connections: ConnectionProof
   readonly pages: PageProof | undefined
   /** Scratch relations that came back empty; undefined where none were left out. */
   readonly scratch: Emptied | undefined
+  readonly times: {
+    readonly replayMs: number
+    /** Until the proven server had written everything and was down. */
+    readonly checkpointMs: number
+    readonly verifyMs: number
+    /** What was looked at besides; 0 for a plain recovery. */
+    readonly inspectMs: number
+  }
+}
+
+export interface StartProof extends Proof {
   readonly server: {
     readonly pid: number
     readonly port: number
     readonly socketDirectory: string
     readonly user: string
   }
-  readonly times: { readonly replayMs: number; readonly verifyMs: number; readonly startMs: number }
+  readonly times: Proof['times'] & { readonly startMs: number }
 }
 
 /** Finds the programs of the version and asks them what they are. */
@@ -110,6 +122,24 @@ function socketFolderOf(dataDirectory: string): string {
 }
 
 export async function startAndProve(parts: StartParts): Promise<StartProof> {
+  const { user, ...proof } = await proveAndStop(parts)
+  const started = parts.clock.monotonic()
+  try {
+    await tidy(parts)
+    const { pid, port, socketDirectory } = await openDoors(parts)
+    const startMs = parts.clock.monotonic() - started
+    return { ...proof, server: { pid, port, socketDirectory, user }, times: { ...proof.times, startMs } }
+  } catch (error) {
+    await stop(parts, 'immediate').catch(() => {})
+    throw error
+  }
+}
+
+/** Replays, proves and leaves a stopped server behind that nobody but us was ever let into. `inspect`: more to be looked at while it runs. */
+export async function proveAndStop(
+  parts: StartParts,
+  inspect: (server: PrivateServer, connections: ConnectionProof) => Promise<void> = () => Promise.resolve(),
+): Promise<Proof & { readonly user: string }> {
   const marks = [parts.clock.monotonic()]
   const lap = (): number => {
     marks.push(parts.clock.monotonic())
@@ -119,19 +149,20 @@ export async function startAndProve(parts: StartParts): Promise<StartProof> {
     const { server, replayed, scratch } = await replayBehindDoors(parts)
     const replayMs = lap()
     const connections = await verifyByConnections(server, { amcheck: parts.verify === 'full', signal: parts.signal })
+    const connectedMs = lap()
+    await inspect(server, connections)
+    const inspectMs = lap()
     await stop(parts, 'fast')
+    const checkpointMs = lap()
     const pages = parts.verify === 'connect' ? undefined : await verifyStopped(parts)
-    const verifyMs = lap()
-    await tidy(parts)
-    const opened = await openDoors(parts)
-    const startMs = lap()
+    const verifyMs = connectedMs + lap()
     return {
       replayed: { lsn: formatLsn(replayed.lsn), timeline: replayed.timeline },
       connections,
       pages,
       scratch,
-      server: { pid: opened.pid, port: opened.port, socketDirectory: opened.socketDirectory, user: server.user },
-      times: { replayMs, verifyMs, startMs },
+      user: server.user,
+      times: { replayMs, checkpointMs, verifyMs, inspectMs },
     }
   } catch (error) {
     // A server that is not proven is not left running. The directory stays as it is, to be looked at.

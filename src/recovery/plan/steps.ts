@@ -1,0 +1,55 @@
+// The steps of a whole recovery with the time that each is predicted to take. What a plan says here is what its record is scored against.
+import { MIB } from '../../base/units.ts'
+import { formatLsn } from '../../wal/lsn.ts'
+import { estimateStep, type StepEstimate } from '../rates/model.ts'
+import type { Question } from '../rates/samples.ts'
+import type { StepName } from '../rates/times.ts'
+import { filesToRestore } from '../restore/distribute.ts'
+import type { PlanParts } from './plan.ts'
+
+export type PlanStep = Omit<StepEstimate, 'bytesPerSecond'> & { readonly what: string }
+
+/** What a checkpoint at the end finds unwritten at most: about the default shared_buffers. */
+const MOST_DIRTY_BYTES = 128 * MIB
+
+interface StepSize {
+  readonly bytes: number
+  readonly count?: number
+  readonly kind?: string
+}
+
+export function questionOf(
+  parts: Pick<PlanParts, 'records' | 'warehouse' | 'repository' | 'machine' | 'way'>,
+): Question {
+  const { records, warehouse, repository, machine, way } = parts
+  return { records, warehouse, repository, machine, way }
+}
+
+export function stepsOf(parts: PlanParts): readonly PlanStep[] {
+  const { manifest, resolved, verify } = parts
+  const files = filesToRestore(manifest)
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
+  const count = files.length
+  const walBytes = Number(resolved.stop.lsn - manifest.replayFromLsn)
+  const step = (name: StepName, what: string, size: StepSize): PlanStep => {
+    const { bytesPerSecond: _, ...rest } = estimateStep(name, size.bytes, { ...questionOf(parts), ...size })
+    return { ...rest, what }
+  }
+  const restored = [
+    step('list', `read the manifest of backup ${manifest.id} and what WAL there is`, { bytes: 0, count }),
+    step('fetch', `restore ${manifest.files.length} files of backup ${manifest.id}`, { bytes, count }),
+    step('sync', 'make the files durable', { bytes, count }),
+  ]
+  if (!parts.start) return restored
+  return [
+    ...restored,
+    step('replay', `replay WAL from ${formatLsn(manifest.replayFromLsn)} to ${formatLsn(resolved.stop.lsn)}`, {
+      bytes: walBytes,
+      kind: parts.delivery,
+    }),
+    step('verify', `verify (${verify})`, { bytes: verify === 'connect' ? 0 : bytes, count, kind: verify }),
+    step('checkpoint', 'write out what replay has changed', { bytes: Math.min(walBytes, MOST_DIRTY_BYTES) }),
+    // A drill's server is never opened.
+    ...(parts.way === 'drill' ? [] : [step('start', 'start the server', { bytes: 0 })]),
+  ]
+}
