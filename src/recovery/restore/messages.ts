@@ -40,9 +40,10 @@ export interface WriteTask {
   readonly items: readonly ExtentItem[]
 }
 
-/** Files that are whole: sizes are held against the manifest, plain files are read back and hashed, then all are fsynced. */
+/** Files that are whole: sizes are held against the manifest, plain files are read back and hashed, then all are fsynced if `durable`. */
 export interface SettleTask {
   readonly type: 'settle'
+  readonly durable: boolean
   readonly files: readonly {
     readonly path: string
     readonly file: string

@@ -17,7 +17,7 @@ import { controlPath, controlTemporary, filesToRestore, makeStubs, targetPath, w
 import { makeFolders, syncFolders } from './folders.ts'
 import type { Layout } from './layout.ts'
 import { writeMarker, type Marker } from './marker.ts'
-import type { SettleTask } from './messages.ts'
+import type { SettleTask, WriteTask } from './messages.ts'
 import type { Owner } from './owner.ts'
 import { RestorePool } from './pool.ts'
 import { writeConfiguration, writeLabels, writeOwned } from './small-files.ts'
@@ -31,6 +31,8 @@ export interface RestoreOptions {
   readonly owner: Owner | undefined
   readonly resume: boolean
   readonly workers: number
+  /** Default true. False for what nobody needs after a crash: nothing is fsynced. */
+  readonly durable?: boolean | undefined
   readonly marker: Pick<Marker, 'recovery' | 'warehouse' | 'repository' | 'target' | 'startedAt'>
   /** Called when pg_control is there: settings until the target is reached, and what a copy is like (undefined: --original). */
   readonly configure: (
@@ -46,6 +48,8 @@ export interface RestoreResult {
   readonly bytes: number
   /** Of them left as holes. */
   readonly holeBytes: number
+  /** Of extents, as they are stored in the repository. */
+  readonly fetchedBytes: number
   readonly control: ControlData
   /** From the start until every byte was written, before anything was made durable. */
   readonly writtenMs: number
@@ -74,7 +78,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   await writeConfiguration({ layout, manifest, owner, ...configuration })
   await writeLabels(layout, manifest, owner)
   options.progress({ phase: 'syncing folders' })
-  await syncFolders(layout, folders, signal)
+  if (options.durable !== false) await syncFolders(layout, folders, signal)
   await placeControl(layout, manifest, owner)
   await writeMarker(layout.root, { ...marker, state: 'restored' })
   const { writtenAt, ...rest } = counts
@@ -97,23 +101,37 @@ function checkManifest(manifest: Manifest): void {
 
 async function fetchFiles(
   options: RestoreOptions,
-): Promise<{ files: number; bytes: number; holeBytes: number; writtenAt: number }> {
+): Promise<{ files: number; bytes: number; holeBytes: number; fetchedBytes: number; writtenAt: number }> {
   const { repository, manifest, layout, signal } = options
   const files = filesToRestore(manifest)
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
   await using pool = new RestorePool({ seed: repository.readerSeed, backup: manifest.id, workers: options.workers })
   using _ticker = ticker(options, pool, bytes)
-  await pool.perform(writeTasks({ repository, manifest, layout, owner: options.owner, signal }), signal)
+  const counted = { bytes: 0 }
+  const tasks = writeTasks({ repository, manifest, layout, owner: options.owner, signal })
+  await pool.perform(countStored(tasks, counted), signal)
   const { holeBytes } = pool
   const writtenAt = options.clock.monotonic()
-  await pool.perform(settleTasks(layout, files), signal)
-  return { files: files.length, bytes, holeBytes, writtenAt }
+  await pool.perform(settleTasks(layout, files, options.durable !== false), signal)
+  return { files: files.length, bytes, holeBytes, fetchedBytes: counted.bytes, writtenAt }
 }
 
-function* settleTasks(layout: Layout, files: ReturnType<typeof filesToRestore>): Generator<SettleTask> {
+async function* countStored(tasks: AsyncIterable<WriteTask>, counted: { bytes: number }): AsyncGenerator<WriteTask> {
+  for await (const task of tasks) {
+    counted.bytes += task.items.reduce((sum, item) => sum + item.ref.storedBytes, 0)
+    yield task
+  }
+}
+
+function* settleTasks(
+  layout: Layout,
+  files: ReturnType<typeof filesToRestore>,
+  durable: boolean,
+): Generator<SettleTask> {
   for (let at = 0; at < files.length; at += 256) {
     yield {
       type: 'settle',
+      durable,
       files: files.slice(at, at + 256).map((file) => ({
         path: targetPath(layout, file),
         file: file.path,

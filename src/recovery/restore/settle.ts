@@ -8,13 +8,17 @@ import { recoveryErrors as errors } from '../errors.ts'
 import type { SettleTask, VerifyTask } from './messages.ts'
 import { writeError } from './write-extents.ts'
 
-/** Holds length and, for plain files, SHA-256 against the manifest; then fsyncs. A failing fsync is never tried again. */
-export function settleFile(one: SettleTask['files'][number], tools: { buffer: Buffer; backup: string }): void {
+/** Holds length and, for plain files, SHA-256 against the manifest; then fsyncs if `durable`. A failing fsync is never tried again. */
+export function settleFile(
+  one: SettleTask['files'][number],
+  tools: { buffer: Buffer; backup: string; durable: boolean },
+): void {
   const descriptor = openSync(one.path, 'r+')
   try {
     if (fstatSync(descriptor).size !== one.bytes) throw errors.damagedFile({ file: one.file, backup: tools.backup })
     if (one.sha256 !== undefined && hashOf(descriptor, tools.buffer) !== one.sha256)
       throw errors.damagedFile({ file: one.file, backup: tools.backup })
+    if (!tools.durable) return
     try {
       fsyncSync(descriptor)
     } catch (error) {

@@ -39,7 +39,7 @@ async function write(task: WriteTask, tools: Tools): Promise<void> {
 function settle(task: SettleTask, tools: Tools): void {
   for (const one of task.files) {
     tools.throwIfStopped()
-    settleFile(one, tools)
+    settleFile(one, { ...tools, durable: task.durable })
   }
 }
 

@@ -21,6 +21,8 @@ export async function connectTo(server: PrivateServer, database: string): Promis
     database,
     application_name: 'wharf recovery',
     connectionTimeoutMillis: 15_000,
+    // What a database or a role was told to load would act in a copy that is to be silent, or be missing here.
+    options: '-c session_preload_libraries= -c local_preload_libraries=',
   })
   client.on('error', () => {})
   try {

@@ -45,6 +45,23 @@ interface State {
   readonly lsn: string | null
 }
 
+/**
+ * Resolves when the server stands at the target and waits there, for readers only. A server that could not let readers in until then has opened at the target
+ * instead: `paused` says which.
+ */
+export async function replayToPause(parts: ReplayParts): Promise<{ readonly lsn: Lsn; readonly paused: boolean }> {
+  await using session = await connectTo(parts.server, 'template1')
+  const state = await untilStill(session, parts)
+  if (!state.recovering) {
+    const replayed = await whereItOpened(parts, session)
+    checkEnd(replayed.lsn, parts)
+    return { lsn: replayed.lsn, paused: false }
+  }
+  const lsn = parseLsn(state.lsn ?? '0/0')
+  await checkPause(lsn, parts)
+  return { lsn, paused: true }
+}
+
 /** Resolves when the server has left recovery at the target. Rejects, leaving the server to the caller, in every other case. */
 export async function replayToTarget(parts: ReplayParts): Promise<Replayed> {
   await using session = await connectTo(parts.server, 'template1')

@@ -107,7 +107,7 @@ async function databasesOf(server: PrivateServer): Promise<readonly { name: stri
 }
 
 /** Where a relation's file is: `tablespace/database/relfilenode`. Undefined for shared catalogs, which nothing leaves out. */
-function keyOfPath(path: string): string | undefined {
+export function keyOfPath(path: string): string | undefined {
   const match = /^(?:base|pg_tblspc\/(\d+)\/PG_[^/]+)\/(\d+)\/(\d+)/.exec(path)
   return match ? `${match[1] ?? '1663'}/${match[2]}/${match[3]}` : undefined
 }

@@ -30,11 +30,16 @@ export async function firstRecordFrom(parts: ReadParts, lsn: Lsn): Promise<Lsn |
 
 /** End of the last whole record that ends by `endLsn`; undefined where none was found. */
 export async function lastRecordEnd(parts: ReadParts): Promise<Lsn | undefined> {
+  return (await lastRecord(parts))?.endLsn
+}
+
+/** The last whole record that ends by `endLsn`; undefined where none was found. */
+export async function lastRecord(parts: ReadParts): Promise<{ readonly startLsn: Lsn; readonly endLsn: Lsn } | undefined> {
   const chunks = upTo(parts, parts.endLsn)
   for (let first = chunks.length - 1; first >= 0; first--) {
-    let last: Lsn | undefined
-    await decode({ ...parts, chunks: chunks.slice(first) }, (_startLsn, endLsn) => {
-      if (endLsn <= parts.endLsn) last = endLsn
+    let last: { startLsn: Lsn; endLsn: Lsn } | undefined
+    await decode({ ...parts, chunks: chunks.slice(first) }, (startLsn, endLsn) => {
+      if (endLsn <= parts.endLsn) last = { startLsn, endLsn }
       return true
     })
     if (last !== undefined) return last
