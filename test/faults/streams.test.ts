@@ -102,7 +102,10 @@ void test('short reads: every stream of backup, store and recovery gives the sam
   const got = await store.get('packs/a', { signal, offset: 3, length: 150_000 })
   assert.ok(got.equals(content.subarray(3, 150_003)))
 
-  settleFile({ path, file: '16400', bytes: content.length, sha256 }, { buffer: Buffer.alloc(65_536), backup: 'b' })
+  settleFile(
+    { path, file: '16400', bytes: content.length, sha256 },
+    { buffer: Buffer.alloc(65_536), durable: true, backup: 'b' },
+  )
   const verify = { checksums: true, buffer: Buffer.alloc(65_536), onRead: () => {} }
   assert.deepEqual(verifyFile({ path: zeros, file: '16401', firstBlock: 0 }, verify), [])
 })

@@ -7,7 +7,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
-import type { MappedRelation } from '../../src/repository/contract.ts'
+import type { Manifest, MappedRelation } from '../../src/repository/contract.ts'
 import { openSandbox, type Sandbox, type SandboxRequest } from '../../src/recovery/sandbox/sandbox.ts'
 import { makeFolder, openWorld, type World } from '../backup/world.ts'
 import { testContext } from '../support/context.ts'
@@ -29,16 +29,14 @@ async function sandboxOf(
   return Object.assign(sandbox, { logFile: `${folder}.log` })
 }
 
-const named =
-  (...names: string[]) =>
-  (relation: MappedRelation, all: readonly MappedRelation[]): boolean => {
-    for (let one: MappedRelation | undefined = relation; one; ) {
-      if (names.includes(one.name)) return true
-      const { belongsTo, databaseOid } = one
-      one = belongsTo === undefined ? undefined : all.find((other) => other.oid === belongsTo && other.databaseOid === databaseOid)
-    }
-    return false
-  }
+/** Tables of these names with all that belongs to them. */
+function named(manifest: Manifest, ...names: string[]): (relation: MappedRelation) => boolean {
+  const ownerOf = (one: MappedRelation): MappedRelation | undefined =>
+    manifest.relations.find((other) => other.oid === one.belongsTo && other.databaseOid === one.databaseOid)
+  const isOne = (one: MappedRelation | undefined): boolean =>
+    one !== undefined && (names.includes(one.name) || isOne(ownerOf(one)))
+  return isOne
+}
 
 async function rows<Row extends object>(sandbox: Sandbox, sql: string): Promise<Row[]> {
   await using session = await sandbox.connect('postgres')
@@ -79,7 +77,9 @@ test('PostgreSQL 15: a wanted table comes as it was at the target, the others ta
     create table other as select n as id, md5(n::text) as body from generate_series(1, 200000) n`)
   await server.psql('create database elsewhere')
   const backup = await world.take('full')
-  await server.psql('update wanted set body = reverse(body) where id % 3 = 0; update other set body = null where id < 500')
+  await server.psql(
+    'update wanted set body = reverse(body) where id % 3 = 0; update other set body = null where id < 500',
+  )
   await server.psql('vacuum other')
   await server.psql('create table later as select generate_series(1, 100) as id')
   const sql = `select count(*)::int, md5(string_agg(w::text, ',' order by id)) from wanted w`
@@ -89,14 +89,13 @@ test('PostgreSQL 15: a wanted table comes as it was at the target, the others ta
   await world.archiveAll()
 
   const { relations } = backup.manifest
-  const isWanted = named('wanted')
   const postgres = relations.find((one) => one.database === 'postgres')!.databaseOid
   const folder = join(world.folder, `sandbox-${count + 1}`)
   {
     await using sandbox = await sandboxOf(world, {
       lsn: at!.lsn,
       open: false,
-      wanted: (one) => isWanted(one, relations),
+      wanted: named(backup.manifest, 'wanted'),
       databases: new Set([postgres]),
     })
     assert.deepEqual(await rows(sandbox, sql), truth)
@@ -106,9 +105,15 @@ test('PostgreSQL 15: a wanted table comes as it was at the target, the others ta
     assert.equal(sandbox.leftOut(postgres, fileOf('other')), true)
     assert.equal(sandbox.leftOut(postgres, fileOf('wanted')), false)
     assert.ok(sandbox.restoredBytes < 50e6, String(sandbox.restoredBytes))
-    const other = join(sandbox.folder, (await server.psql<{ path: string }>(`select pg_relation_filepath('other') as path`))[0]!.path)
+    const other = join(
+      sandbox.folder,
+      (await server.psql<{ path: string }>(`select pg_relation_filepath('other') as path`))[0]!.path,
+    )
     const about = await stat(other)
-    assert.ok(about.size > 8e6 && about.blocks * 512 < about.size / 4, `${about.size} long, ${about.blocks} blocks on disk`)
+    assert.ok(
+      about.size > 8e6 && about.blocks * 512 < about.size / 4,
+      `${about.size} long, ${about.blocks} blocks on disk`,
+    )
     assert.ok((await diskOf(sandbox.folder)) < 90e6)
     await assert.rejects(sandbox.connect('elsewhere'))
   }
@@ -163,8 +168,7 @@ test('PostgreSQL 18: a sandbox beside a live server with tablespaces, subscripti
   const base = await fingerprint(join(server.dataDirectory, 'base'))
   const called = listener.calls()
 
-  const isWanted = named('wanted', 'made_later')
-  await using sandbox = await sandboxOf(world, { lsn, wanted: (one) => isWanted(one, manifest.relations) })
+  await using sandbox = await sandboxOf(world, { lsn, wanted: named(manifest, 'wanted', 'made_later') })
   assert.deepEqual(await rows(sandbox, 'select count(*)::int, sum(id)::int from wanted'), [
     { count: 6000, sum: 18_003_000 },
   ])

@@ -56,7 +56,13 @@ export function chooseFiles(manifest: Manifest, wish: SandboxWish): SandboxChoic
   }
   const left = new Set(stubs.map((one) => withoutTablespace(keyOfPath(one.path))))
   return {
-    manifest: { ...manifest, ...imagesFor(manifest, files), files, scratch: stubs, folders: foldersWith(manifest, stubs) },
+    manifest: {
+      ...manifest,
+      ...imagesFor(manifest, files),
+      files,
+      scratch: stubs,
+      folders: foldersWith(manifest, stubs),
+    },
     leftOut: (databaseOid, filenode) => left.has(`${databaseOid}/${filenode}`),
     keptBytes: files.reduce((sum, file) => sum + file.bytes, 0),
     stubBytes: stubs.reduce((sum, file) => sum + file.bytes, 0),

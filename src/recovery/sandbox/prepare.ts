@@ -45,7 +45,8 @@ export async function prepareSandbox(
   scope.use(await readingOf(repository, { warehouse: request.warehouse, log: context.log, signal }))
   const resolved = await resolveIn(repository, request, { context, signal })
   const manifest = await repository.readManifest(resolved.backup.id, signal)
-  const choice = chooseFiles(manifest, request)
+  const { wanted = () => false, databases } = request
+  const choice = chooseFiles(manifest, request.choose?.(manifest) ?? { wanted, databases })
   refuseCorrupt(manifest, choice, request)
   const root = resolve(request.folder)
   const layout = placeTablespaces({ root, tablespaces: manifest.tablespaces, moves: {}, original: false })

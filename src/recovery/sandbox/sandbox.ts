@@ -6,7 +6,7 @@ import { rm } from 'node:fs/promises'
 import type { Progress } from '../../base/operation.ts'
 import { timedId } from '../../base/random.ts'
 import type { Context } from '../../base/room.ts'
-import type { Manifest, MappedRelation } from '../../repository/contract.ts'
+import type { Manifest } from '../../repository/contract.ts'
 import { endServer, freePort } from '../../warehouse/servers.ts'
 import { askedText } from '../plan/plan.ts'
 import type { StepName } from '../rates/times.ts'
@@ -18,6 +18,7 @@ import type { PrivateSession } from '../server/connect.ts'
 import { binariesFor } from '../server/start.ts'
 import type { TargetOptions } from '../target/request.ts'
 import type { ResolvedTarget, StopPoint } from '../target/resolve.ts'
+import type { SandboxWish } from './choice.ts'
 import { prepareSandbox, stopOf, type PreparedSandbox } from './prepare.ts'
 import { startSandbox } from './server.ts'
 
@@ -27,10 +28,12 @@ export interface SandboxRequest extends TargetOptions, RepositoryChoice {
   readonly timeline?: number | undefined
   readonly binaries?: string | undefined
   readonly owner?: string | undefined
-  /** Relations that come with their content, of those that are no system catalogs: these are always there. */
-  readonly wanted: (relation: MappedRelation) => boolean
+  /** Relations that come with their content, of those that are no system catalogs: these are always there. Default: none. */
+  readonly wanted?: SandboxWish['wanted'] | undefined
   /** Databases, by oid, whose catalogs are needed. Default: all. Of the others nothing is there, and nobody can connect to them. */
-  readonly databases?: ReadonlySet<number> | undefined
+  readonly databases?: SandboxWish['databases'] | undefined
+  /** Both, by what the backup holds. */
+  readonly choose?: ((manifest: Manifest) => SandboxWish) | undefined
   readonly keep?: boolean | undefined
   /** True (default): recovery ends and the server takes writes. False: it waits at the target, for readers only, which is sooner. */
   readonly open?: boolean | undefined

@@ -34,7 +34,9 @@ export async function lastRecordEnd(parts: ReadParts): Promise<Lsn | undefined> 
 }
 
 /** The last whole record that ends by `endLsn`; undefined where none was found. */
-export async function lastRecord(parts: ReadParts): Promise<{ readonly startLsn: Lsn; readonly endLsn: Lsn } | undefined> {
+export async function lastRecord(
+  parts: ReadParts,
+): Promise<{ readonly startLsn: Lsn; readonly endLsn: Lsn } | undefined> {
   const chunks = upTo(parts, parts.endLsn)
   for (let first = chunks.length - 1; first >= 0; first--) {
     let last: { startLsn: Lsn; endLsn: Lsn } | undefined
