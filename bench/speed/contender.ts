@@ -17,6 +17,8 @@ export interface Contender {
   /** Bytes that an increment reads from files of the data directory, counted from outside. Takes a backup for it. */
   bytesRead?(): Promise<number>
   restore?(into: string): Promise<Cost>
+  /** Over what restore() left and somebody damaged. */
+  delta?(into: string): Promise<Cost>
 }
 
 /** The threads or processes that everybody gets. */

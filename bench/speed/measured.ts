@@ -9,6 +9,8 @@ export interface Cost {
   readonly seconds: number
   /** User and system time, children included. */
   readonly cpuSeconds: number
+  /** What it printed. */
+  readonly said?: string
 }
 
 export interface MeasureOptions {
@@ -33,7 +35,7 @@ export async function measured(command: readonly string[], options: MeasureOptio
   const code = await new Promise<number | null>((resolve) => child.on('close', resolve))
   const [, wall, user, system] = /cost ([\d.]+) ([\d.]+) ([\d.]+)\s*$/.exec(said.join('')) ?? []
   if (code !== 0 || wall === undefined) throw new Error(`${command.join(' ')} ended with ${code}: ${said.join('')}`)
-  return { seconds: Number(wall), cpuSeconds: Number(user) + Number(system) }
+  return { seconds: Number(wall), cpuSeconds: Number(user) + Number(system), said: said.join('') }
 }
 
 /** Data out of the page cache. False where we may not (not root). */

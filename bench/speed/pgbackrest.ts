@@ -55,6 +55,7 @@ export function pgbackrest(server: TestServer, at: { program: string; folder: st
       return sumOf(await filesRead(log, server.dataDirectory))
     },
     restore: (into) => measured([...base, `--pg1-path=${into}`, 'restore'], as),
+    delta: (into) => measured([...base, `--pg1-path=${into}`, '--delta', 'restore'], as),
   }
 }
 

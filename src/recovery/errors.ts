@@ -169,7 +169,80 @@ export const recoveryErrors = defineErrors('recovery', {
     exit: 'failed',
     message: (at: { directory: string; backup: string; startedAt: string }) =>
       `${at.directory} holds a restore of backup ${at.backup} that was begun at ${at.startedAt} and not finished`,
-    hint: () => 'with --resume what it left is removed and the restore is made again',
+    hint: () => 'with --resume what it left is compared with the backup and completed',
+  },
+  halfDoneInPlace: {
+    exit: 'failed',
+    message: (at: { directory: string; startedAt: string }) =>
+      `${at.directory} holds a recovery in place that was begun at ${at.startedAt} and not finished`,
+    hint: () => 'run it again with --in-place: what is right already is not written again',
+  },
+  noDirectory: {
+    exit: 'usage',
+    message: () => 'nowhere to recover to was named',
+    hint: () => '--to-directory DIR for a missing or empty folder, --in-place DIR over a stopped server',
+  },
+  twoDirectories: {
+    exit: 'usage',
+    message: () => '--to-directory and --in-place exclude each other',
+    hint: () => '--to-directory DIR for a missing or empty folder, --in-place DIR over a stopped server',
+  },
+  followTarget: {
+    exit: 'usage',
+    message: () => '--follow replays whatever comes: no target but --latest goes with it',
+    hint: () => 'leave the target out; wharf recover cut-over DIRECTORY ends it',
+  },
+  followElsewhere: {
+    exit: 'usage',
+    message: () => '--follow makes a copy in a folder of its own: --in-place and --original do not go with it',
+    hint: () => 'after the cut-over the copy can take the place of the original',
+  },
+  notFollowing: {
+    exit: 'notFound',
+    message: (directory: string) => `${directory} follows no warehouse`,
+    hint: () => 'wharf recover run WAREHOUSE --follow --to-directory DIRECTORY begins one',
+  },
+  openedAlready: {
+    exit: 'failed',
+    message: (directory: string) => `${directory} was opened by a cut-over that did not come to its end: it follows no more`,
+    hint: () => 'start it and look at it, or begin a new one in another folder',
+  },
+  nobodyFollows: {
+    exit: 'failed',
+    message: (directory: string) => `nobody feeds the standby in ${directory} now`,
+    hint: () => 'run wharf recover run --follow for it again, then cut over',
+  },
+  cutOverFailed: {
+    exit: 'failed',
+    message: (at: { directory: string; why: string }) => `the cut-over of ${at.directory} failed: ${at.why}`,
+    hint: () => 'see what the following command says; run it again with --follow to go on following',
+  },
+  standbyDied: {
+    exit: 'failed',
+    message: (at: { why: string; log: string }) => `the standby ended: ${at.why}`,
+    hint: (at) => `its log is ${at.log}; when the cause is gone, run the same command again: it goes on from there`,
+  },
+  noCluster: {
+    exit: 'notFound',
+    message: (at: { directory: string }) => `${at.directory} holds no PostgreSQL cluster`,
+    hint: () => '--to-directory restores into a missing or empty folder',
+  },
+  unknownCluster: {
+    exit: 'damaged',
+    message: (directory: string) =>
+      `nobody can tell which cluster ${directory} holds: its pg_control cannot be read, nor any segment of its WAL`,
+    hint: () => 'move it away and restore with --to-directory and --original',
+  },
+  otherCluster: {
+    exit: 'failed',
+    message: (at: { directory: string; found: bigint; warehouse: string; wanted: readonly bigint[] }) =>
+      `${at.directory} holds cluster ${at.found}, warehouse "${at.warehouse}" is cluster ${at.wanted.join(' or ')}`,
+    hint: () => 'nothing was changed; only the same cluster can be recovered in place',
+  },
+  foreignOperation: {
+    exit: 'busy',
+    message: (at: { directory: string; what: string }) => `${at.directory} holds an unfinished operation: ${at.what}`,
+    hint: () => 'finish that one, or restore elsewhere with --to-directory',
   },
   resumeNothing: {
     exit: 'failed',

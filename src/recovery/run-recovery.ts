@@ -8,12 +8,13 @@ import { timedId } from '../base/random.ts'
 import type { Context } from '../base/room.ts'
 import { freePort, type PostgresBinaries } from '../warehouse/servers.ts'
 import { recoveryErrors as errors } from './errors.ts'
+import { refuseFullMoves, refuseUsed } from './in-place/place.ts'
 import { askedText, type RecoveryPlan } from './plan/plan.ts'
 import { endOfWal, prepareRecovery, refuseToRun, type PreparedRecovery, type RecoveryOptions } from './plan/prepare.ts'
 import { addRecord, type RecoveryRecord, type StepName, type StepTime } from './rates/times.ts'
 import { readMarker, writeMarker } from './restore/marker.ts'
 import { restore, type RestoreResult } from './restore/restore.ts'
-import { librariesForReplay, recoverySettings } from './restore/settings.ts'
+import { librariesForReplay, recoverySettings, type Settings } from './restore/settings.ts'
 import { checkTargets } from './restore/target-folder.ts'
 import { prepareDelivery, type Delivery } from './restore/wal-delivery.ts'
 import { binariesFor, startAndProve, type Proof, type StartParts, type StartProof } from './server/start.ts'
@@ -23,7 +24,6 @@ export interface RecoveryRequest extends RecoveryOptions {
   readonly set: Readonly<Record<string, string>>
   readonly binaries?: string | undefined
   readonly workers?: number | undefined
-  readonly resume: boolean
 }
 
 export interface RecoveryReport {
@@ -32,6 +32,10 @@ export interface RecoveryReport {
     readonly files: number
     readonly bytes: number
     readonly holeBytes: number
+    /** What was not there already. */
+    readonly writtenBytes: number
+    /** Files and folders that the backup does not have. */
+    readonly removed: number
     readonly fetchMs: number
   }
   readonly proof: StartProof | undefined
@@ -40,9 +44,11 @@ export interface RecoveryReport {
   readonly durationMs: number
 }
 
-interface Tools {
+export interface Tools {
   readonly report: (event: Progress) => void
   readonly signal: AbortSignal
+  /** Rejects unless what is there may be written over; left out: it may. */
+  readonly confirm?: (plan: RecoveryPlan, question: string) => Promise<void>
 }
 
 /** More threads than this compete for one disk; more can be asked for by name. */
@@ -52,13 +58,12 @@ const MOST_WORKERS = 8
 export async function runRecovery(request: RecoveryRequest, context: Context, tools: Tools): Promise<RecoveryReport> {
   const begun = context.clock.monotonic()
   tools.report({ phase: 'planning' })
-  const prepared = await prepareRecovery(request, context, tools.signal, { read: true })
+  const prepared = await prepareRecovery(request, context, tools.signal, { read: true, report: tools.report })
   await using _ = { [Symbol.asyncDispose]: () => prepared.close() }
   const done = await carryOut(prepared, request, { context, begun, prove: startAndProve, ...tools })
-  const { files, bytes, holeBytes } = done.result
   return {
     plan: prepared.plan,
-    restored: { files, bytes, holeBytes, fetchMs: done.fetchMs },
+    restored: restoredOf(done),
     proof: done.proof,
     next: nextSteps(prepared, request, done),
     durationMs: done.durationMs,
@@ -82,6 +87,11 @@ export interface CarriedOut<P extends Proof> {
   readonly record: RecoveryRecord
 }
 
+export function restoredOf({ result, fetchMs }: Pick<CarriedOut<Proof>, 'result' | 'fetchMs'>): RecoveryReport['restored'] {
+  const { files, bytes, holeBytes, writtenBytes, removed } = result
+  return { files, bytes, holeBytes, writtenBytes, removed, fetchMs }
+}
+
 /** Everything after the plan. The times are kept for the time model. */
 export async function carryOut<P extends Proof>(
   prepared: PreparedRecovery,
@@ -91,11 +101,12 @@ export async function carryOut<P extends Proof>(
   const { context, begun } = tools
   const listMs = context.clock.monotonic() - begun
   refuseToRun(prepared)
-  await checkTargets(prepared.layout, request)
+  await checkPlace(prepared, request)
   // Found before anything is restored: hours of work must not end in "no programs".
   const binaries = request.start
     ? await binariesFor({ major: majorOf(prepared), home: context.home, folder: request.binaries })
     : undefined
+  if (prepared.place) await tools.confirm?.(prepared.plan, questionOf(prepared))
   const port = request.port ?? originalPort(prepared) ?? (await freePort())
   const restored = await restoreAll(prepared, request, { ...tools, port })
   const fetchMs = context.clock.monotonic() - begun
@@ -115,7 +126,7 @@ export async function carryOut<P extends Proof>(
     // What a drill looks at besides is no part of a recovery.
     durationMs: durationMs - (proof?.times.inspectMs ?? 0),
     steps: stepTimes(prepared, { listMs, ...restored, proof }),
-    way: request.way ?? 'node',
+    way: request.way ?? (prepared.place ? 'in-place' : 'node'),
     repository: prepared.repository.name,
     machine: context.environment.hostname,
     predicted: prepared.plan.time,
@@ -126,12 +137,24 @@ export async function carryOut<P extends Proof>(
   return { ...restored, proof, fetchMs, durationMs, record }
 }
 
-async function startParts(
+export async function checkPlace({ place, layout }: PreparedRecovery, request: RecoveryRequest): Promise<void> {
+  if (!place) return void (await checkTargets(layout, { resume: request.resume === true }))
+  await refuseUsed(place.cluster, layout)
+  await refuseFullMoves(place.cluster, layout)
+}
+
+function questionOf({ plan, place }: PreparedRecovery): string {
+  const lost = place?.ownWal?.lost.length ?? 0
+  const warning = lost > 0 ? `, although ${lost} ${lost === 1 ? 'file' : 'files'} of its WAL could not be stored` : ''
+  return `write backup ${plan.backup.id} over ${plan.directory} and recover it to ${plan.target.asked}${warning}?`
+}
+
+export async function startParts(
   prepared: PreparedRecovery,
   request: RecoveryRequest,
   at: Tools & { context: Context; binaries: PostgresBinaries; port: number; delivery: Delivery },
 ): Promise<StartParts> {
-  const { manifest, resolved, layout, owner } = prepared
+  const { manifest, resolved, layout, owner, options } = prepared
   const { context, binaries, port, signal } = at
   return {
     dataDirectory: layout.root,
@@ -145,7 +168,7 @@ async function startParts(
     left: manifest,
     workers: workersOf(request),
     leftovers: at.delivery.leftovers,
-    listenAddresses: request.original ? (manifest.settings['listen_addresses'] ?? '127.0.0.1') : '127.0.0.1',
+    listenAddresses: options.original ? (manifest.settings['listen_addresses'] ?? '127.0.0.1') : '127.0.0.1',
     clock: context.clock,
     environment: context.environment,
     signal,
@@ -153,7 +176,7 @@ async function startParts(
   }
 }
 
-function majorOf({ manifest }: PreparedRecovery): number {
+export function majorOf({ manifest }: PreparedRecovery): number {
   return Math.floor(manifest.postgresVersion / 10_000)
 }
 
@@ -166,13 +189,15 @@ function workersOf(request: RecoveryRequest): number {
   return request.workers ?? Math.min(availableParallelism(), MOST_WORKERS)
 }
 
-async function restoreAll(
+/** `follow`: settings of a standby, instead of those that lead to the target. */
+export async function restoreAll(
   prepared: PreparedRecovery,
   request: RecoveryRequest,
-  tools: Tools & { context: Context; port: number },
+  tools: Tools & { context: Context; port: number; follow?: Settings },
 ): Promise<{ result: RestoreResult; delivery: Delivery; restoreMs: number; deliveryMs: number }> {
-  const { manifest, resolved, layout, owner, repository } = prepared
-  const { context, signal } = tools
+  const { manifest, resolved, layout, owner, repository, place } = prepared
+  const { context, signal, follow } = tools
+  const { original } = prepared.options
   const { clock } = context
   const started = clock.monotonic()
   let delivery: Delivery | undefined
@@ -182,7 +207,12 @@ async function restoreAll(
     manifest,
     layout,
     owner,
-    resume: request.resume,
+    resume: request.resume === true,
+    inPlace: place && {
+      keepsUserFiles: original,
+      unsaved: place.ownWal?.lost.map((one) => one.file).filter((name) => name !== 'pg_wal') ?? [],
+      stillFree: () => refuseUsed(place.cluster, layout),
+    },
     workers: workersOf(request),
     marker: {
       recovery: timedId(context.clock.now(), context.random),
@@ -190,9 +220,17 @@ async function restoreAll(
       repository: repository.name,
       target: askedText(resolved),
       startedAt: new Date(context.clock.now()).toISOString(),
+      mode: original ? 'original' : 'copy',
     },
     configure: async (control) => {
       const configuring = clock.monotonic()
+      const chosen = request.set
+      const preload = librariesForReplay(manifest.settings['shared_preload_libraries'] ?? '')
+      const copy = original ? undefined : { control, manifest, port: tools.port, preload, chosen }
+      if (follow) {
+        delivery = { restoreCommand: '', leftovers: [] }
+        return { recovery: follow, copy, chosen, signalFile: 'standby.signal' }
+      }
       delivery = await prepareDelivery(prepared.delivery, {
         repository,
         manifest,
@@ -209,9 +247,7 @@ async function restoreAll(
         stop: resolved.stop,
         timeline: resolved.timeline,
       })
-      const preload = librariesForReplay(manifest.settings['shared_preload_libraries'] ?? '')
-      const copy = request.original ? undefined : { control, manifest, port: tools.port, preload, chosen: request.set }
-      return { recovery, copy, chosen: request.set }
+      return { recovery, copy, chosen }
     },
     clock,
     signal,
@@ -236,7 +272,7 @@ function stepTimes(prepared: PreparedRecovery, measured: Measured): readonly Ste
   const { writtenMs } = measured.result
   const times: Partial<Record<StepName, number>> = {
     list: measured.listMs,
-    fetch: writtenMs,
+    [prepared.place ? 'read-target' : 'fetch']: writtenMs,
     sync: measured.restoreMs - writtenMs - deliveryMs,
     ...(proof
       ? {
@@ -268,7 +304,7 @@ function scratchLines({ scratch }: StartProof): readonly string[] {
   ]
 }
 
-function nextSteps(
+export function nextSteps(
   prepared: PreparedRecovery,
   request: RecoveryRequest,
   found: Pick<CarriedOut<StartProof>, 'proof' | 'delivery'>,

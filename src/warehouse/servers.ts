@@ -8,7 +8,7 @@ import { warehouseErrors } from './errors.ts'
 import { accountFor, assertReachable } from './server/account.ts'
 import { embeddedBinaries, embeddedPackage, systemBinaries, type PostgresBinaries } from './server/binaries.ts'
 import { initialise } from './server/initialise.ts'
-import { inspectPostmaster } from './server/postmaster.ts'
+import { inspectPostmaster, processesIn, serverFolders, sharedMemoryOf } from './server/postmaster.ts'
 import { startServer, stopServer, type StartedServer, type StopMode } from './server/run.ts'
 import { makeSocketFolder, socketFolder } from './server/socket.ts'
 
@@ -79,6 +79,24 @@ export async function endServer(options: {
 /** Whether a server runs there now. */
 export async function serverRuns(dataDirectory: string): Promise<boolean> {
   return (await inspectPostmaster(dataDirectory)).state === 'running'
+}
+
+/**
+ * What of a server still uses the directory, as far as this machine can tell: its postmaster, backends that have outlived it, or the shared memory that
+ * they would be attached to. Undefined: nothing. A postmaster.pid that nobody stands behind is no use of it.
+ */
+export async function useOf(dataDirectory: string): Promise<string | undefined> {
+  const found = await inspectPostmaster(dataDirectory)
+  if (found.state === 'running') return 'a PostgreSQL server runs on it'
+  if (found.state === 'zombie') return `the server that ran on it (process ${found.pid}) is dead, but not yet gone`
+  const [left] = await processesIn(dataDirectory)
+  if (left !== undefined) return `process ${left} of a server still works in it`
+  return await sharedMemoryOf(dataDirectory)
+}
+
+/** Data directories in which servers work on this machine, as far as this user may see. Linux only, else none. */
+export function runningServers(): Promise<readonly string[]> {
+  return serverFolders()
 }
 
 /** Binaries for a version: `folder` if given (a bin folder), else the embedded ones, else those of the system. */

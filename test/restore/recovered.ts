@@ -6,6 +6,7 @@ import { Client } from 'pg'
 
 import { systemClock } from '../../src/base/clock.ts'
 import type { Progress } from '../../src/base/operation.ts'
+import type { RecoveryPlan } from '../../src/recovery/plan/plan.ts'
 import { runRecovery, type RecoveryReport, type RecoveryRequest } from '../../src/recovery/run-recovery.ts'
 import { endServer } from '../../src/warehouse/servers.ts'
 import { testContext } from '../support/context.ts'
@@ -80,11 +81,20 @@ export async function requestFor(world: Source, wishes: Wishes): Promise<Recover
   }
 }
 
-export async function recover(world: Source, wishes: Wishes, abort: AbortSignal = signal): Promise<Recovered> {
+export async function recover(
+  world: Source,
+  wishes: Wishes,
+  abort: AbortSignal = signal,
+  confirm: (plan: RecoveryPlan, question: string) => Promise<void> = () => Promise.resolve(),
+): Promise<Recovered> {
   const request = await requestFor(world, wishes)
   await using scope = new AsyncDisposableStack()
   const context = testContext({ home: join(world.folder, 'home'), rooms: [] }, scope)
   const progress: Progress[] = []
-  const report = await runRecovery(request, context, { report: (event) => progress.push(event), signal: abort })
+  const report = await runRecovery(request, context, {
+    report: (event) => progress.push(event),
+    confirm,
+    signal: abort,
+  })
   return new Recovered({ directory: request.toDirectory, report, progress })
 }

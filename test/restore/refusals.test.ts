@@ -127,7 +127,7 @@ test('a flipped byte in a pack is named and never restored; what is left cannot 
   // The same folder again: refused with a hint, then made anew from the good repository.
   const again = await refused({ latest: true, toDirectory })
   assert.match(again.message, /holds a restore of backup \S+ that was begun at \S+ and not finished$/)
-  assert.equal(again.hint, 'with --resume what it left is removed and the restore is made again')
+  assert.equal(again.hint, 'with --resume what it left is compared with the backup and completed')
   await using recovered = await recover(world, { latest: true, toDirectory, resume: true, verify: 'connect' })
   assert.deepEqual(await contentsOf(recovered.asServer), contents)
   assert.equal((await readMarker(toDirectory))?.state, 'recovered')

@@ -2,11 +2,17 @@
 import { z } from 'zod'
 
 import { whole } from '../../base/config-types.ts'
+import { recoveryErrors as errors } from '../errors.ts'
 import { stepNames } from '../rates/times.ts'
 
 export const recoveryInput = {
   warehouse: z.string().min(1).describe('name of the warehouse, as its backups carry it'),
-  toDirectory: z.string().min(1).describe('folder to restore into: missing or empty'),
+  toDirectory: z.string().min(1).optional().describe('folder to restore into: missing or empty'),
+  inPlace: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('instead: data directory of the stopped server itself; only what differs is written'),
   repository: z.string().optional().describe('which of the repositories of the warehouse'),
   repositoryPath: z.string().optional().describe('folder of the repository: works without wharf.yaml'),
   repositoryS3: z
@@ -51,6 +57,18 @@ export const recoveryInput = {
 export const planInput = z.strictObject(recoveryInput)
 export type PlanInput = z.output<typeof planInput>
 
+/** One of --to-directory and --in-place. */
+export function placeOfInput(input: Pick<PlanInput, 'toDirectory' | 'inPlace'>): {
+  toDirectory: string
+  inPlace: boolean
+} {
+  const { toDirectory, inPlace } = input
+  if (toDirectory !== undefined && inPlace !== undefined) throw errors.twoDirectories(undefined)
+  const directory = inPlace ?? toDirectory
+  if (directory === undefined) throw errors.noDirectory(undefined)
+  return { toDirectory: directory, inPlace: inPlace !== undefined }
+}
+
 /** `--inclusive` and `--exclusive` are one question. */
 export function inclusiveOf(input: Pick<PlanInput, 'inclusive' | 'exclusive'>): boolean | undefined {
   if (input.exclusive === true) return false
@@ -83,6 +101,13 @@ export const planOutput = z.object({
   }),
   directory: z.string(),
   mode: z.enum(['copy', 'original']),
+  inPlace: z
+    .object({
+      ownWal: z.object({ files: z.number(), bytes: z.number(), stored: z.boolean() }),
+      lostWal: z.array(z.string()),
+      goesOn: z.boolean(),
+    })
+    .optional(),
   owner: z.object({ name: z.string(), because: z.string() }).optional(),
   postgresVersion: z.number(),
   tablespaces: z.array(z.object({ oid: z.number(), name: z.string(), from: z.string(), to: z.string() })),

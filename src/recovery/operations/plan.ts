@@ -3,7 +3,7 @@ import type { z } from 'zod'
 import { defineOperation } from '../../base/operation.ts'
 import { planText, type RecoveryPlan } from '../plan/plan.ts'
 import { prepareRecovery } from '../plan/prepare.ts'
-import { inclusiveOf, planInput, planOutput, type PlanInput } from './options.ts'
+import { inclusiveOf, placeOfInput, planInput, planOutput, type PlanInput } from './options.ts'
 
 export const targetErrors = [
   'recovery.no-target',
@@ -37,7 +37,7 @@ export const plan = defineOperation<PlanInput, RecoveryPlan>({
   needs: 'repository',
   where: 'here',
   run: async (input, context, signal) => {
-    const prepared = await prepareRecovery({ ...input, inclusive: inclusiveOf(input) }, context, signal)
+    const prepared = await prepareRecovery({ ...input, ...placeOfInput(input), inclusive: inclusiveOf(input) }, context, signal)
     await prepared.close()
     return prepared.plan
   },

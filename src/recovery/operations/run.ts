@@ -1,11 +1,12 @@
 import { z } from 'zod'
 
 import { whole } from '../../base/config-types.ts'
-import { defineOperation } from '../../base/operation.ts'
-import { formatDuration } from '../../base/units.ts'
+import { defineOperation, demandConfirmation } from '../../base/operation.ts'
+import { formatDuration, formatSize } from '../../base/units.ts'
 import { planText } from '../plan/plan.ts'
-import { runRecovery, type RecoveryReport } from '../run-recovery.ts'
-import { inclusiveOf, planOutput, recoveryInput } from './options.ts'
+import { runFollow } from '../follow/run-follow.ts'
+import { runRecovery, type RecoveryReport, type Tools } from '../run-recovery.ts'
+import { inclusiveOf, placeOfInput, planOutput, recoveryInput } from './options.ts'
 import { targetErrors } from './plan.ts'
 
 const runInput = z.strictObject({
@@ -14,7 +15,12 @@ const runInput = z.strictObject({
   set: z.record(z.string(), z.string()).default({}).describe('NAME=VALUE: a setting of the recovered server'),
   binaries: z.string().optional().describe('folder of the PostgreSQL server programs, with --start'),
   workers: whole(1, 64).optional().describe('threads that restore'),
-  resume: z.boolean().default(false).describe('the folder holds a restore that was not finished: make it again'),
+  resume: z.boolean().default(false).describe('the folder holds a restore that was not finished: complete it'),
+  follow: z
+    .boolean()
+    .default(false)
+    .describe('a warm standby: replays whatever comes into the repository, until wharf recover cut-over'),
+  readable: z.boolean().default(false).describe('with --follow: clients may read on loopback meanwhile'),
 })
 export type RunInput = z.output<typeof runInput>
 
@@ -29,7 +35,14 @@ const connectionProof = z.object({
 })
 const runOutput = z.object({
   plan: planOutput,
-  restored: z.object({ files: z.number(), bytes: z.number(), holeBytes: z.number(), fetchMs: z.number() }),
+  restored: z.object({
+    files: z.number(),
+    bytes: z.number(),
+    holeBytes: z.number(),
+    writtenBytes: z.number().describe('what was not there already'),
+    removed: z.number().describe('files and folders that the backup does not have'),
+    fetchMs: z.number(),
+  }),
   proof: z
     .object({
       replayed: z.object({ lsn: z.string(), timeline: z.number() }),
@@ -52,21 +65,25 @@ const runOutput = z.object({
 
 export const run = defineOperation<RunInput, RecoveryReport>({
   name: 'recover run',
-  summary: 'restore a warehouse into an empty folder',
+  summary: 'restore a warehouse into an empty folder, or in place',
   description: [
     'Restores the backup, prepares the server to replay to the target and, with --start, starts it, proves that it stands at the target and is whole, and leaves it running. Success is reported only then.',
     'The result is a silent copy: it archives nothing, subscribes to nothing, loads only the libraries that replay needs and listens on loopback only. --original keeps the configuration, archive_mode included, as a replacement of a server that is gone needs it.',
-    'wharf recover run retail --to-directory /restore --latest --start\nwharf recover run retail --to-directory /restore --before-load 01JD… --start --verify full\nwharf recover run retail --repository-path /mnt/backups --key-file /root/wharf.key --to-directory /restore --latest',
+    '--in-place DIRECTORY recovers the stopped server itself: first the WAL in its pg_wal that the repository lacks is stored there, then every block is compared with the backup and only what differs is written, tablespaces included. Your configuration stays as it is. If it is interrupted, run the same command again.',
+    '--follow makes a warm standby that is fed from the repository alone: it stays in the foreground, tells its lag, and ends when wharf recover cut-over DIRECTORY asks it to open, replayed to the end of what the repository holds and proven. Interrupted, the same command goes on with it.',
+    'wharf recover run retail --to-directory /restore --latest --start\nwharf recover run retail --in-place /var/lib/postgresql/18/main --latest --start\nwharf recover run retail --to-directory /restore --before-load 01JD… --start --verify full\nwharf recover run retail --repository-path /mnt/backups --key-file /root/wharf.key --to-directory /restore --latest',
   ].join('\n\n'),
   input: runInput,
   positional: ['warehouse'],
   output: runOutput as z.ZodType<RecoveryReport>,
   role: 'admin',
-  danger: 'writes',
+  danger: 'destroys',
   errors: [
     ...targetErrors,
     'recovery.target-not-empty',
     'recovery.target-in-use',
+    'recovery.other-cluster',
+    'recovery.no-cluster',
     'recovery.corrupt-blocks',
     'recovery.no-space',
     'recovery.verify-failed',
@@ -74,17 +91,30 @@ export const run = defineOperation<RunInput, RecoveryReport>({
   ],
   needs: 'repository',
   where: 'run',
-  run: (input, context, signal) =>
-    runRecovery({ ...input, inclusive: inclusiveOf(input) }, context, {
+  run: (input, context, signal) => {
+    const { follow, ...rest } = input
+    const request = { ...rest, ...placeOfInput(input), inclusive: inclusiveOf(input) }
+    const tools: Tools = {
       report: (event) => context.progress(event),
+      confirm: async (plan, question) => {
+        context.say?.(planText(plan))
+        await demandConfirmation(context, question)
+      },
       signal,
-    }),
+    }
+    return follow ? runFollow(request, context, tools) : runRecovery(request, context, tools)
+  },
   text: reportText,
 })
 
 function reportText(report: RecoveryReport): string {
   const { plan, restored, proof } = report
-  const lines = [planText(plan), '', `restored ${restored.files} files in ${formatDuration(restored.fetchMs)}`]
+  const { files, bytes, holeBytes, writtenBytes, removed, fetchMs } = restored
+  const over =
+    plan.inPlace || writtenBytes + holeBytes < bytes
+      ? `compared ${files} files (${formatSize(bytes)}) in ${formatDuration(fetchMs)}: wrote ${formatSize(writtenBytes)}, removed ${removed} that the backup does not have`
+      : `restored ${files} files in ${formatDuration(fetchMs)}`
+  const lines = [planText(plan), '', over]
   if (proof) {
     const { connections, pages, times } = proof
     lines.push(

@@ -3,6 +3,8 @@ import { formatDuration, formatSize, GIB } from '../../base/units.ts'
 import type { Manifest } from '../../repository/contract.ts'
 import { formatLsn } from '../../wal/lsn.ts'
 import { segmentCeiling, segmentStart } from '../../wal/segments.ts'
+import type { Place } from '../in-place/place.ts'
+import { unsavedName } from '../in-place/clear.ts'
 import type { Layout } from '../restore/layout.ts'
 import type { Owner } from '../restore/owner.ts'
 import { libraryNames, librariesForReplay } from '../restore/settings.ts'
@@ -37,6 +39,17 @@ export interface RecoveryPlan {
   }
   readonly directory: string
   readonly mode: 'copy' | 'original'
+  /** Over the cluster that lies there; undefined: into a new folder. */
+  readonly inPlace?:
+    | {
+        /** WAL of the target that the repository lacks, or lacked: files and bytes. */
+        readonly ownWal: { readonly files: number; readonly bytes: number; readonly stored: boolean }
+        /** What of it cannot be stored. */
+        readonly lostWal: readonly string[]
+        /** A recovery in place that was not finished goes on. */
+        readonly goesOn: boolean
+      }
+    | undefined
   readonly owner: { readonly name: string; readonly because: string } | undefined
   readonly postgresVersion: number
   readonly tablespaces: readonly {
@@ -72,6 +85,9 @@ export interface PlanParts {
   readonly delivery: DeliveryKind
   readonly start: boolean
   readonly verify: 'connect' | 'checksums' | 'full'
+  readonly place: Place | undefined
+  /** Whether the target's own WAL has been stored, or only looked at. */
+  readonly saved: boolean
   readonly loss: Loss
   readonly space: readonly SpaceNeed[]
   readonly records: readonly RecoveryRecord[]
@@ -111,6 +127,7 @@ export function makePlan(parts: PlanParts): RecoveryPlan {
     target: targetOf(resolved),
     directory: layout.root,
     mode: parts.original ? 'original' : 'copy',
+    ...(parts.place ? { inPlace: inPlaceOf(parts.place, parts.saved) } : {}),
     owner: parts.owner && { name: parts.owner.name, because: parts.owner.because },
     postgresVersion: manifest.postgresVersion,
     tablespaces: layout.tablespaces.map((one) => ({
@@ -131,6 +148,14 @@ export function makePlan(parts: PlanParts): RecoveryPlan {
     space: parts.space,
     lost: parts.loss,
     notes: notesOf(parts),
+  }
+}
+
+function inPlaceOf({ cluster, ownWal }: Place, stored: boolean): NonNullable<RecoveryPlan['inPlace']> {
+  return {
+    ownWal: { files: ownWal?.segments.length ?? 0, bytes: ownWal?.bytes ?? 0, stored },
+    lostWal: ownWal?.lost.map(({ file, why }) => `${file} (${why})`) ?? [],
+    goesOn: cluster.unfinished !== undefined,
   }
 }
 
@@ -180,7 +205,8 @@ function notesOf(parts: PlanParts): readonly string[] {
   const placed = layout.tablespaces.filter((one) => one.target.kind === 'in-place' && one.location !== undefined)
   const outside = manifest.outsideFiles.map((file) => file.path)
   return [
-    ...(parts.original
+    ...inPlaceNotes(parts),
+    ...(parts.original && !parts.place
       ? ['the original configuration is kept, archive_mode included: make sure that the original server is gone']
       : []),
     ...(!parts.original && left.length > 0 ? [`preload libraries left out of the copy: ${left.join(', ')}`] : []),
@@ -204,6 +230,21 @@ function notesOf(parts: PlanParts): readonly string[] {
   ]
 }
 
+function inPlaceNotes({ place, saved, original }: PlanParts): readonly string[] {
+  if (!place) return []
+  const { cluster, ownWal } = place
+  return [
+    original
+      ? 'configuration and other files of yours in the data directory stay as they are; only what is missing comes from the backup'
+      : 'it is a silent copy, and stays one: its own WAL is none of the warehouse, and goes',
+    ...(ownWal && ownWal.segments.length > 0 && !saved
+      ? ['WAL of its own is stored first: with --latest the target is then found anew and lies behind it']
+      : []),
+    ...(ownWal && ownWal.lost.length > 0 ? [`WAL that cannot be stored is put aside in pg_wal/${unsavedName}`] : []),
+    ...(cluster.unfinished ? ['a recovery in place that was not finished goes on: what is right already is not written again'] : []),
+  ]
+}
+
 /** What makes replay longer than from the backup's own start. */
 function deferredNotes({ olderImages, startLsn, statistics }: Manifest): readonly string[] {
   const [oldest] = olderImages
@@ -224,7 +265,8 @@ export function planText(plan: RecoveryPlan): string {
     `  target      ${plan.target.asked}${plan.target.localZone ? ` (read in this machine's zone, ${plan.target.localZone})` : ''}`,
     `              ${plan.target.resolved}, timeline ${plan.target.timeline}`,
     `  backup      ${plan.backup.id} (${plan.backup.kind}, ended ${plan.backup.finishedAt} at ${plan.backup.stopLsn})`,
-    `  into        ${plan.directory} as a ${plan.mode === 'copy' ? 'silent copy' : 'replacement of the original'}, PostgreSQL ${Math.floor(plan.postgresVersion / 10_000)}`,
+    `  into        ${plan.directory} ${whatIsMade(plan)}, PostgreSQL ${Math.floor(plan.postgresVersion / 10_000)}`,
+    ...ownWalLines(plan),
     ...(plan.owner ? [`  owner       ${plan.owner.name} (${plan.owner.because})`] : []),
     ...plan.tablespaces.map((one) => `  tablespace  ${one.name} (${one.from}) → ${one.to}`),
     ...plan.space.map(
@@ -235,10 +277,24 @@ export function planText(plan: RecoveryPlan): string {
     ...plan.steps.map((one) => `    ${one.what}${one.bytes > 0 ? `, ${formatSize(one.bytes)}` : ''}: ${span(one)}`),
     `    together: ${span(plan.time)}`,
     '  lost',
-    ...lossLines(plan.lost).map((line) => `    ${line}`),
+    ...[...(plan.inPlace?.lostWal ?? []).map((one) => `WAL of the target: ${one}`), ...lossLines(plan.lost)].map(
+      (line) => `    ${line}`,
+    ),
     ...plan.notes.map((note) => `  note        ${note}`),
   ]
   return lines.join('\n')
+}
+
+function whatIsMade({ mode, inPlace }: RecoveryPlan): string {
+  if (inPlace) return mode === 'copy' ? 'in place, a silent copy' : 'in place'
+  return mode === 'copy' ? 'as a silent copy' : 'as a replacement of the original'
+}
+
+function ownWalLines({ inPlace }: RecoveryPlan): readonly string[] {
+  if (!inPlace || inPlace.ownWal.files === 0) return []
+  const { files, bytes, stored } = inPlace.ownWal
+  const what = `${files} ${files === 1 ? 'file' : 'files'} of its pg_wal (${formatSize(bytes)})`
+  return [`  own WAL     ${what} ${stored ? 'that the repository lacked: stored' : 'that the repository lacks: stored before anything is touched'}`]
 }
 
 function holeReason(hole: NonNullable<Loss['hole']>): string {

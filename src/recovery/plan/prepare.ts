@@ -1,20 +1,22 @@
 // From options to everything that a recovery needs to know, nothing touched yet: plan and run share it.
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 
+import type { Progress } from '../../base/operation.ts'
 import type { Context } from '../../base/room.ts'
 import { formatSize } from '../../base/units.ts'
 import type { Manifest, Repository } from '../../repository/contract.ts'
 import { recoveryErrors as errors } from '../errors.ts'
+import { findPlace, isOriginalPlace, movesToStay, refuseOther, type Place } from '../in-place/place.ts'
 import { readRecords, type RecoveryWay } from '../rates/times.ts'
 import { placeTablespaces, type Layout } from '../restore/layout.ts'
-import { openChosenRepository, type RepositoryChoice } from '../restore/open-repository.ts'
+import type { RepositoryChoice } from '../restore/open-repository.ts'
 import { chooseOwner, closedFolder, type Owner } from '../restore/owner.ts'
-import { readingOf } from '../restore/reading.ts'
 import { targetFolders } from '../restore/target-folder.ts'
 import { chooseDelivery, type DeliveryKind } from '../restore/wal-delivery.ts'
-import { firstRecordFrom, lastRecordEnd } from '../target/records.ts'
-import { targetRequest, type TargetOptions } from '../target/request.ts'
-import { resolveTarget, type ResolvedTarget } from '../target/resolve.ts'
+import { lastRecordEnd } from '../target/records.ts'
+import type { TargetOptions } from '../target/request.ts'
+import type { ResolvedTarget } from '../target/resolve.ts'
+import { findTarget } from './find-target.ts'
 import { lossOf } from './loss.ts'
 import { windowOf } from '../get/ahead/fetch-ahead.ts'
 import { makePlan, walBytesOf, walRoom, type RecoveryPlan } from './plan.ts'
@@ -22,6 +24,10 @@ import { spaceNeeds } from './space.ts'
 
 export interface RecoveryOptions extends TargetOptions, RepositoryChoice {
   readonly toDirectory: string
+  /** `toDirectory` holds the cluster itself, stopped. */
+  readonly inPlace?: boolean | undefined
+  /** `toDirectory` holds an unfinished restore. */
+  readonly resume?: boolean | undefined
   readonly backup?: string | undefined
   readonly timeline?: number | undefined
   readonly tablespace: Readonly<Record<string, string>>
@@ -42,6 +48,8 @@ export interface PreparedRecovery {
   readonly layout: Layout
   readonly owner: Owner | undefined
   readonly delivery: DeliveryKind
+  /** Where it is recovered in place. */
+  readonly place: Place | undefined
   /** Whether WAL is rewritten: for every server but the original in its original place. */
   readonly rewrite: boolean
   readonly plan: RecoveryPlan
@@ -55,37 +63,27 @@ export async function prepareRecovery(
   context: Context,
   signal: AbortSignal,
   /** `read`: under a lease until `close`. A plan alone writes nothing into the repository. */
-  how: { readonly read: boolean } = { read: false },
+  how: { readonly read: boolean; readonly report?: (event: Progress) => void } = { read: false },
 ): Promise<PreparedRecovery> {
-  const request = targetRequest(options)
-  const chosen = await openChosenRepository(options, context, signal)
-  const { repository } = chosen
-  const { warehouse } = options
-  const reading = how.read ? await readingOf(repository, { warehouse, log: context.log, signal }) : undefined
-  const close = async (): Promise<void> => {
-    await reading?.[Symbol.asyncDispose]()
-    await chosen.close()
-  }
+  let place: Place | undefined
+  const target = await findTarget(options, context, {
+    leased: how.read,
+    signal,
+    // Its WAL first: the target may lie in it.
+    before: async (repository, backups) => {
+      if (!options.inPlace) return
+      const { toDirectory: directory, warehouse } = options
+      const progress = how.report ?? (() => {})
+      place = await findPlace({ directory, warehouse, repository, backups, dry: !how.read, progress, signal })
+    },
+  })
+  const { repository, resolved, manifest, unprotected, close } = target
   try {
-    const resolved = await resolveTarget({
-      wal: repository.wal,
-      // A damaged manifest takes nothing from the others.
-      backups: await repository.listBackups(signal, {
-        warehouse: options.warehouse,
-        onDamaged: (object, error) => context.log.warn({ object, err: error }, 'a manifest is damaged'),
-      }),
-      warehouse: options.warehouse,
-      repository: repository.name,
-      request,
-      backup: options.backup,
-      timeline: options.timeline,
-      recordFrom: (view, lsn, reach) =>
-        firstRecordFrom({ wal: repository.wal, view, endLsn: reach.endLsn, signal }, lsn),
-      signal,
-    })
-    const manifest = await repository.readManifest(resolved.backup.id, signal)
-    const done = await finish({ options, repository, resolved, manifest }, context, signal)
-    const notes = [...done.plan.notes, ...(reading?.unprotected === undefined ? [] : [reading.unprotected])]
+    if (place) refuseOther(place.cluster, manifest)
+    const original = options.original || (place !== undefined && !place.cluster.isCopy)
+    const found = { options: { ...options, original }, repository, resolved, manifest, place }
+    const done = await finish(found, { context, saved: how.read, signal })
+    const notes = [...done.plan.notes, ...(unprotected === undefined ? [] : [unprotected])]
     return { ...done, plan: { ...done.plan, notes }, close }
   } catch (error) {
     await close()
@@ -94,19 +92,21 @@ export async function prepareRecovery(
 }
 
 async function finish(
-  found: Pick<PreparedRecovery, 'options' | 'repository' | 'resolved' | 'manifest'>,
-  context: Context,
-  signal: AbortSignal,
+  found: Pick<PreparedRecovery, 'options' | 'repository' | 'resolved' | 'manifest' | 'place'>,
+  { context, saved, signal }: { context: Context; saved: boolean; signal: AbortSignal },
 ): Promise<Omit<PreparedRecovery, 'close'>> {
-  const { options, repository, resolved, manifest } = found
-  const root = resolve(options.toDirectory)
+  const { options, repository, resolved, manifest, place } = found
+  const root = place ? place.cluster.root : resolve(options.toDirectory)
+  const { tablespaces } = manifest
   const layout = placeTablespaces({
     root,
-    tablespaces: manifest.tablespaces,
-    moves: options.tablespace,
+    tablespaces,
+    moves: place ? movesToStay(place.cluster, tablespaces, options.tablespace) : options.tablespace,
     original: options.original,
   })
-  const owner = await chooseOwner({ directory: root, wanted: options.owner, environment: context.environment })
+  // What is recovered in place stays its owner's.
+  const directory = place ? join(root, 'global') : root
+  const owner = await chooseOwner({ directory, wanted: options.owner, environment: context.environment })
   await refuseClosed(layout, owner)
   const loss = await lossOf(manifest, resolved, signal)
   const delivery = await chooseDelivery(repository, owner)
@@ -115,7 +115,8 @@ async function finish(
   // What is fetched ahead, and what is staged, lies there beside what the server itself keeps.
   const beside = delivery === 'staged' ? walBytes : Math.min(walBytes, windowOf(segment) * segment)
   const room = walRoom(walBytes) + beside
-  const rewrite = !(options.original && root === manifest.settings['data_directory'])
+  const atHome = place ? await isOriginalPlace(place.cluster, manifest) : root === manifest.settings['data_directory']
+  const rewrite = !(options.original && atHome)
   const plan = makePlan({
     warehouse: options.warehouse,
     repository: repository.name,
@@ -128,8 +129,10 @@ async function finish(
     delivery,
     start: options.start,
     verify: options.verify,
+    place,
+    saved,
     loss,
-    space: await spaceNeeds(layout, manifest, room),
+    space: await spaceNeeds(layout, manifest, { walBytes: room, over: place !== undefined || options.resume === true }),
     records: await readRecords(context.home),
     machine: context.environment.hostname,
     way: options.way ?? 'node',

@@ -1,10 +1,11 @@
 // Space that a restore needs and what is free, by file system.
-import { stat, statfs } from 'node:fs/promises'
+import { lstat, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 import { codeOf } from '../../base/errors.ts'
 import type { Manifest } from '../../repository/contract.ts'
-import { isWithin, placeOf, type Layout } from '../restore/layout.ts'
+import { targetPath } from '../restore/distribute.ts'
+import { isWithin, type Layout } from '../restore/layout.ts'
 import { targetFolders } from '../restore/target-folder.ts'
 
 export interface SpaceNeed {
@@ -14,15 +15,23 @@ export interface SpaceNeed {
   readonly freeBytes: number
 }
 
-/** `walBytes` come on top in the data directory: segments that replay keeps until its next restartpoint, or all of them where they are staged. */
-export async function spaceNeeds(layout: Layout, manifest: Manifest, walBytes: number): Promise<readonly SpaceNeed[]> {
+/**
+ * `walBytes` come on top in the data directory: segments that replay keeps until its next restartpoint, or all of them where they are staged. With `over` the
+ * disk that files take already is not needed again.
+ */
+export async function spaceNeeds(
+  layout: Layout,
+  manifest: Manifest,
+  { walBytes, over }: { readonly walBytes: number; readonly over: boolean },
+): Promise<readonly SpaceNeed[]> {
   const folders = targetFolders(layout)
   const needed = new Map(folders.map((folder) => [folder, 0]))
   needed.set(layout.root, walBytes)
   for (const file of manifest.files) {
-    const path = placeOf(layout, file.path)
+    const path = targetPath(layout, file)
     const folder = folders.findLast((one) => isWithin(path, one)) ?? layout.root
-    needed.set(folder, (needed.get(folder) ?? 0) + file.bytes)
+    const taken = over ? Math.min(file.bytes, await diskOf(path)) : 0
+    needed.set(folder, (needed.get(folder) ?? 0) + file.bytes - taken)
   }
   const devices = new Map<number, { folders: string[]; neededBytes: number; freeBytes: number }>()
   for (const [folder, bytes] of needed) {
@@ -34,6 +43,11 @@ export async function spaceNeeds(layout: Layout, manifest: Manifest, walBytes: n
     devices.set(dev, known)
   }
   return [...devices.values()]
+}
+
+async function diskOf(path: string): Promise<number> {
+  const about = await lstat(path).catch(() => undefined)
+  return about?.isFile() ? about.blocks * 512 : 0
 }
 
 async function freeOf(folder: string): Promise<number> {

@@ -37,7 +37,12 @@ export function stepsOf(parts: PlanParts): readonly PlanStep[] {
   }
   const restored = [
     step('list', `read the manifest of backup ${manifest.id} and what WAL there is`, { bytes: 0, count }),
-    step('fetch', `restore ${manifest.files.length} files of backup ${manifest.id}`, { bytes, count }),
+    parts.place
+      ? step('read-target', `compare ${manifest.files.length} files with backup ${manifest.id}, write what differs`, {
+          bytes,
+          count,
+        })
+      : step('fetch', `restore ${manifest.files.length} files of backup ${manifest.id}`, { bytes, count }),
     step('sync', 'make the files durable', { bytes, count }),
   ]
   if (!parts.start) return restored

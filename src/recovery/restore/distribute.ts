@@ -1,6 +1,8 @@
 // From a manifest's files to tasks for the threads: which extents of which pack go where.
-import { chown, open } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { open, rm } from 'node:fs/promises'
 
+import { codeOf, isWharfError, type WharfError } from '../../base/errors.ts'
 import { GIB, MIB } from '../../base/units.ts'
 import type { Manifest, ManifestFile, Repository, SegmentMap } from '../../repository/contract.ts'
 import { BLOCK_BYTES } from '../../wal/contract.ts'
@@ -29,12 +31,18 @@ const ownFiles: ReadonlySet<string> = new Set([
 export const controlPath = 'global/pg_control'
 /** pg_control lies under this name until everything else is durable: without it nothing can be started. */
 export const controlTemporary = 'global/pg_control.wharf'
+/** Added to the name of a held file. */
+export const heldSuffix = '.wharf-part'
 
 export interface RestoreParts {
   readonly repository: Pick<Repository, 'readMaps'>
   readonly manifest: Pick<Manifest, 'files' | 'scratch' | 'id'>
   readonly layout: Layout
   readonly owner: Owner | undefined
+  /** The folder holds files, which are compared with the backup: only what differs is written. */
+  readonly over: boolean
+  /** Files of the manifest that stay as they are in the folder. */
+  readonly kept?: ReadonlySet<string> | undefined
   readonly signal: AbortSignal
 }
 
@@ -44,22 +52,72 @@ export function filesToRestore(manifest: Pick<Manifest, 'files'>): readonly Mani
 }
 
 export function targetPath(layout: Layout, file: { readonly path: string }): string {
-  return placeOf(layout, file.path === controlPath ? controlTemporary : file.path)
+  if (file.path === controlPath) return placeOf(layout, controlTemporary)
+  return placeOf(layout, layout.held?.has(file.path) ? file.path + heldSuffix : file.path)
+}
+
+/** Those of them that are written or compared. */
+export function filesToWrite(parts: Pick<RestoreParts, 'manifest' | 'kept'>): readonly ManifestFile[] {
+  const files = filesToRestore(parts.manifest)
+  return parts.kept ? files.filter((file) => !parts.kept!.has(file.path)) : files
 }
 
 /** Makes each group's files at their final length, then yields what is to be written to them. */
 export async function* writeTasks(parts: RestoreParts): AsyncGenerator<WriteTask> {
-  for (const group of groups(filesToRestore(parts.manifest))) {
+  for (const group of groups(filesToWrite(parts))) {
     parts.signal.throwIfAborted()
-    const segments = group.filter((file) => file.kind === 'segment')
-    const maps = await parts.repository.readMaps(
-      segments.map((file) => file.map),
-      parts.signal,
-    )
-    const byPath = new Map(segments.map((file, index) => [file.path, checkedMap(file, maps[index], parts.manifest.id)]))
-    await makeFiles(group, parts)
-    yield* tasksOf(group, byPath, parts.layout)
+    const maps = await mapsOf(group, parts)
+    const over = await makeFiles(group, parts)
+    for (const task of tasksOf(group, maps, { layout: parts.layout, over })) yield { type: 'write', ...task }
   }
+}
+
+/** The extents of all files, for whoever only reads them. `onDamaged` takes a file whose map cannot be used; the others go on. */
+export async function* extentsOf(
+  parts: Pick<RestoreParts, 'repository' | 'manifest' | 'layout' | 'signal'> & {
+    readonly onDamaged: (file: ManifestFile, error: WharfError) => void
+  },
+): AsyncGenerator<Omit<WriteTask, 'type'>> {
+  const over: ReadonlySet<string> = new Set()
+  for (const group of groups(filesToWrite(parts))) {
+    parts.signal.throwIfAborted()
+    const { maps, files } = await soundMaps(group, parts)
+    yield* tasksOf(files, maps, { layout: parts.layout, over })
+  }
+}
+
+async function mapsOf(
+  group: readonly ManifestFile[],
+  { repository, manifest, signal }: Pick<RestoreParts, 'repository' | 'manifest' | 'signal'>,
+): Promise<ReadonlyMap<string, SegmentMap>> {
+  const segments = group.filter((file) => file.kind === 'segment')
+  const refs = segments.map((file) => file.map)
+  const maps = await repository.readMaps(refs, signal)
+  return new Map(segments.map((file, index) => [file.path, checkedMap(file, maps[index], manifest.id)]))
+}
+
+/** All at once; one by one where one of them is damaged. */
+async function soundMaps(
+  group: readonly ManifestFile[],
+  parts: Parameters<typeof extentsOf>[0],
+): Promise<{ maps: ReadonlyMap<string, SegmentMap>; files: readonly ManifestFile[] }> {
+  try {
+    return { maps: await mapsOf(group, parts), files: group }
+  } catch (error) {
+    if (!isWharfError(error) || error.exit !== 'damaged') throw error
+  }
+  const maps = new Map<string, SegmentMap>()
+  const files: ManifestFile[] = []
+  for (const file of group) {
+    try {
+      for (const [path, map] of await mapsOf([file], parts)) maps.set(path, map)
+      files.push(file)
+    } catch (error) {
+      if (!isWharfError(error) || error.exit !== 'damaged') throw error
+      parts.onDamaged(file, error)
+    }
+  }
+  return { maps, files }
 }
 
 /** A map must be of this file and cover exactly its length: what it leaves out would come back as zeros. */
@@ -85,31 +143,61 @@ function* groups(files: readonly ManifestFile[]): Generator<readonly ManifestFil
   if (group.length > 0) yield group
 }
 
-async function makeFiles(group: readonly ManifestFile[], parts: RestoreParts): Promise<void> {
+/** Makes the files at their final length. Returns those that were there before. */
+async function makeFiles(group: readonly ManifestFile[], parts: RestoreParts): Promise<ReadonlySet<string>> {
   const waiting = [...group]
+  const over = new Set<string>()
   const one = async (): Promise<void> => {
-    for (let file = waiting.pop(); file; file = waiting.pop()) await makeFile(file, parts)
+    for (let file = waiting.pop(); file; file = waiting.pop())
+      if (parts.over && (await takeFile(file, parts))) over.add(file.path)
+      else await makeFile(file, parts)
   }
   await Promise.all(Array.from({ length: 16 }, one))
+  return over
 }
 
 /** Stubs of what a tier left out: of their stored length, so that replay finds its blocks, and without any disk. Whole blocks, as the server counts. */
 export async function makeStubs(parts: RestoreParts): Promise<void> {
-  for (const file of parts.manifest.scratch)
+  for (const file of parts.manifest.scratch) {
+    if (parts.over) await rm(targetPath(parts.layout, file), { recursive: true, force: true })
     await makeFile({ ...file, bytes: file.bytes - (file.bytes % BLOCK_BYTES) }, parts)
+  }
 }
 
-async function makeFile(
-  file: Pick<ManifestFile, 'path' | 'mode' | 'bytes'>,
-  { layout, owner, signal }: RestoreParts,
-): Promise<void> {
+type FileToMake = Pick<ManifestFile, 'path' | 'mode' | 'bytes'>
+
+/**
+ * Brings a file that is there to its final length, mode and owner; what it holds is compared later. False where none is there, or none that may be written to:
+ * a link, or a file that another name leads to as well (pg_upgrade --link, a copy by cp -l), which is then nobody's here any more.
+ */
+async function takeFile(file: FileToMake, { layout, owner, signal }: RestoreParts): Promise<boolean> {
+  signal.throwIfAborted()
+  const path = targetPath(layout, file)
+  try {
+    await using handle = await open(path, constants.O_RDWR | constants.O_NOFOLLOW)
+    const about = await handle.stat()
+    if (about.isFile() && about.nlink === 1) {
+      if (about.size !== file.bytes) await handle.truncate(file.bytes)
+      if ((about.mode & 0o7777) !== (file.mode & 0o777)) await handle.chmod(file.mode & 0o777)
+      if (owner && (about.uid !== owner.uid || about.gid !== owner.gid)) await handle.chown(owner.uid, owner.gid)
+      return true
+    }
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false
+    if (!['ELOOP', 'EISDIR', 'EACCES'].includes(codeOf(error) ?? '')) throw writeError(error, path)
+  }
+  await rm(path, { recursive: true, force: true })
+  return false
+}
+
+async function makeFile(file: FileToMake, { layout, owner, signal }: RestoreParts): Promise<void> {
   signal.throwIfAborted()
   const path = targetPath(layout, file)
   try {
     await using handle = await open(path, 'wx', file.mode & 0o777)
     await handle.chmod(file.mode & 0o777)
     if (file.bytes > 0) await handle.truncate(file.bytes)
-    if (owner) await chown(path, owner.uid, owner.gid)
+    if (owner) await handle.chown(owner.uid, owner.gid)
   } catch (error) {
     throw writeError(error, path)
   }
@@ -118,11 +206,11 @@ async function makeFile(
 function* tasksOf(
   group: readonly ManifestFile[],
   maps: ReadonlyMap<string, SegmentMap>,
-  layout: Layout,
-): Generator<WriteTask> {
+  { layout, over }: { layout: Layout; over: ReadonlySet<string> },
+): Generator<Omit<WriteTask, 'type'>> {
   const packs = new Map<string, TaskBuilder>()
   for (const file of group) {
-    const target = { path: targetPath(layout, file), file: file.path }
+    const target = { path: targetPath(layout, file), file: file.path, ...(over.has(file.path) ? { over: true as const } : {}) }
     for (const item of itemsOf(file, maps)) {
       const builder = packs.get(item.ref.pack) ?? new TaskBuilder(item.ref.pack)
       packs.set(item.ref.pack, builder)
@@ -149,9 +237,9 @@ class TaskBuilder {
     this.bytes += item.ref.plainBytes
   }
 
-  take(): WriteTask {
+  take(): Omit<WriteTask, 'type'> {
     const items = this.items.sort((a, b) => a.ref.offset - b.ref.offset)
-    const task: WriteTask = { type: 'write', pack: this.pack, targets: this.targets, items }
+    const task = { pack: this.pack, targets: this.targets, items }
     this.targets = []
     this.items = []
     this.bytes = 0

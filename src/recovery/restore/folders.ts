@@ -1,6 +1,6 @@
 // Folders and links of a restored data directory, and making their entries durable.
-import { chmod, chown, lchown, mkdir, symlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { chmod, chown, lchown, mkdir, readlink, rm, symlink } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 
 import { syncFolder } from '../../base/durable.ts'
 import { codeOf } from '../../base/errors.ts'
@@ -10,7 +10,7 @@ import type { Owner } from './owner.ts'
 import { targetFolders } from './target-folder.ts'
 import { writeError } from './write-extents.ts'
 
-/** Makes all folders with their modes, parents first, and `pg_tblspc/<oid>` links. Returns them for syncFolders(). */
+/** Makes all folders with their modes, parents first, and `pg_tblspc/<oid>` links; those that are there stay. Returns them for syncFolders(). */
 export async function makeFolders(
   layout: Layout,
   manifest: Manifest,
@@ -29,6 +29,9 @@ export async function makeFolders(
   for (const space of layout.tablespaces) {
     if (space.target.kind !== 'link') continue
     const link = join(layout.root, 'pg_tblspc', String(space.oid))
+    const there = await readlink(link).catch(() => undefined)
+    if (there !== undefined && resolve(dirname(link), there) === space.target.path) continue
+    await rm(link, { recursive: true, force: true })
     await symlink(space.target.path, link)
     if (owner) await lchown(link, owner.uid, owner.gid)
   }

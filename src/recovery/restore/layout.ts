@@ -14,6 +14,8 @@ export interface PlacedTablespace extends ManifestTablespace {
 export interface Layout {
   readonly root: string
   readonly tablespaces: readonly PlacedTablespace[]
+  /** Files that lie under another name until all else is durable, beside pg_control. */
+  readonly held?: ReadonlySet<string> | undefined
 }
 
 /**

@@ -1,4 +1,4 @@
-// `wharf-recovery.json` in the restored folder: what it is, how far it came, and whether it may be removed by --resume.
+// `wharf-recovery.json` in the restored folder: what it is, how far it came, and who may go on with it.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -7,8 +7,11 @@ import { codeOf } from '../../base/errors.ts'
 
 export const markerName = 'wharf-recovery.json'
 
-/** `restoring`: files are missing, nothing can be started. `restored`: a server can replay. `recovered`: target reached and verified. */
-export type MarkerState = 'restoring' | 'restored' | 'recovered'
+/**
+ * `restoring`: files are missing, nothing can be started. `restored`: a server can replay. `following`: a standby replays whatever comes. `recovered`: target
+ * reached and verified.
+ */
+export type MarkerState = 'restoring' | 'restored' | 'following' | 'recovered'
 
 export interface Marker {
   readonly version: 1
@@ -21,6 +24,15 @@ export interface Marker {
   readonly startedAt: string
   /** Folders outside the data directory that this restore filled: tablespaces. */
   readonly tablespaces: readonly string[]
+  /** Left out by older versions: a new folder, and nobody knows what it is. */
+  readonly way?: 'new' | 'in-place' | undefined
+  readonly mode?: 'copy' | 'original' | undefined
+  /** Of the cluster, as decimal text: pg_control is away meanwhile. */
+  readonly systemIdentifier?: string | undefined
+  /** What became of a cut-over. */
+  readonly opened?: { readonly lsn: string; readonly timeline: number; readonly port: number; readonly socketDirectory: string } | undefined
+  /** The process that works here while it lives, and its host. */
+  readonly holder?: { readonly host: string; readonly process: string } | undefined
 }
 
 export async function writeMarker(directory: string, marker: Marker): Promise<void> {

@@ -9,7 +9,7 @@ export interface WorkerStart {
   readonly backup: string
   /** One Int32: not 0 once everything must stop; a busy thread gets no messages. */
   readonly stop: SharedArrayBuffer
-  /** Two BigUint64: bytes put in place (or read, when verifying) so far, and those of them that were left as holes. */
+  /** BigUint64: bytes put in place (or read, when verifying) so far; those of them that were left as holes; those that were written. */
   readonly counters: SharedArrayBuffer
 }
 
@@ -19,6 +19,8 @@ export interface OpenTarget {
   readonly path: string
   /** As in the manifest. */
   readonly file: string
+  /** It was there before and may hold anything: only what differs is written. Left out: it is new, and all zeros. */
+  readonly over?: true | undefined
 }
 
 /** One extent and where its bytes go. */
@@ -38,6 +40,11 @@ export interface WriteTask {
   readonly pack: string
   readonly targets: readonly OpenTarget[]
   readonly items: readonly ExtentItem[]
+}
+
+/** The same extents, read as for a restore, and nothing written. Each finding is a DamagedExtent (validate/messages.ts). */
+export interface AuthenticateTask extends Omit<WriteTask, 'type'> {
+  readonly type: 'authenticate'
 }
 
 /** Files that are whole: sizes are held against the manifest, plain files are read back and hashed, then all are fsynced if `durable`. */
@@ -60,7 +67,7 @@ export interface VerifyTask {
   readonly files: readonly { readonly path: string; readonly file: string; readonly firstBlock: number }[]
 }
 
-export type Task = WriteTask | SettleTask | VerifyTask
+export type Task = WriteTask | AuthenticateTask | SettleTask | VerifyTask
 export type ToWorker = { readonly task: Task; readonly id: number }
 export type FromWorker =
   | { readonly type: 'ready' }

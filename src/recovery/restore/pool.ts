@@ -24,7 +24,7 @@ export interface PoolOptions extends Pick<WorkerStart, 'seed' | 'backup'> {
 export class RestorePool implements AsyncDisposable {
   private readonly threads: Thread[]
   private readonly stopFlag = new SharedArrayBuffer(4)
-  private readonly counterBytes = new SharedArrayBuffer(16)
+  private readonly counterBytes = new SharedArrayBuffer(24)
   private readonly failed = Promise.withResolvers<never>()
   private failure: Error | undefined
   private wake = Promise.withResolvers<void>()
@@ -46,6 +46,10 @@ export class RestorePool implements AsyncDisposable {
 
   get holeBytes(): number {
     return Number(Atomics.load(new BigUint64Array(this.counterBytes), 1))
+  }
+
+  get writtenBytes(): number {
+    return Number(Atomics.load(new BigUint64Array(this.counterBytes), 2))
   }
 
   /**

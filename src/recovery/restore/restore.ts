@@ -1,28 +1,39 @@
-// Restores one backup into empty folders so that a crash at any moment leaves either a directory that cannot be started or a whole one.
+// Restores one backup into folders so that a crash at any moment leaves either a directory that cannot be started or a whole one.
 //
-//   marker → folders, links → files (pg_control under another name) → configuration, label, map, signal → fsync of every file and every folder
+//   marker → (over what is there: pg_control away → what the backup lacks away) → folders, links → files (pg_control under another name) → configuration, label, map, signal → fsync of every file and every folder
 //   but global → pg_control with its checkpoint made invalid → rename → fsync of global → marker
 import { readFile, rename, rm } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 
 import type { Clock } from '../../base/clock.ts'
 import { syncFolder } from '../../base/durable.ts'
 import type { Progress } from '../../base/operation.ts'
+import { identityOf } from '../../base/process-identity.ts'
 import type { Manifest, Repository } from '../../repository/contract.ts'
 import type { ControlData } from '../../wal/contract.ts'
 import { invalidateCheckpoint, parseControlFile, recoverAtLeastTo } from '../../wal/control-file.ts'
 import { parseBackupLabel } from '../../wal/labels.ts'
 import { recoveryErrors as errors } from '../errors.ts'
-import { controlPath, controlTemporary, filesToRestore, makeStubs, targetPath, writeTasks } from './distribute.ts'
+import { clearFolder, isServers, userFilesThere } from '../in-place/clear.ts'
+import {
+  controlPath,
+  controlTemporary,
+  filesToRestore,
+  filesToWrite,
+  makeStubs,
+  targetPath,
+  writeTasks,
+  type RestoreParts,
+} from './distribute.ts'
 import { makeFolders, syncFolders } from './folders.ts'
-import type { Layout } from './layout.ts'
-import { writeMarker, type Marker } from './marker.ts'
+import { placeOf, type Layout } from './layout.ts'
+import { markerName, readMarker, writeMarker, type Marker } from './marker.ts'
 import type { SettleTask, WriteTask } from './messages.ts'
 import type { Owner } from './owner.ts'
 import { RestorePool } from './pool.ts'
-import { writeConfiguration, writeLabels, writeOwned } from './small-files.ts'
-import type { CopyParts, Settings } from './settings.ts'
-import { checkTargets, clearTargets, makeTargets, targetFolders } from './target-folder.ts'
+import { writeConfiguration, writeLabels, writeOwned, type ConfigurationParts } from './small-files.ts'
+import { checkTargets, clearOthers, makeTargets, targetFolders } from './target-folder.ts'
 
 export interface RestoreOptions {
   readonly repository: Pick<Repository, 'readMaps' | 'readerSeed'>
@@ -30,17 +41,28 @@ export interface RestoreOptions {
   readonly layout: Layout
   readonly owner: Owner | undefined
   readonly resume: boolean
+  /** Over the cluster that is there, which the caller has looked at. */
+  readonly inPlace?: InPlace | undefined
   readonly workers: number
   /** Default true. False for what nobody needs after a crash: nothing is fsynced. */
   readonly durable?: boolean | undefined
-  readonly marker: Pick<Marker, 'recovery' | 'warehouse' | 'repository' | 'target' | 'startedAt'>
+  readonly marker: Pick<Marker, 'recovery' | 'warehouse' | 'repository' | 'target' | 'startedAt' | 'mode'>
   /** Called when pg_control is there: settings until the target is reached, and what a copy is like (undefined: --original). */
   readonly configure: (
     control: ControlData,
-  ) => Promise<{ recovery: Settings; copy: CopyParts | undefined; chosen: Settings }>
+  ) => Promise<Pick<ConfigurationParts, 'recovery' | 'copy' | 'chosen' | 'signalFile'>>
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly progress: (event: Progress) => void
+}
+
+export interface InPlace {
+  /** Configuration and whatever else the user has in the data directory stays as it is. */
+  readonly keepsUserFiles: boolean
+  /** Names in pg_wal that could not be stored in the repository: put aside. */
+  readonly unsaved: readonly string[]
+  /** Rejects where somebody uses the cluster: asked again right behind the marker. */
+  readonly stillFree: () => Promise<void>
 }
 
 export interface RestoreResult {
@@ -50,29 +72,33 @@ export interface RestoreResult {
   readonly holeBytes: number
   /** Of extents, as they are stored in the repository. */
   readonly fetchedBytes: number
+  /** Of them written: not those that were right already. */
+  readonly writtenBytes: number
+  /** Files and folders that the backup does not have. */
+  readonly removed: number
   readonly control: ControlData
   /** From the start until every byte was written, before anything was made durable. */
   readonly writtenMs: number
 }
 
 export async function restore(options: RestoreOptions): Promise<RestoreResult> {
-  const { layout, manifest, owner, signal, clock } = options
+  const { manifest, owner, signal, inPlace, clock } = options
   const started = clock.monotonic()
   checkManifest(manifest)
-  const unfinished = await checkTargets(layout, options)
-  if (unfinished) await clearTargets(layout, unfinished)
-  const marker: Marker = {
-    ...options.marker,
-    version: 1,
-    state: 'restoring',
-    backup: manifest.id,
-    tablespaces: targetFolders(layout).slice(1),
-  }
-  await makeTargets(layout, owner, (manifest.folders.find((one) => one.path === 'base')?.mode ?? 0o700) & 0o750)
-  await writeMarker(layout.root, marker)
+  const unfinished = inPlace ? undefined : await checkTargets(options.layout, options)
+  if (unfinished) await clearOthers(options.layout, unfinished)
+  const marker = markerOf(options, 'restoring')
+  const over = inPlace !== undefined || unfinished !== undefined
+  const rootMode = (manifest.folders.find((one) => one.path === 'base')?.mode ?? 0o700) & 0o750
+  await makeTargets(options.layout, owner, { rootMode, over })
+  const previous = await readMarker(options.layout.root)
+  await writeMarker(options.layout.root, marker)
+  const { layout, kept, removed } = over ? await makeWay(options, previous) : { layout: options.layout, removed: 0 }
   const folders = await makeFolders(layout, manifest, owner)
-  await makeStubs(options)
-  const counts = await fetchFiles(options)
+  const parts: RestoreParts = { repository: options.repository, manifest, layout, owner, over, kept, signal }
+  await makeStubs(parts)
+  const counts = await fetchFiles(options, parts)
+  for (const path of layout.held ?? []) await rename(targetPath(layout, { path }), placeOf(layout, path))
   const control = await readControl(layout, manifest)
   const configuration = await options.configure(control)
   await writeConfiguration({ layout, manifest, owner, ...configuration })
@@ -80,9 +106,52 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   options.progress({ phase: 'syncing folders' })
   if (options.durable !== false) await syncFolders(layout, folders, signal)
   await placeControl(layout, manifest, owner)
-  await writeMarker(layout.root, { ...marker, state: 'restored' })
+  await writeMarker(layout.root, markerOf(options, 'restored'))
   const { writtenAt, ...rest } = counts
-  return { ...rest, control, writtenMs: writtenAt - started }
+  return { ...rest, removed, control, writtenMs: writtenAt - started }
+}
+
+function markerOf(options: RestoreOptions, state: Marker['state']): Marker {
+  const { manifest, layout, inPlace } = options
+  return {
+    ...options.marker,
+    version: 1,
+    state,
+    backup: manifest.id,
+    tablespaces: targetFolders(layout).slice(1),
+    way: inPlace ? 'in-place' : 'new',
+    systemIdentifier: manifest.systemIdentifier.toString(),
+    ...(state === 'restoring' ? { holder: { host: hostname(), process: identityOf(process.pid) } } : {}),
+  }
+}
+
+/** Behind the marker: from here on the directory cannot be started until all is done. */
+async function makeWay(
+  options: RestoreOptions,
+  previous: Marker | undefined,
+): Promise<{ layout: Layout; kept: ReadonlySet<string> | undefined; removed: number }> {
+  const { layout, manifest, inPlace, signal } = options
+  await inPlace?.stillFree().catch(async (error: unknown) => {
+    // Nothing was touched yet: the folder is again what it was.
+    if (previous) await writeMarker(layout.root, previous)
+    else await rm(join(layout.root, markerName), { force: true })
+    throw error
+  })
+  options.progress({ phase: 'making way' })
+  const removed = await clearFolder({
+    layout,
+    manifest,
+    allOurs: !inPlace,
+    unsaved: inPlace?.unsaved ?? [],
+    signal,
+  })
+  if (!inPlace?.keepsUserFiles) return { layout, kept: undefined, removed }
+  const kept = await userFilesThere({ layout, manifest })
+  // Those that are missing appear under their names when they are whole: what is there counts as the user's.
+  const held = filesToRestore(manifest)
+    .map((file) => file.path)
+    .filter((path) => !isServers(path) && !kept.has(path))
+  return { layout: { ...layout, held: new Set(held) }, kept, removed }
 }
 
 function checkManifest(manifest: Manifest): void {
@@ -101,19 +170,20 @@ function checkManifest(manifest: Manifest): void {
 
 async function fetchFiles(
   options: RestoreOptions,
-): Promise<{ files: number; bytes: number; holeBytes: number; fetchedBytes: number; writtenAt: number }> {
-  const { repository, manifest, layout, signal } = options
-  const files = filesToRestore(manifest)
+  parts: RestoreParts,
+): Promise<Pick<RestoreResult, 'files' | 'bytes' | 'holeBytes' | 'writtenBytes' | 'fetchedBytes'> & { writtenAt: number }> {
+  const { repository, manifest, signal } = options
+  const { layout } = parts
+  const files = filesToWrite(parts)
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
   await using pool = new RestorePool({ seed: repository.readerSeed, backup: manifest.id, workers: options.workers })
-  using _ticker = ticker(options, pool, bytes)
+  using _ticker = ticker(options, { pool, total: bytes, phase: parts.over ? 'comparing' : 'fetching' })
   const counted = { bytes: 0 }
-  const tasks = writeTasks({ repository, manifest, layout, owner: options.owner, signal })
-  await pool.perform(countStored(tasks, counted), signal)
-  const { holeBytes } = pool
+  await pool.perform(countStored(writeTasks(parts), counted), signal)
+  const { holeBytes, writtenBytes } = pool
   const writtenAt = options.clock.monotonic()
   await pool.perform(settleTasks(layout, files, options.durable !== false), signal)
-  return { files: files.length, bytes, holeBytes, fetchedBytes: counted.bytes, writtenAt }
+  return { files: files.length, bytes, holeBytes, writtenBytes, fetchedBytes: counted.bytes, writtenAt }
 }
 
 async function* countStored(tasks: AsyncIterable<WriteTask>, counted: { bytes: number }): AsyncGenerator<WriteTask> {
@@ -143,7 +213,8 @@ function* settleTasks(
 }
 
 /** Reports twice a second while the pool works. */
-function ticker(options: RestoreOptions, pool: RestorePool, total: number): Disposable {
+function ticker(options: RestoreOptions, of: { pool: RestorePool; total: number; phase: string }): Disposable {
+  const { pool, total, phase } = of
   const started = options.clock.monotonic()
   const end = new AbortController()
   const loop = async (): Promise<void> => {
@@ -152,7 +223,7 @@ function ticker(options: RestoreOptions, pool: RestorePool, total: number): Disp
       const [done, elapsedMs] = [pool.doneBytes, options.clock.monotonic() - started]
       const rate = (done / elapsedMs) * 1000
       options.progress({
-        phase: 'fetching',
+        phase,
         done,
         total,
         unit: 'bytes',

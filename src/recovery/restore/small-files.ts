@@ -54,6 +54,8 @@ export interface ConfigurationParts {
   readonly copy: CopyParts | undefined
   /** What `--set` said, for `--original`. */
   readonly chosen: Settings
+  /** Default: recovery.signal. */
+  readonly signalFile?: 'recovery.signal' | 'standby.signal' | undefined
 }
 
 const copyHead =
@@ -74,7 +76,7 @@ export async function writeConfiguration(parts: ConfigurationParts): Promise<voi
     const auto = (await textOf(at('postgresql.auto.conf'))) ?? ''
     await writeOwned(at('postgresql.auto.conf'), withRecovery(auto, { ...parts.chosen, ...parts.recovery }), owner)
   }
-  await writeOwned(at('recovery.signal'), '', owner)
+  await writeOwned(at(parts.signalFile ?? 'recovery.signal'), '', owner)
 }
 
 /**

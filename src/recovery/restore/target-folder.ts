@@ -1,5 +1,5 @@
 // The folder that is restored into: it must be empty, or hold what an earlier, unfinished restore of ours left.
-import { chmod, chown, lstat, mkdir, readdir, rm } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { syncFolder } from '../../base/durable.ts'
@@ -7,6 +7,7 @@ import { codeOf } from '../../base/errors.ts'
 import { serverRuns } from '../../warehouse/servers.ts'
 import { recoveryErrors as errors } from '../errors.ts'
 import type { Layout } from './layout.ts'
+import { refuseHeld } from '../in-place/inspect.ts'
 import { readMarker, type Marker } from './marker.ts'
 import type { Owner } from './owner.ts'
 
@@ -27,6 +28,8 @@ export async function checkTargets(layout: Layout, options: { resume: boolean })
   if (entries.includes('postmaster.pid')) throw errors.targetInUse({ directory: root, what: 'it holds postmaster.pid' })
   const marker = entries.length === 0 ? undefined : await readMarker(root)
   const unfinished = marker?.state === 'restoring' ? marker : undefined
+  if (unfinished) refuseHeld(root, unfinished)
+  if (unfinished?.way === 'in-place') throw errors.halfDoneInPlace({ directory: root, startedAt: unfinished.startedAt })
   if (options.resume && !unfinished) throw errors.resumeNothing(root)
   if (entries.length > 0 && !unfinished) throw errors.targetNotEmpty({ directory: root, found: sample(entries) })
   if (unfinished && !options.resume)
@@ -57,24 +60,27 @@ async function entriesOf(folder: string): Promise<readonly string[]> {
   }
 }
 
-/**
- * Removes what an unfinished restore left. Nothing of it is trusted, so nothing is kept. The marker goes last: a crash in between leaves a
- * folder that --resume still knows. pg_control goes first, though an unfinished restore never has one.
- */
-export async function clearTargets(layout: Layout, marker: Marker): Promise<void> {
-  await rm(join(layout.root, 'global', 'pg_control'), { force: true })
-  for (const folder of [...marker.tablespaces, layout.root]) {
-    const entries = (await entriesOf(folder)).filter((name) => name !== 'wharf-recovery.json' || folder !== layout.root)
+/** Empties the folders of tablespaces that an unfinished restore filled and that this one puts elsewhere. */
+export async function clearOthers(layout: Layout, marker: Marker): Promise<void> {
+  const wanted = targetFolders(layout)
+  for (const folder of marker.tablespaces.filter((one) => !wanted.includes(one))) {
+    const entries = await entriesOf(folder)
     for (const name of entries) await rm(join(folder, name), { recursive: true, force: true })
     if (entries.length > 0) await syncFolder(folder)
   }
 }
 
 /** Makes the folders with mode 0700 (as the caller's mode says), owned by the server's user. */
-export async function makeTargets(layout: Layout, owner: Owner | undefined, rootMode: number): Promise<void> {
+export async function makeTargets(
+  layout: Layout,
+  owner: Owner | undefined,
+  how: { readonly rootMode: number; readonly over: boolean },
+): Promise<void> {
+  const { rootMode, over } = how
   for (const folder of targetFolders(layout)) {
     await mkdir(folder, { recursive: true, mode: 0o700 })
-    const about = await lstat(folder)
+    // Where a cluster lay before, its folders may be links to disks.
+    const about = await (over ? stat : lstat)(folder)
     if (about.isSymbolicLink()) throw errors.targetNotEmpty({ directory: folder, found: 'it is a symbolic link' })
     await chmod(folder, folder === layout.root ? rootMode : 0o700)
     for (const name of await readdir(folder)) if (markerTemporary.test(name)) await rm(join(folder, name))

@@ -31,6 +31,8 @@ export interface DeliveryParts {
   readonly root: string
   readonly owner: Owner | undefined
   readonly rewrite: boolean
+  /** Where replay begins, if not where the backup does. */
+  readonly fromLsn?: Lsn | undefined
   readonly signal: AbortSignal
   readonly progress: (event: Progress) => void
 }
@@ -85,7 +87,7 @@ export async function prepareDelivery(kind: DeliveryKind, parts: DeliveryParts):
 }
 
 /** Facts for `wal get`, the part of WAL that is known to be there among them. */
-function planOf({ manifest, resolved, rewrite }: DeliveryParts): FetchPlan {
+export function planOf({ manifest, resolved, rewrite }: Pick<DeliveryParts, 'manifest' | 'resolved' | 'rewrite'>): FetchPlan {
   const { walSegmentBytes } = manifest
   const known = resolved.history.spans.flatMap((span) =>
     resolved.history.ranges
@@ -122,7 +124,7 @@ async function fromRepository(parts: DeliveryParts): Promise<Delivery> {
 }
 
 /** For a shell, and for PostgreSQL, to which `%` means something. */
-function quote(text: string): string {
+export function quote(text: string): string {
   return shellQuoted(text).replaceAll('%', '%%')
 }
 
@@ -152,7 +154,7 @@ async function stage(folder: string, parts: DeliveryParts): Promise<void> {
   const plan = planOf(parts)
   const size = BigInt(manifest.walSegmentBytes)
   const endLsn = lastSegmentLsn(parts)
-  const first = segmentStart(manifest.replayFromLsn, manifest.walSegmentBytes)
+  const first = segmentStart(parts.fromLsn ?? manifest.replayFromLsn, manifest.walSegmentBytes)
   for (let startLsn = first; startLsn < endLsn; startLsn += size) {
     signal.throwIfAborted()
     parts.progress({

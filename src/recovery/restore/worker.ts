@@ -7,6 +7,7 @@ import { BLOCK_BYTES } from '../../wal/contract.ts'
 import type { ExtentReader } from '../../repository/contract.ts'
 import { openExtentReader } from '../../repository/workers.ts'
 import type { FromWorker, SettleTask, Task, ToWorker, VerifyTask, WorkerStart, WriteTask } from './messages.ts'
+import { authenticate } from '../validate/authenticate.ts'
 import { settleFile, verifyFile } from './settle.ts'
 import { OpenFiles, writeExtent } from './write-extents.ts'
 
@@ -17,7 +18,7 @@ interface Tools {
   readonly buffer: Buffer
   readonly backup: string
   throwIfStopped(): void
-  count(index: 0 | 1, bytes: number): void
+  count(index: 0 | 1 | 2, bytes: number): void
 }
 
 async function write(task: WriteTask, tools: Tools): Promise<void> {
@@ -31,8 +32,9 @@ async function write(task: WriteTask, tools: Tools): Promise<void> {
     const item = task.items[next++]!
     const counts = writeExtent(files, task.targets[item.target]!, { item, plain, blocks, backup: tools.backup })
     freeNow(plain)
-    tools.count(0, counts.written + counts.holes)
+    tools.count(0, counts.written + counts.holes + counts.same)
     tools.count(1, counts.holes)
+    tools.count(2, counts.written)
   }
 }
 
@@ -53,6 +55,7 @@ function verify(task: VerifyTask, tools: Tools): readonly string[] {
 
 async function perform(task: Task, tools: Tools): Promise<readonly string[]> {
   if (task.type === 'verify') return verify(task, tools)
+  if (task.type === 'authenticate') return await authenticate(task, { ...tools, reader: tools.reader! })
   if (task.type === 'settle') settle(task, tools)
   else await write(task, tools)
   return []

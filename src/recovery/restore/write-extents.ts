@@ -1,5 +1,5 @@
 // Puts the blocks of extents where they belong. Runs in a restoring thread; calls are synchronous since the thread does nothing else.
-import { closeSync, openSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 
 import { codeOf, messageOf } from '../../base/errors.ts'
 import { BLOCK_BYTES } from '../../wal/contract.ts'
@@ -43,6 +43,8 @@ export class OpenFiles implements Disposable {
 export interface WriteCounts {
   written: number
   holes: number
+  /** Of a file that was there before: bytes that were right already. */
+  same: number
 }
 
 export interface ExtentParts {
@@ -54,7 +56,7 @@ export interface ExtentParts {
 }
 
 /** Map and extent must agree on every block: a wrong map would put right bytes in the wrong place. */
-function holdBlocks(runs: readonly number[], target: OpenTarget, { blocks, plain, backup }: ExtentParts): void {
+function holdBlocks(runs: readonly number[], target: Pick<OpenTarget, 'file'>, { blocks, plain, backup }: ExtentParts): void {
   for (let at = 0; at < runs.length; at += 3) {
     const [place, count, block] = [runs[at]!, runs[at + 1]!, runs[at + 2]!]
     for (let index = 0; index < count; index++) {
@@ -64,34 +66,52 @@ function holdBlocks(runs: readonly number[], target: OpenTarget, { blocks, plain
   }
 }
 
-/** Writes one extent. Blocks of zeros are left as holes: the file was made with its final length. */
-export function writeExtent(files: OpenFiles, target: OpenTarget, parts: ExtentParts): WriteCounts {
+/** Whether the extent is what the map says of it. */
+export function checkExtent(target: Pick<OpenTarget, 'file'>, parts: ExtentParts): void {
   const { item, plain } = parts
   if (plain.length !== item.ref.plainBytes) throw errors.damagedFile({ file: target.file, backup: parts.backup })
   if (item.runs) holdBlocks(item.runs, target, parts)
+}
+
+/** Writes one extent. Blocks of zeros are left as holes: the file was made with its final length. */
+export function writeExtent(files: OpenFiles, target: OpenTarget, parts: ExtentParts): WriteCounts {
+  const { item, plain } = parts
+  checkExtent(target, parts)
   try {
     const descriptor = files.get(target.path)
-    if (item.runs) return writeRuns(descriptor, item.runs, plain)
-    writeAll(descriptor, plain, item.offset)
-    return { written: plain.length, holes: 0 }
+    const counts: WriteCounts = { written: 0, holes: 0, same: 0 }
+    const write = target.over ? writeDifferences : writeRun
+    if (item.runs)
+      writeRuns(item.runs, plain, (bytes, block) => write(descriptor, bytes, { position: block * BLOCK_BYTES, counts }))
+    else if (target.over) writeDifferences(descriptor, plain, { position: item.offset, counts })
+    else {
+      writeAll(descriptor, plain, item.offset)
+      counts.written += plain.length
+    }
+    return counts
   } catch (error) {
     throw writeError(error, target.path)
   }
 }
 
-function writeRuns(descriptor: number, runs: readonly number[], plain: Buffer): WriteCounts {
-  const counts = { written: 0, holes: 0 }
+function writeRuns(runs: readonly number[], plain: Buffer, write: (bytes: Buffer, block: number) => void): void {
   for (let at = 0; at < runs.length; at += 3) {
     const [place, count, block] = [runs[at]!, runs[at + 1]!, runs[at + 2]!]
-    writeRun(descriptor, plain.subarray(place * BLOCK_BYTES, (place + count) * BLOCK_BYTES), { block, counts })
+    write(plain.subarray(place * BLOCK_BYTES, (place + count) * BLOCK_BYTES), block)
   }
-  return counts
 }
 
-function writeRun(descriptor: number, bytes: Buffer, at: { block: number; counts: WriteCounts }): void {
+interface Place {
+  /** In the file. */
+  readonly position: number
+  readonly counts: WriteCounts
+}
+
+/** Blocks of zeros are left as holes. */
+function writeRun(descriptor: number, bytes: Buffer, at: Place): void {
   let from = 0
   const flush = (to: number): void => {
-    if (to > from) writeAll(descriptor, bytes.subarray(from, to), at.block * BLOCK_BYTES + from)
+    if (to > from) writeAll(descriptor, bytes.subarray(from, to), at.position + from)
     at.counts.written += to - from
   }
   for (let offset = 0; offset < bytes.length; offset += BLOCK_BYTES) {
@@ -101,6 +121,48 @@ function writeRun(descriptor: number, bytes: Buffer, at: { block: number; counts
     from = offset + BLOCK_BYTES
   }
   flush(bytes.length)
+}
+
+let there: Buffer = Buffer.alloc(0)
+
+/** Writes the blocks that the file does not hold as they should be. Content alone counts: times, sizes, LSNs and checksums of pages prove nothing. */
+function writeDifferences(descriptor: number, bytes: Buffer, { position, counts }: Place): void {
+  if (there.length < bytes.length) there = Buffer.allocUnsafeSlow(bytes.length)
+  const known = readThere(descriptor, bytes.length, position)
+  if (known === bytes.length && bytes.compare(there, 0, known) === 0) {
+    counts.same += known
+    return
+  }
+  let from = -1
+  const flush = (to: number): void => {
+    if (from === -1) return
+    writeAll(descriptor, bytes.subarray(from, to), position + from)
+    counts.written += to - from
+    from = -1
+  }
+  for (let offset = 0; offset < bytes.length; offset += BLOCK_BYTES) {
+    const end = Math.min(offset + BLOCK_BYTES, bytes.length)
+    if (end <= known && bytes.compare(there, offset, end, offset, end) === 0) {
+      flush(offset)
+      counts.same += end - offset
+    } else if (from === -1) from = offset
+  }
+  flush(bytes.length)
+}
+
+/** How many bytes could be read. What a disk cannot read is written. */
+function readThere(descriptor: number, length: number, position: number): number {
+  let done = 0
+  try {
+    while (done < length) {
+      const count = readSync(descriptor, there, done, length - done, position + done)
+      if (count === 0) break
+      done += count
+    }
+  } catch (error) {
+    if (codeOf(error) !== 'EIO') throw error
+  }
+  return done
 }
 
 /** A write may be cut short (a signal, a nearly full disk): goes on until all is written or it fails. */

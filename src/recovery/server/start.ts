@@ -171,7 +171,7 @@ export async function proveAndStop(
   }
 }
 
-function logFileOf(dataDirectory: string): string {
+export function logFileOf(dataDirectory: string): string {
   return join(dataDirectory, 'wharf-recovery.log')
 }
 
@@ -179,26 +179,39 @@ function logFileOf(dataDirectory: string): string {
  * Nobody but us gets in: no address, a socket that only the server's user and root can open, and a pg_hba.conf of our own that lets
  * that in without a password. All by command line, so that nothing of it stays.
  */
-async function replayBehindDoors(
-  parts: StartParts,
-): Promise<{ server: PrivateServer; replayed: Replayed; scratch: Emptied | undefined }> {
-  const { dataDirectory } = parts
-  const hba = join(dataDirectory, 'wharf-recovery.hba')
-  await writeOwned(hba, 'local all all trust\n', parts.owner)
-  const logFile = logFileOf(dataDirectory)
-  await writeOwned(logFile, '', parts.owner)
-  parts.progress({ phase: 'starting', note: 'until the data is consistent' })
-  const started = await run(parts, {
+export async function closedDoors(
+  dataDirectory: string,
+  owner: Owner | undefined,
+): Promise<Readonly<Record<string, string>>> {
+  const hba = join(dataDirectory, hbaName)
+  await writeOwned(hba, 'local all all trust\n', owner)
+  await writeOwned(logFileOf(dataDirectory), '', owner)
+  return {
     hba_file: hba,
     listen_addresses: '',
     unix_socket_permissions: '0700',
     hot_standby: 'on',
-    recovery_target_action: 'pause',
     archive_mode: 'off',
     max_logical_replication_workers: '0',
     logging_collector: 'off',
     log_destination: 'stderr',
     ssl: 'off',
+  }
+}
+
+/** Only with closedDoors(). */
+const hbaName = 'wharf-recovery.hba'
+
+async function replayBehindDoors(
+  parts: StartParts,
+): Promise<{ server: PrivateServer; replayed: Replayed; scratch: Emptied | undefined }> {
+  const { dataDirectory } = parts
+  const logFile = logFileOf(dataDirectory)
+  const closed = await closedDoors(dataDirectory, parts.owner)
+  parts.progress({ phase: 'starting', note: 'until the data is consistent' })
+  const started = await run(parts, {
+    ...closed,
+    recovery_target_action: 'pause',
     ...(parts.left.scratch.length > 0 ? stubSettings : {}),
   })
   await chmod(started.socketDirectory, 0o700)
@@ -212,7 +225,13 @@ async function replayBehindDoors(
   return { server, replayed, scratch: await emptyScratch(server, parts.left, parts.signal) }
 }
 
-async function run(parts: StartParts, settings: Readonly<Record<string, string>>): Promise<StartedServer> {
+export type RunParts = Pick<
+  StartParts,
+  'dataDirectory' | 'binaries' | 'clock' | 'environment' | 'signal' | 'port'
+>
+
+/** Starts the server with settings that no file holds; its log and socket lie in the data directory. */
+export async function run(parts: RunParts, settings: Readonly<Record<string, string>>): Promise<StartedServer> {
   const { dataDirectory, binaries, clock, environment, signal } = parts
   const socketDirectory = socketFolderOf(dataDirectory)
   await mkdir(socketDirectory, { recursive: true, mode: 0o700 })
@@ -262,7 +281,7 @@ async function tidy(parts: StartParts): Promise<void> {
   const { dataDirectory, owner } = parts
   const auto = join(dataDirectory, 'postgresql.auto.conf')
   await writeOwned(auto, withoutRecovery(await readFile(auto, 'utf8')), owner)
-  for (const path of [...parts.leftovers, join(dataDirectory, 'wharf-recovery.hba')])
+  for (const path of [...parts.leftovers, join(dataDirectory, hbaName)])
     if (basename(path) === spoolName) await removeSpool(path)
     else await rm(path, { recursive: true, force: true })
 }

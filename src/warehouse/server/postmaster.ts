@@ -74,6 +74,33 @@ export async function processesIn(dataDirectory: string): Promise<readonly numbe
   return found
 }
 
+/** Working folders of all processes of servers, which are their data directories. */
+export async function serverFolders(): Promise<readonly string[]> {
+  if (platform() !== 'linux') return []
+  const found = new Set<string>()
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name) || !(await isPostgres(Number(name)))) continue
+    const folder = await workingFolder(Number(name))
+    if (folder !== undefined) found.add(folder)
+  }
+  return [...found]
+}
+
+/** Says so where the shared memory that postmaster.pid names is still attached, as PostgreSQL itself looks before it starts. Linux only. */
+export async function sharedMemoryOf(dataDirectory: string): Promise<string | undefined> {
+  const text = await readFile(join(dataDirectory, 'postmaster.pid'), 'utf8').catch(() => '')
+  // Line 7: key and id of the segment.
+  const id = Number.parseInt(text.split('\n')[6]?.trim().split(/\s+/)[1] ?? '', 10)
+  if (!Number.isSafeInteger(id)) return undefined
+  const table = await readFile('/proc/sysvipc/shm', 'utf8').catch(() => '')
+  for (const line of table.split('\n').slice(1)) {
+    const [, shmid, , , , , attached] = line.trim().split(/\s+/).map(Number)
+    if (shmid === id && attached !== undefined && attached > 0)
+      return `${attached} processes are attached to the shared memory of the server that ran on it`
+  }
+  return undefined
+}
+
 /** `dead` where no such process exists. */
 export async function lifeOf(pid: number): Promise<'alive' | 'zombie' | 'dead'> {
   try {

@@ -1,0 +1,117 @@
+// `--in-place`: a server that crashed and was damaged comes back as it was at its last commit, although that was in no archive; what was right already is
+// not written, and what is the user's stays.
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { readFile, readlink, readdir, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+
+import { seededRandom } from '../../../src/base/random.ts'
+import { readMarker } from '../../../src/recovery/restore/marker.ts'
+import { contentsOf } from '../../backup/truth.ts'
+import { recover } from '../recovered.ts'
+import { addStrangers, damage, openLost } from './world.ts'
+
+for (const major of [15, 18] as const) {
+  test(`PostgreSQL ${major}: damaged everywhere, its last WAL in no archive, and whole again`, async () => {
+    await using lost = await openLost(major)
+    const { world, directory, tablespace, contents } = lost
+    await damage(directory, seededRandom(major))
+    const mine = await addStrangers(directory)
+    const links = await readdir(join(directory, 'pg_tblspc'))
+
+    await using recovered = await recover(world, { latest: true, inPlace: true, toDirectory: directory, set: {} })
+    assert.deepEqual(await contentsOf(recovered.asServer), contents)
+    const { plan, restored } = recovered.report
+    assert.equal(plan.mode, 'original')
+    assert.ok(plan.inPlace!.ownWal.files >= 2 && plan.inPlace!.ownWal.stored, 'its own WAL was stored')
+    assert.deepEqual(plan.inPlace!.lostWal, [])
+    assert.ok(restored.writtenBytes * 3 < restored.bytes, `wrote ${restored.writtenBytes} of ${restored.bytes}`)
+    assert.ok(restored.removed >= 4)
+
+    for (const name of mine) assert.ok(existsSync(join(directory, name)), name)
+    assert.match(await readFile(join(directory, 'pg_hba.conf'), 'utf8'), /# mine/)
+    for (const name of ['base/99999', 'base/4711', 'backup_label.old', 'postmaster.pid.old'])
+      assert.ok(!existsSync(join(directory, name)), name)
+    assert.deepEqual(await readdir(join(directory, 'pg_tblspc')), links)
+    assert.equal(await readlink(join(directory, 'pg_tblspc', links[0]!)), tablespace)
+    const [row] = await recovered.psql<{ work: string; restore: string; notes: number }>(
+      "select current_setting('work_mem') as work, current_setting('restore_command') as restore, (select count(*)::int from notes) as notes",
+    )
+    assert.deepEqual(row, { work: '17MB', restore: '', notes: 0 })
+    assert.deepEqual([(await readMarker(directory))?.state, (await readMarker(directory))?.way], ['recovered', 'in-place'])
+  })
+}
+
+test('a copy that is refreshed in place stays a silent copy, and its own WAL is not stored', async () => {
+  await using lost = await openLost(18)
+  const { world } = lost
+  const before = await recover(world, { latest: true, set: { fsync: 'off' } })
+  await before.psql('create table of_the_copy as select 1 as id')
+  const { directory } = before
+  await before[Symbol.asyncDispose]()
+  const ranges = await world.repository.wal.ranges((await systemOf(world))!, new AbortController().signal)
+  const file = join(directory, 'base', '1', 'PG_VERSION')
+  const inode = (await stat(file)).ino
+
+  await using again = await recover(world, { latest: true, inPlace: true, toDirectory: directory })
+  assert.equal(again.report.plan.mode, 'copy')
+  assert.deepEqual(again.report.plan.inPlace!.ownWal, { files: 0, bytes: 0, stored: true })
+  assert.deepEqual(await world.repository.wal.ranges((await systemOf(world))!, new AbortController().signal), ranges)
+  assert.equal((await stat(file)).ino, inode)
+  const rows = await again.psql<{ there: boolean; archive: string }>(
+    "select to_regclass('of_the_copy') is not null as there, current_setting('archive_mode') as archive",
+  )
+  assert.deepEqual(rows, [{ there: false, archive: 'off' }])
+})
+
+test('a segment of its WAL that contradicts the repository is put aside, named, and asked about', async () => {
+  await using lost = await openLost(15)
+  const { world, directory } = lost
+  const wal = join(directory, 'pg_wal')
+  const [first] = (await readdir(wal)).filter((name) => /^[0-9A-F]{24}$/.test(name)).sort()
+  const last = (await readdir(wal)).filter((name) => /^[0-9A-F]{24}$/.test(name)).sort().at(-1)!
+  // The repository gets other bytes for a range that only the server has.
+  const bytes = await readFile(join(wal, first!))
+  assert.ok(bytes.length > 0 && last >= first!)
+  const summary = (await world.repository.listBackups(new AbortController().signal))[0]!
+  const { parseWalFileName } = await import('../../../src/wal/segments.ts')
+  const segments = (await readdir(wal)).filter((name) => /^[0-9A-F]{24}$/.test(name)).sort()
+  const held = await world.repository.wal.ranges(summary.systemIdentifier, new AbortController().signal)
+  const lacking = segments.find((name) => {
+    const at = parseWalFileName(name, summary.walSegmentBytes) as { startLsn: bigint }
+    return held.every((range) => range.endLsn <= at.startLsn)
+  })!
+  const { startLsn } = parseWalFileName(lacking, summary.walSegmentBytes) as { startLsn: bigint }
+  const wrong = await readFile(join(wal, lacking))
+  wrong[4000]! ^= 1
+  await world.repository.wal.put(
+    {
+      systemIdentifier: summary.systemIdentifier,
+      timeline: 1,
+      startLsn,
+      walSegmentBytes: summary.walSegmentBytes,
+      postgresVersion: summary.postgresVersion,
+      bytes: wrong.subarray(0, 8192),
+      changeMap: undefined,
+      commits: [],
+      problem: 'made by a test',
+    },
+    new AbortController().signal,
+  )
+  await writeFile(join(directory, 'pg_wal', 'RECOVERYHISTORY'), '')
+  const asked: string[] = []
+  await assert.rejects(
+    recover(world, { latest: true, inPlace: true, toDirectory: directory, set: {} }, undefined, (_plan, question) => {
+      asked.push(question)
+      return Promise.reject(new Error('no'))
+    }),
+    /^Error: no$/,
+  )
+  assert.match(asked[0]!, /^write backup \S+ over \S+ and recover it to latest, although \d+ files? of its WAL could not be stored\?$/)
+  assert.ok(existsSync(join(directory, 'global', 'pg_control')), 'nothing was touched')
+})
+
+async function systemOf(world: { repository: { listBackups(signal: AbortSignal): Promise<readonly { systemIdentifier: bigint }[]> } }): Promise<bigint | undefined> {
+  return (await world.repository.listBackups(new AbortController().signal))[0]?.systemIdentifier
+}
