@@ -100,7 +100,7 @@ async function timed(
 ): Promise<Cost> {
   if (of.options.warm !== true) dropCaches()
   await contender.warm()
-  const cost = await (step === 'full' ? contender.restore! : contender.delta!)(of.into)
+  const cost = await (step === 'full' ? contender.restore!(of.into) : contender.delta!(of.into))
   of.options.log(
     `round ${of.round + 1}  ${step.padEnd(6)} ${contender.name.padEnd(18)} ${cost.seconds.toFixed(2)} s, ${cost.cpuSeconds.toFixed(2)} CPU s`,
   )

@@ -48,6 +48,17 @@ export async function wharfinger(server: TestServer, folder: string): Promise<Co
     restore: (into) =>
       run('recover', 'run', 'retail', '--to-directory', into, '--latest', '--workers', String(PROCESSES)),
     delta: (into) =>
-      run('recover', 'run', 'retail', '--in-place', into, '--latest', '--workers', String(PROCESSES), '--yes', '--json'),
+      run(
+        'recover',
+        'run',
+        'retail',
+        '--in-place',
+        into,
+        '--latest',
+        '--workers',
+        String(PROCESSES),
+        '--yes',
+        '--json',
+      ),
   }
 }

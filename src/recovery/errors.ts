@@ -204,7 +204,8 @@ export const recoveryErrors = defineErrors('recovery', {
   },
   openedAlready: {
     exit: 'failed',
-    message: (directory: string) => `${directory} was opened by a cut-over that did not come to its end: it follows no more`,
+    message: (directory: string) =>
+      `${directory} was opened by a cut-over that did not come to its end: it follows no more`,
     hint: () => 'start it and look at it, or begin a new one in another folder',
   },
   nobodyFollows: {

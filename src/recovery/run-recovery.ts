@@ -87,7 +87,10 @@ export interface CarriedOut<P extends Proof> {
   readonly record: RecoveryRecord
 }
 
-export function restoredOf({ result, fetchMs }: Pick<CarriedOut<Proof>, 'result' | 'fetchMs'>): RecoveryReport['restored'] {
+export function restoredOf({
+  result,
+  fetchMs,
+}: Pick<CarriedOut<Proof>, 'result' | 'fetchMs'>): RecoveryReport['restored'] {
   const { files, bytes, holeBytes, writtenBytes, removed } = result
   return { files, bytes, holeBytes, writtenBytes, removed, fetchMs }
 }

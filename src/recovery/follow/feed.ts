@@ -87,14 +87,20 @@ export class Feed {
     const size = BigInt(walSegmentBytes)
     const bySegment = Map.groupBy(chunks, (one) => segmentName(one.timeline, one.startLsn, walSegmentBytes))
     const startOf = (name: string): Lsn => segmentStart(bySegment.get(name)![0]!.startLsn, walSegmentBytes)
-    const names = [...bySegment.keys()].sort((one, other) => Number(startOf(one) - startOf(other)) || (one < other ? -1 : 1))
+    const names = [...bySegment.keys()].sort(
+      (one, other) => Number(startOf(one) - startOf(other)) || (one < other ? -1 : 1),
+    )
     const there = new Set(await readdir(this.folder))
-    let room = Math.max(1, Math.floor(MOST_BYTES / walSegmentBytes)) - [...there].filter((one) => one.length === 24).length
+    let room =
+      Math.max(1, Math.floor(MOST_BYTES / walSegmentBytes)) - [...there].filter((one) => one.length === 24).length
     let any = false
     for (const name of names) {
       if (room <= 0) break
       const nextChunks = names.filter((one) => startOf(one) === startOf(name) + size).length
-      const made = `${bySegment.get(name)!.map((one) => one.endLsn).join(' ')} ${nextChunks > 0}`
+      const made = `${bySegment
+        .get(name)!
+        .map((one) => one.endLsn)
+        .join(' ')} ${nextChunks > 0}`
       const known = this.laid.get(name)
       if (known?.whole || known?.made === made) continue
       const whole = await this.lay(name)

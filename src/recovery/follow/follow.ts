@@ -235,4 +235,3 @@ async function stop({ prepared, context }: FollowParts): Promise<void> {
   const signal = new AbortController().signal
   await endServer({ dataDirectory: prepared.layout.root, mode: 'fast', clock: context.clock, signal })
 }
-

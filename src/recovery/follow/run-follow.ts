@@ -34,7 +34,14 @@ interface Following {
   readonly begun: number
 }
 
-const nothing: RecoveryReport['restored'] = { files: 0, bytes: 0, holeBytes: 0, writtenBytes: 0, removed: 0, fetchMs: 0 }
+const nothing: RecoveryReport['restored'] = {
+  files: 0,
+  bytes: 0,
+  holeBytes: 0,
+  writtenBytes: 0,
+  removed: 0,
+  fetchMs: 0,
+}
 
 /** Resolves when a cut-over has been carried out: the server is open then, and proven. */
 export async function runFollow(asked: FollowRequest, context: Context, tools: Tools): Promise<RecoveryReport> {

@@ -128,8 +128,7 @@ async function tablespacesOf(root: string): Promise<ReadonlyMap<number, string>>
   const found = new Map<number, string>()
   for (const entry of entries) {
     if (!/^\d+$/.test(entry.name)) continue
-    if (entry.isSymbolicLink())
-      found.set(Number(entry.name), resolve(folder, await readlink(join(folder, entry.name))))
+    if (entry.isSymbolicLink()) found.set(Number(entry.name), resolve(folder, await readlink(join(folder, entry.name))))
     else if (entry.isDirectory()) found.set(Number(entry.name), 'in-place')
   }
   return found

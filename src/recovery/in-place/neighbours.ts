@@ -15,7 +15,10 @@ export async function refuseShared(root: string, folders: readonly string[]): Pr
       const used = await realpath(join(server, 'pg_tblspc', oid)).catch(() => undefined)
       const folder = used === undefined ? undefined : ours.get(used)
       if (folder !== undefined)
-        throw errors.targetInUse({ directory: folder, what: `the server that runs on ${server} has a tablespace there` })
+        throw errors.targetInUse({
+          directory: folder,
+          what: `the server that runs on ${server} has a tablespace there`,
+        })
     }
   }
 }

@@ -64,8 +64,7 @@ export function holds(
   wanted: { readonly timeline: number; readonly startLsn: Lsn; readonly endLsn: Lsn },
 ): boolean {
   return ranges.some(
-    (range) =>
-      range.timeline === wanted.timeline && range.startLsn <= wanted.startLsn && range.endLsn >= wanted.endLsn,
+    (range) => range.timeline === wanted.timeline && range.startLsn <= wanted.startLsn && range.endLsn >= wanted.endLsn,
   )
 }
 
@@ -103,7 +102,8 @@ export class OwnWalReader {
     const blind = !this.stream!.synced && (bytes.readUInt16LE(2) & pageFlags.continuation) !== 0
     this.pushPages(bytes)
     const found = this.stream!.problems[0]
-    const endLsn = found === undefined ? startLsn + BigInt(bytes.length) : this.lastEnd > startLsn ? this.lastEnd : startLsn
+    const endLsn =
+      found === undefined ? startLsn + BigInt(bytes.length) : this.lastEnd > startLsn ? this.lastEnd : startLsn
     const { changeMap, commits } = this.indexer!.cut(endLsn)
     const problem = blind ? 'it begins within a record of which nothing is known' : undefined
     return {

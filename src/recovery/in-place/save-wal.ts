@@ -111,7 +111,10 @@ class Saving {
   private checkReached(stopped: { where: string } | undefined): void {
     const { until } = this.parts
     if (until === undefined || stopped === undefined || this.reached === 0n || this.reached >= until.lsn) return
-    this.lose('pg_wal', `it cannot be read up to the last checkpoint of the server (${formatLsn(until.lsn)}): ${stopped.where}`)
+    this.lose(
+      'pg_wal',
+      `it cannot be read up to the last checkpoint of the server (${formatLsn(until.lsn)}): ${stopped.where}`,
+    )
   }
 
   private async histories(): Promise<void> {

@@ -37,7 +37,11 @@ export const plan = defineOperation<PlanInput, RecoveryPlan>({
   needs: 'repository',
   where: 'here',
   run: async (input, context, signal) => {
-    const prepared = await prepareRecovery({ ...input, ...placeOfInput(input), inclusive: inclusiveOf(input) }, context, signal)
+    const prepared = await prepareRecovery(
+      { ...input, ...placeOfInput(input), inclusive: inclusiveOf(input) },
+      context,
+      signal,
+    )
     await prepared.close()
     return prepared.plan
   },

@@ -7,7 +7,14 @@ import { validate as readAll, type Validation } from '../validate/validate.ts'
 import { inclusiveOf, recoveryInput } from './options.ts'
 import { targetErrors } from './plan.ts'
 
-const { toDirectory: _to, inPlace: _place, tablespace: _spaces, owner: _owner, original: _original, ...rest } = recoveryInput
+const {
+  toDirectory: _to,
+  inPlace: _place,
+  tablespace: _spaces,
+  owner: _owner,
+  original: _original,
+  ...rest
+} = recoveryInput
 const { allowCorrupt: _corrupt, start: _start, verify: _verify, ...targets } = rest
 const input = z.strictObject({ ...targets, workers: whole(1, 64).optional().describe('threads that read') })
 

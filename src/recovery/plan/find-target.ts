@@ -20,7 +20,7 @@ export interface FoundTarget {
   /** Why no lease protects what is read; undefined where one does, or none was asked for. */
   readonly unprotected: string | undefined
   /** Ends the lease; closes the repository where it was opened for this alone. */
-  close(): Promise<void>
+  readonly close: () => Promise<void>
 }
 
 export interface FindOptions {

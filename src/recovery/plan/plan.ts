@@ -241,7 +241,9 @@ function inPlaceNotes({ place, saved, original }: PlanParts): readonly string[] 
       ? ['WAL of its own is stored first: with --latest the target is then found anew and lies behind it']
       : []),
     ...(ownWal && ownWal.lost.length > 0 ? [`WAL that cannot be stored is put aside in pg_wal/${unsavedName}`] : []),
-    ...(cluster.unfinished ? ['a recovery in place that was not finished goes on: what is right already is not written again'] : []),
+    ...(cluster.unfinished
+      ? ['a recovery in place that was not finished goes on: what is right already is not written again']
+      : []),
   ]
 }
 
@@ -294,7 +296,9 @@ function ownWalLines({ inPlace }: RecoveryPlan): readonly string[] {
   if (!inPlace || inPlace.ownWal.files === 0) return []
   const { files, bytes, stored } = inPlace.ownWal
   const what = `${files} ${files === 1 ? 'file' : 'files'} of its pg_wal (${formatSize(bytes)})`
-  return [`  own WAL     ${what} ${stored ? 'that the repository lacked: stored' : 'that the repository lacks: stored before anything is touched'}`]
+  return [
+    `  own WAL     ${what} ${stored ? 'that the repository lacked: stored' : 'that the repository lacks: stored before anything is touched'}`,
+  ]
 }
 
 function holeReason(hole: NonNullable<Loss['hole']>): string {

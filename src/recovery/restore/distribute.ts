@@ -210,7 +210,11 @@ function* tasksOf(
 ): Generator<Omit<WriteTask, 'type'>> {
   const packs = new Map<string, TaskBuilder>()
   for (const file of group) {
-    const target = { path: targetPath(layout, file), file: file.path, ...(over.has(file.path) ? { over: true as const } : {}) }
+    const target = {
+      path: targetPath(layout, file),
+      file: file.path,
+      ...(over.has(file.path) ? { over: true as const } : {}),
+    }
     for (const item of itemsOf(file, maps)) {
       const builder = packs.get(item.ref.pack) ?? new TaskBuilder(item.ref.pack)
       packs.set(item.ref.pack, builder)

@@ -30,7 +30,9 @@ export interface Marker {
   /** Of the cluster, as decimal text: pg_control is away meanwhile. */
   readonly systemIdentifier?: string | undefined
   /** What became of a cut-over. */
-  readonly opened?: { readonly lsn: string; readonly timeline: number; readonly port: number; readonly socketDirectory: string } | undefined
+  readonly opened?:
+    | { readonly lsn: string; readonly timeline: number; readonly port: number; readonly socketDirectory: string }
+    | undefined
   /** The process that works here while it lives, and its host. */
   readonly holder?: { readonly host: string; readonly process: string } | undefined
 }

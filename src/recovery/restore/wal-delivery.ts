@@ -87,7 +87,11 @@ export async function prepareDelivery(kind: DeliveryKind, parts: DeliveryParts):
 }
 
 /** Facts for `wal get`, the part of WAL that is known to be there among them. */
-export function planOf({ manifest, resolved, rewrite }: Pick<DeliveryParts, 'manifest' | 'resolved' | 'rewrite'>): FetchPlan {
+export function planOf({
+  manifest,
+  resolved,
+  rewrite,
+}: Pick<DeliveryParts, 'manifest' | 'resolved' | 'rewrite'>): FetchPlan {
   const { walSegmentBytes } = manifest
   const known = resolved.history.spans.flatMap((span) =>
     resolved.history.ranges

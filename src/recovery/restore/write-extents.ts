@@ -56,7 +56,11 @@ export interface ExtentParts {
 }
 
 /** Map and extent must agree on every block: a wrong map would put right bytes in the wrong place. */
-function holdBlocks(runs: readonly number[], target: Pick<OpenTarget, 'file'>, { blocks, plain, backup }: ExtentParts): void {
+function holdBlocks(
+  runs: readonly number[],
+  target: Pick<OpenTarget, 'file'>,
+  { blocks, plain, backup }: ExtentParts,
+): void {
   for (let at = 0; at < runs.length; at += 3) {
     const [place, count, block] = [runs[at]!, runs[at + 1]!, runs[at + 2]!]
     for (let index = 0; index < count; index++) {

@@ -225,10 +225,7 @@ async function replayBehindDoors(
   return { server, replayed, scratch: await emptyScratch(server, parts.left, parts.signal) }
 }
 
-export type RunParts = Pick<
-  StartParts,
-  'dataDirectory' | 'binaries' | 'clock' | 'environment' | 'signal' | 'port'
->
+export type RunParts = Pick<StartParts, 'dataDirectory' | 'binaries' | 'clock' | 'environment' | 'signal' | 'port'>
 
 /** Starts the server with settings that no file holds; its log and socket lie in the data directory. */
 export async function run(parts: RunParts, settings: Readonly<Record<string, string>>): Promise<StartedServer> {

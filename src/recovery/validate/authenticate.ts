@@ -13,7 +13,10 @@ interface Tools {
   count(index: 0, bytes: number): void
 }
 
-export async function authenticate(task: Pick<WriteTask, 'pack' | 'targets' | 'items'>, tools: Tools): Promise<readonly string[]> {
+export async function authenticate(
+  task: Pick<WriteTask, 'pack' | 'targets' | 'items'>,
+  tools: Tools,
+): Promise<readonly string[]> {
   const found: string[] = []
   for (let at = 0; at < task.items.length;) {
     try {
@@ -34,7 +37,9 @@ export async function authenticate(task: Pick<WriteTask, 'pack' | 'targets' | 'i
       if (!isWharfError(error) || error.exit !== 'damaged') throw error
       const { ref, runs, target } = task.items[at]!
       const { file } = task.targets[target]!
-      found.push(encodeDamage({ file, blocks: blocksOf(runs), pack: task.pack, extent: ref.number, why: messageOf(error) }))
+      found.push(
+        encodeDamage({ file, blocks: blocksOf(runs), pack: task.pack, extent: ref.number, why: messageOf(error) }),
+      )
       tools.count(0, ref.plainBytes)
       at++
     }

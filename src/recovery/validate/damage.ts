@@ -14,7 +14,11 @@ export interface FileDamage {
   readonly why: string
 }
 
-export function describeDamage(file: string, damage: readonly DamagedExtent[], relation: string | undefined): FileDamage {
+export function describeDamage(
+  file: string,
+  damage: readonly DamagedExtent[],
+  relation: string | undefined,
+): FileDamage {
   const segment = Number(/\.(\d+)$/.exec(file)?.[1] ?? '0') * BLOCKS_PER_SEGMENT
   const whole = damage.some((one) => one.blocks === undefined)
   const blocks = whole ? [] : damage.flatMap((one) => one.blocks!.map((block) => block + segment))
@@ -55,13 +59,13 @@ export async function spared(
   packs: ReadonlySet<string>,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const others = backups.filter(
-    (one) => one.id !== manifest.id && one.systemIdentifier === manifest.systemIdentifier,
-  )
+  const others = backups.filter((one) => one.id !== manifest.id && one.systemIdentifier === manifest.systemIdentifier)
   const found: string[] = []
   for (const { id } of others.toReversed().slice(0, MOST_BACKUPS)) {
     const other = await repository
-      .readManifest(id, signal, { without: ['files', 'relations', 'folders', 'unlogged', 'scratch', 'corrupt', 'outsideFiles'] })
+      .readManifest(id, signal, {
+        without: ['files', 'relations', 'folders', 'unlogged', 'scratch', 'corrupt', 'outsideFiles'],
+      })
       .catch(() => undefined)
     if (other && !other.packs.some((pack) => packs.has(pack))) found.push(id)
   }

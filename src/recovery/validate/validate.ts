@@ -24,7 +24,12 @@ export interface Validation {
   readonly target: string
   readonly read: { readonly files: number; readonly bytes: number; readonly chunks: number; readonly walBytes: number }
   readonly damagedFiles: readonly FileDamage[]
-  readonly damagedWal: readonly { readonly object: string; readonly from: string; readonly to: string; readonly why: string }[]
+  readonly damagedWal: readonly {
+    readonly object: string
+    readonly from: string
+    readonly to: string
+    readonly why: string
+  }[]
   /** Blocks that were bad at the source and are stored as they were. */
   readonly badAtSource: readonly string[]
   /** What it means, in sentences. Empty where all is well. */
@@ -148,6 +153,8 @@ async function consequencesOf(
     )
   }
   if (wal.length > 0)
-    lines.push(`replay ends before ${wal[0]!.from}: nothing behind it can be reached, from this backup or from an older one`)
+    lines.push(
+      `replay ends before ${wal[0]!.from}: nothing behind it can be reached, from this backup or from an older one`,
+    )
   return lines
 }

@@ -31,15 +31,17 @@ for (const major of [15, 18] as const) {
 
     for (const name of mine) assert.ok(existsSync(join(directory, name)), name)
     assert.match(await readFile(join(directory, 'pg_hba.conf'), 'utf8'), /# mine/)
-    for (const name of ['base/99999', 'base/4711', 'backup_label.old', 'postmaster.pid.old'])
-      assert.ok(!existsSync(join(directory, name)), name)
+    for (const name of ['base/99999', 'base/4711', 'backup_label']) assert.ok(!existsSync(join(directory, name)), name)
     assert.deepEqual(await readdir(join(directory, 'pg_tblspc')), links)
     assert.equal(await readlink(join(directory, 'pg_tblspc', links[0]!)), tablespace)
     const [row] = await recovered.psql<{ work: string; restore: string; notes: number }>(
       "select current_setting('work_mem') as work, current_setting('restore_command') as restore, (select count(*)::int from notes) as notes",
     )
     assert.deepEqual(row, { work: '17MB', restore: '', notes: 0 })
-    assert.deepEqual([(await readMarker(directory))?.state, (await readMarker(directory))?.way], ['recovered', 'in-place'])
+    assert.deepEqual(
+      [(await readMarker(directory))?.state, (await readMarker(directory))?.way],
+      ['recovered', 'in-place'],
+    )
   })
 }
 
@@ -70,7 +72,10 @@ test('a segment of its WAL that contradicts the repository is put aside, named, 
   const { world, directory } = lost
   const wal = join(directory, 'pg_wal')
   const [first] = (await readdir(wal)).filter((name) => /^[0-9A-F]{24}$/.test(name)).sort()
-  const last = (await readdir(wal)).filter((name) => /^[0-9A-F]{24}$/.test(name)).sort().at(-1)!
+  const last = (await readdir(wal))
+    .filter((name) => /^[0-9A-F]{24}$/.test(name))
+    .sort()
+    .at(-1)!
   // The repository gets other bytes for a range that only the server has.
   const bytes = await readFile(join(wal, first!))
   assert.ok(bytes.length > 0 && last >= first!)
@@ -108,10 +113,15 @@ test('a segment of its WAL that contradicts the repository is put aside, named, 
     }),
     /^Error: no$/,
   )
-  assert.match(asked[0]!, /^write backup \S+ over \S+ and recover it to latest, although \d+ files? of its WAL could not be stored\?$/)
+  assert.match(
+    asked[0]!,
+    /^write backup \S+ over \S+ and recover it to latest, although \d+ files? of its WAL could not be stored\?$/,
+  )
   assert.ok(existsSync(join(directory, 'global', 'pg_control')), 'nothing was touched')
 })
 
-async function systemOf(world: { repository: { listBackups(signal: AbortSignal): Promise<readonly { systemIdentifier: bigint }[]> } }): Promise<bigint | undefined> {
+async function systemOf(world: {
+  repository: { listBackups(signal: AbortSignal): Promise<readonly { systemIdentifier: bigint }[]> }
+}): Promise<bigint | undefined> {
   return (await world.repository.listBackups(new AbortController().signal))[0]?.systemIdentifier
 }

@@ -94,7 +94,7 @@ export async function addStrangers(directory: string): Promise<readonly string[]
   await mkdir(join(directory, 'base', '4711'))
   await writeFile(join(directory, 'base', '4711', '1'), 'left over')
   await writeFile(join(directory, 'global', 'pg_internal.init'), 'stale')
-  await writeFile(join(directory, 'backup_label.old'), 'stale')
+  await writeFile(join(directory, 'backup_label'), 'stale')
   await appendFile(join(directory, 'pg_hba.conf'), '# mine\n')
   await writeFile(join(directory, 'server.crt'), 'certificate')
   await mkdir(join(directory, 'pg_log'))
