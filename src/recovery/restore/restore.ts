@@ -171,7 +171,9 @@ function checkManifest(manifest: Manifest): void {
 async function fetchFiles(
   options: RestoreOptions,
   parts: RestoreParts,
-): Promise<Pick<RestoreResult, 'files' | 'bytes' | 'holeBytes' | 'writtenBytes' | 'fetchedBytes'> & { writtenAt: number }> {
+): Promise<
+  Pick<RestoreResult, 'files' | 'bytes' | 'holeBytes' | 'writtenBytes' | 'fetchedBytes'> & { writtenAt: number }
+> {
   const { repository, manifest, signal } = options
   const { layout } = parts
   const files = filesToWrite(parts)

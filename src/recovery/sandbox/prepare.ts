@@ -111,7 +111,10 @@ async function refuseTooLarge(
   const segment = manifest.walSegmentBytes
   const beside = parts.delivery === 'staged' ? walBytes : Math.min(walBytes, windowOf(segment) * segment)
   // What WAL changes of other relations is written into their stubs: never more than WAL itself holds.
-  const needs = await spaceNeeds(parts.layout, manifest, walRoom(walBytes) + beside + walBytes)
+  const needs = await spaceNeeds(parts.layout, manifest, {
+    walBytes: walRoom(walBytes) + beside + walBytes,
+    over: false,
+  })
   const short = needs.find((one) => one.neededBytes > one.freeBytes)
   if (short)
     throw errors.noSpace({
