@@ -30,7 +30,7 @@ test('blocks land where the map says, blocks of zeros stay holes', () => {
     { path, file: 'f' },
     { item, plain, blocks: Uint32Array.of(10, 11, 150, 151), backup: 'b' },
   )
-  assert.deepEqual(counts, { written: 2 * BLOCK_BYTES, holes: BLOCK_BYTES })
+  assert.deepEqual(counts, { written: 2 * BLOCK_BYTES, holes: BLOCK_BYTES, same: 0 })
   const bytes = readFileSync(path)
   assert.equal(bytes.length, 200 * BLOCK_BYTES)
   for (let block = 0; block < 200; block++) {
@@ -38,6 +38,53 @@ test('blocks land where the map says, blocks of zeros stay holes', () => {
     assert.ok(bytes.subarray(block * BLOCK_BYTES, (block + 1) * BLOCK_BYTES).equals(page(expected)), String(block))
   }
   assert.ok(statSync(path).blocks * 512 <= 8 * BLOCK_BYTES)
+})
+
+test('over a file that was there only blocks that differ are written, zeros among them, whatever their other marks say', () => {
+  const path = join(folder, 'over')
+  const right = Buffer.concat([page(1), page(0), page(3), page(4), page(5)])
+  for (const [what, hurt] of [
+    ['nothing', []],
+    ['one bit', [0]],
+    ['zeros over data', [2]],
+    ['data over zeros', [1]],
+    ['several', [0, 1, 4]],
+    ['all', [0, 1, 2, 3, 4]],
+  ] as const) {
+    const wrong = Buffer.from(right)
+    for (const block of hurt) wrong[block * BLOCK_BYTES + 4711]! ^= 4
+    writeFileSync(path, wrong)
+    const ref = { pack: 'p', number: 0, offset: 0, storedBytes: 1, plainBytes: right.length }
+    using files = new OpenFiles()
+    const counts = writeExtent(
+      files,
+      { path, file: 'f', over: true },
+      {
+        item: { target: 0, ref, runs: [0, 3, 0, 3, 2, 3], offset: 0 },
+        plain: right,
+        blocks: Uint32Array.of(0, 1, 2, 3, 4),
+        backup: 'b',
+      },
+    )
+    const written = hurt.length * BLOCK_BYTES
+    assert.deepEqual(counts, { written, holes: 0, same: right.length - written }, what)
+    assert.ok(readFileSync(path).equals(right), what)
+  }
+})
+
+test('over a file that ends too early the rest is written', () => {
+  const path = join(folder, 'short')
+  const right = Buffer.concat([page(1), page(2)])
+  writeFileSync(path, right.subarray(0, BLOCK_BYTES + 100))
+  const ref = { pack: 'p', number: 0, offset: 0, storedBytes: 1, plainBytes: right.length }
+  using files = new OpenFiles()
+  const counts = writeExtent(
+    files,
+    { path, file: 'f', over: true },
+    { item: { target: 0, ref, runs: undefined, offset: 0 }, plain: right, blocks: new Uint32Array(), backup: 'b' },
+  )
+  assert.deepEqual(counts, { written: BLOCK_BYTES, holes: 0, same: BLOCK_BYTES })
+  assert.ok(readFileSync(path).equals(right))
 })
 
 test('a map that disagrees with the extent about a block is refused', () => {
