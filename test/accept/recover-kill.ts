@@ -1,0 +1,33 @@
+// Acceptance 7 of issue 4 for whole nodes: kill −9 of recoveries, in place, into new folders and of followers, in groups on a cluster of their own each. A
+// failure is repeated with --seed and the case's number.
+import { messageOf } from '../../src/base/errors.ts'
+import type { AcceptOptions } from '../../tools/accept.ts'
+import { killFollow } from '../crash/follow-kill.ts'
+import { killFresh, killInPlace } from '../crash/recover-kill.ts'
+
+export const defaultCount = 60
+const GROUP = 10
+
+const ways = [killInPlace, killFresh, killInPlace, killFollow] as const
+
+export async function run(options: AcceptOptions): Promise<{ passed: number; failed: number }> {
+  const { count, seed, resumeFrom, signal } = options
+  let failed = 0
+  for (let at = resumeFrom; at < count && !signal.aborted; at += GROUP) {
+    const group = Math.floor(at / GROUP)
+    const kills = Math.min(GROUP, count - at)
+    const major = group % 2 === 0 ? 15 : 18
+    const failure = await ways[group % ways.length]!({
+      kills,
+      seed: seed * 1000 + at,
+      major,
+      log: (line) => options.log(line),
+    }).then(
+      () => undefined,
+      (error: unknown) => messageOf(error),
+    )
+    if (failure !== undefined) failed++
+    options.done(at + kills, failure)
+  }
+  return { passed: count - failed, failed }
+}
