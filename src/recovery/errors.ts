@@ -37,6 +37,13 @@ export const recoveryErrors = defineErrors('recovery', {
     message: (warehouse: string) => `no repository is known for warehouse "${warehouse}"`,
     hint: () => 'declare it in wharf.yaml, or give --repository-path with --key-file or --passphrase-file',
   },
+  whichWarehouse: {
+    exit: 'usage',
+    message: (declared: readonly string[]) =>
+      declared.length === 0 ? 'no warehouse is named, and none is declared' : 'which warehouse is meant is not said',
+    hint: (declared) =>
+      declared.length === 0 ? 'name it with --warehouse' : `--warehouse NAME, one of ${declared.join(', ')}`,
+  },
   noBackup: {
     exit: 'notFound',
     message: (at: { warehouse: string; repository: string }) =>

@@ -6,12 +6,16 @@ import { cutOver } from './operations/cut-over.ts'
 import { plan } from './operations/plan.ts'
 import { run } from './operations/run.ts'
 import { validate } from './operations/validate.ts'
+import { when } from './operations/when.ts'
 import { buildEstimates } from './rates/estimates.ts'
 
 export const room: Room = {
   name: 'recovery',
   summary: 'plans, restores, proof, and how long it takes',
-  groups: { recover: 'bring a warehouse back: plan it, do it' },
-  operations: [plan, run, cutOver, validate, copies, accuracy],
+  groups: {
+    recover: 'bring a warehouse back: plan it, do it',
+    'recover when': 'find out when something vanished',
+  },
+  operations: [plan, run, cutOver, validate, copies, accuracy, when],
   services: [provide(recoveryEstimates, buildEstimates)],
 }

@@ -4,8 +4,6 @@ import { ChangeMapBuilder } from './change-map.ts'
 import { BLOCK_BYTES, forks, type ChangeMap, type CommitEntry } from './contract.ts'
 import {
   dbaseInfo,
-  droppedStatisticBytes,
-  INVALIDATION_BYTES,
   POSTGRES_EPOCH_US,
   prepareOffsets,
   resourceManagers,
@@ -13,12 +11,12 @@ import {
   smgrInfo,
   truncateFlags,
   xactInfo,
-  xinfo,
   xlogInfo,
 } from './layouts.ts'
 import { formatLsn, type Lsn } from './lsn.ts'
 import { minimalDoubt } from './minimal.ts'
 import type { RecordSink, WalRecord } from './record.ts'
+import { transactionEnd } from './transaction-end.ts'
 
 /** Prefix of the logical message by which a load marks its own transaction. */
 export const LOAD_PREFIX = 'wharf.load'
@@ -107,55 +105,20 @@ export class WalIndexer implements RecordSink {
   // ------------------------------------------------------------ transactions
 
   private transaction(record: WalRecord, base: Lsn): void {
-    const kind = record.info & xactInfo.mask
     const { view, dataAt } = record
-    if (kind === xactInfo.prepare) {
+    if ((record.info & xactInfo.mask) === xactInfo.prepare) {
       const xid = view.getUint32(dataAt + prepareOffsets.xid, true)
       this.push(record, base, { kind: 'prepare', xid, time: timeAt(view, dataAt + prepareOffsets.preparedAt) })
       return
     }
-    const commits = kind === xactInfo.commit || kind === xactInfo.commitPrepared
-    if (!commits && kind !== xactInfo.abort && kind !== xactInfo.abortPrepared) return
-    const end = this.transactionEnd(record)
+    const end = transactionEnd(record, this.majorVersion)
+    if (!end) return
     const time = timeAt(view, dataAt)
+    for (const { tablespace, database, relfilenode } of end.dropped)
+      for (const fork of Object.values(forks)) this.map.fork(tablespace, database, relfilenode, fork).cut(0)
     for (const sub of end.subtransactions) this.markOfSubtransaction(record, base, { sub, xid: end.xid, time })
     this.openMarks.delete(end.xid)
-    this.push(record, base, { kind: commits ? 'commit' : 'abort', xid: end.xid, time })
-  }
-
-  /** Reads the optional parts of a commit or abort: cuts every dropped relation, finds subtransactions and a prepared transaction's id. */
-  private transactionEnd(record: WalRecord): { xid: number; subtransactions: readonly number[] } {
-    const { view } = record
-    let at = record.dataAt + 8
-    if ((record.info & xactInfo.hasXinfo) === 0) return { xid: record.xid, subtransactions: [] }
-    const parts = view.getUint32(at, true)
-    at += 4
-    let xid = record.xid
-    const subtransactions: number[] = []
-    if (parts & xinfo.database) at += 8
-    if (parts & xinfo.subtransactions) {
-      const count = view.getInt32(at, true)
-      at += 4
-      for (let n = 0; n < count; n++) subtransactions.push(view.getUint32(at + n * 4, true))
-      at += count * 4
-    }
-    if (parts & xinfo.relations) {
-      const count = view.getInt32(at, true)
-      at += 4
-      for (let n = 0; n < count; n++) this.dropped(view, at + n * 12)
-      at += count * 12
-    }
-    if (parts & xinfo.droppedStatistics) at += 4 + view.getInt32(at, true) * droppedStatisticBytes[this.majorVersion]!
-    if (parts & xinfo.invalidations) at += 4 + view.getInt32(at, true) * INVALIDATION_BYTES
-    if (parts & xinfo.twoPhase) xid = view.getUint32(at, true)
-    return { xid, subtransactions }
-  }
-
-  private dropped(view: DataView, at: number): void {
-    const tablespace = view.getUint32(at, true)
-    const database = view.getUint32(at + 4, true)
-    const relfilenode = view.getUint32(at + 8, true)
-    for (const fork of Object.values(forks)) this.map.fork(tablespace, database, relfilenode, fork).cut(0)
+    this.push(record, base, { kind: end.committed ? 'commit' : 'abort', xid: end.xid, time })
   }
 
   // ------------------------------------------------------------ files

@@ -37,7 +37,16 @@ export const resourceManagers = [
   'Generic',
   'LogicalMessage',
 ] as const
-export const rmgr = { xlog: 0, xact: 1, smgr: 2, dbase: 4, tblspc: 5, logicalMessage: 21 } as const
+export const rmgr = {
+  xlog: 0,
+  xact: 1,
+  smgr: 2,
+  dbase: 4,
+  tblspc: 5,
+  relMap: 7,
+  standby: 8,
+  logicalMessage: 21,
+} as const
 
 /** XLOG records: xl_info & 0xf0. */
 export const xlogInfo = {
@@ -99,3 +108,5 @@ export const imageFlags = { hasHole: 0x01, apply: 0x02, pglz: 0x04, lz4: 0x08, z
 
 /** Microseconds from 1970 to 2000, PostgreSQL's own epoch. */
 export const POSTGRES_EPOCH_US = 946_684_800_000_000n
+/** Standby records: what runs when the record is written. */
+export const standbyInfo = { runningXacts: 0x10 } as const

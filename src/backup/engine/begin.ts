@@ -1,6 +1,7 @@
 // How a backup begins: the server is asked, its backup mode started, its directory proven to be its own, the parent chosen.
 import { messageOf } from '../../base/errors.ts'
 import type { BackupKind, Manifest, ManifestList } from '../../repository/contract.ts'
+import { healedSince } from '../../repository/healed.ts'
 import type { ChangeMap, ControlData } from '../../wal/contract.ts'
 import type { Lsn } from '../../wal/lsn.ts'
 import { historyName, withoutPageHeader } from '../../wal/segments.ts'
@@ -138,7 +139,7 @@ export async function findBase(kind: BackupKind, own: OwnFacts, options: BaseToo
   if (options.independent) return { kind: 'full', base: undefined, distrusted, notes, missed: [] }
   if (refused !== undefined) notes.push(`not built on ${refused}`)
   const { base, ...more } = await openBase(
-    { parent: manifest, purpose: kind === 'full' ? 'static' : 'increment' },
+    { parent: manifest, purpose: kind === 'full' ? 'static' : 'increment', healed: await healedOf(manifest, options) },
     own,
     options,
   )
@@ -146,8 +147,18 @@ export async function findBase(kind: BackupKind, own: OwnFacts, options: BaseToo
   return { kind, base, distrusted, notes: [...notes, ...more.notes], missed: more.missed }
 }
 
+/** What was healed in place since the oldest image that the parent has: an increment would take over what was bad then. */
+async function healedOf(parent: Manifest, { warehouse, repository, signal }: BaseTools): Promise<Base['healed']> {
+  const { systemIdentifier, replayFromLsn: sinceLsn } = parent
+  return await healedSince(
+    repository.notices,
+    { warehouse: warehouse.declaration.name, systemIdentifier, sinceLsn },
+    signal,
+  )
+}
+
 async function openBase(
-  on: Pick<Base, 'parent' | 'purpose'>,
+  on: Pick<Base, 'parent' | 'purpose' | 'healed'>,
   own: OwnFacts,
   options: BaseTools,
 ): Promise<{ base: Base; notes: readonly string[]; missed: readonly SummaryMiss[] }> {

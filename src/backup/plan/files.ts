@@ -56,6 +56,8 @@ export interface Base extends Since {
   readonly parent: Manifest
   /** Changes since the oldest of the images that the parent has left older than its start: what those segments are held against. */
   readonly older?: Since | undefined
+  /** Blocks that were healed in place since the parent, or since the oldest of its images: no WAL tells of them. */
+  readonly healed?: readonly { readonly file: string; readonly block: number }[] | undefined
   /** `static`: a full backup, which takes over what nothing has touched, once it is proven, and reads all else. */
   readonly purpose: 'increment' | 'static'
 }
@@ -101,7 +103,7 @@ class Planner implements FilePlan {
     this.base = base
     this.distrusted = new Set(base?.parent.distrusted.map((one) => keyOf(one.file)))
     for (const file of base?.parent.files ?? []) this.known.set(file.path, file)
-    for (const { file, block } of base?.parent.corrupt ?? []) {
+    for (const { file, block } of [...(base?.parent.corrupt ?? []), ...(base?.healed ?? [])]) {
       const blocks = this.suspects.get(file)
       if (blocks) blocks.push(block)
       else this.suspects.set(file, [block])
@@ -212,4 +214,12 @@ function isTouched(changes: ChangeMap, file: RelationFile): boolean {
 function isOfKnownTablespace(path: string, known: readonly ManifestTablespace[]): boolean {
   const match = /^pg_tblspc\/(\d+)(\/|$)/.exec(path)
   return match === null || known.some((one) => one.oid === Number(match[1]))
+}
+
+/** Relations with blocks that were healed: what an interrupted backup has stored of them may be from before. */
+export function healedRelations(base: Pick<Base, 'healed'> | undefined): Manifest['distrusted'] {
+  return (base?.healed ?? []).flatMap(({ file }) => {
+    const name = parseSegmentPath(file)
+    return name ? [{ file: name.file, since: '', reason: 'a block was healed' }] : []
+  })
 }

@@ -15,7 +15,7 @@ export interface SegmentFacts {
   readonly change: ForkChange | undefined
   /** Whether WAL names any fork of the relation. */
   readonly relationTouched: boolean
-  /** Blocks (numbers within the file, sorted) that the parent holds as corrupt: they are looked at again. */
+  /** Blocks (numbers within the file) that the parent holds as corrupt, or that were healed since: they are looked at again. */
   readonly suspects: readonly number[]
   /** Why nothing that is known about this file may be trusted; undefined where all is well. */
   readonly doubt: string | undefined

@@ -1,6 +1,7 @@
 // What `wharf wal push` left in the repositories for an operator becomes an alert as soon as somebody can tell it.
 import { messageOf } from '../../base/errors.ts'
 import type { Context, Daemon } from '../../base/room.ts'
+import { HEALED_BLOCK } from '../../repository/healed.ts'
 import { warehouses } from '../../warehouse/contract.ts'
 import { openEvents } from '../events.ts'
 import { openAll } from './standing.ts'
@@ -29,6 +30,8 @@ export async function passOn(context: Context, warehouse: string, signal: AbortS
   const { opened } = await openAll(context, (await context.use(warehouses)).get(warehouse), signal)
   for (const repository of opened) {
     for (const { object, reason, data, atMs } of await repository.notices.list(warehouse, signal)) {
+      // Not for people: the next backups read those blocks.
+      if (reason === HEALED_BLOCK) continue
       const same = JSON.stringify([reason, data])
       const kept =
         told.has(same) ||
