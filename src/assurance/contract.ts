@@ -39,6 +39,17 @@ export interface ReturnTime {
   readonly lowMs: number
   readonly highMs: number
   readonly basis: 'measured' | 'assumed'
+  /** When each tier answers again, first back first; `standard` is everything. */
+  readonly tiers?:
+    | readonly {
+        readonly tier: 'critical' | 'standard'
+        readonly bytes: number
+        readonly expectedMs: number
+        readonly lowMs: number
+        readonly highMs: number
+        readonly basis: 'measured' | 'assumed'
+      }[]
+    | undefined
   readonly steps: readonly {
     readonly step: string
     readonly bytes: number
@@ -118,6 +129,8 @@ export interface WarehouseStatus {
     readonly at: string
     readonly backup: string
     readonly durationMs: number
+    /** Left out: not told. */
+    readonly by?: 'recovery' | 'drill' | undefined
     readonly ageMs: number
   } | null
   /** Null where loads could not be asked. */

@@ -9,7 +9,12 @@ import {
   type WalStatus,
 } from '../backup/contract.ts'
 import { loadActivity, type LoadRun } from '../loads/contract.ts'
-import { recoveryEstimates, type RecoveryEstimate, type RecoveryEstimates } from '../recovery/contract.ts'
+import {
+  recoveryEstimates,
+  type DrillStanding,
+  type RecoveryEstimate,
+  type RecoveryEstimates,
+} from '../recovery/contract.ts'
 import { errors } from './errors.ts'
 
 /** An answer, or why there is none. */
@@ -36,6 +41,7 @@ export interface Facts {
   readonly estimate: Known<RecoveryEstimate | undefined>
   readonly proof: Known<Awaited<ReturnType<RecoveryEstimates['lastProof']>>>
   readonly loads: Known<readonly LoadRun[]>
+  readonly drills?: Known<DrillStanding | undefined>
 }
 
 // A repository that hangs must not make the status hang: then it is unknown, and said so.
@@ -69,7 +75,7 @@ export class FactGatherer {
     const ofProtection = this.asker(protection, warehouse)
     const ofEstimates = this.asker(recoveryEstimates, warehouse)
     const ofLoads = this.asker(loadActivity, warehouse)
-    const [wal, backups, window, walRanges, checks, unlogged, estimate, proof, loads] = await Promise.all([
+    const [wal, backups, window, walRanges, checks, unlogged, estimate, proof, loads, drills] = await Promise.all([
       this.ask(`receiving of ${warehouse}`, async (signal) =>
         (await this.context.use(protection)).walStatus(warehouse, signal),
       ),
@@ -83,8 +89,22 @@ export class FactGatherer {
       ofEstimates('the time to recover', SLOW_FACTS_FOR_MS, (one, signal) => one.estimate(warehouse, signal)),
       ofEstimates('the last proof', SLOW_FACTS_FOR_MS, (one, signal) => one.lastProof(warehouse, signal)),
       ofLoads('loads', LOADS_FOR_MS, (one, signal) => one.recent(warehouse, { limit: RECENT_LOADS, signal })),
+      ofEstimates('drills', SLOW_FACTS_FOR_MS, async (one, signal) => await one.drills?.(warehouse, signal)),
     ])
-    return { warehouse, repositories, wal, backups, window, walRanges, checks, unlogged, estimate, proof, loads }
+    return {
+      warehouse,
+      repositories,
+      wal,
+      backups,
+      window,
+      walRanges,
+      checks,
+      unlogged,
+      estimate,
+      proof,
+      loads,
+      drills,
+    }
   }
 
   private asker<Service>(key: ServiceKey<Service>, warehouse: string) {

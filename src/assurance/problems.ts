@@ -35,6 +35,7 @@ const unanswered: Check = ({ facts }) => [
   ...[facts.walRanges, facts.checks, facts.unlogged, facts.estimate, facts.proof, facts.loads]
     .filter((one) => !one.known)
     .map((one) => unknown(one.why, 'warning')),
+  ...(facts.drills && !facts.drills.known ? [unknown(facts.drills.why, 'warning')] : []),
 ]
 
 const noRepository: Check = ({ facts }) =>
@@ -181,7 +182,7 @@ const unlogged: Check = ({ facts }) => {
 
 const proof: Check = ({ facts, targets, nowMs }) => {
   if (!facts.proof.known || list(facts.backups).length === 0) return []
-  const how = `wharf recover run ${facts.warehouse} --to-directory EMPTY_FOLDER --latest --start proves the newest backup`
+  const how = `wharf drill run ${facts.warehouse} proves the newest backup; drills in wharf.yaml do it on a schedule`
   if (!facts.proof.value)
     return [
       problem('info', 'never-proven', `no recovery of ${facts.warehouse} has been carried out and verified yet`, how),
@@ -197,6 +198,31 @@ const proof: Check = ({ facts, targets, nowMs }) => {
           how,
         ),
       ]
+}
+
+const drills: Check = ({ facts }) => {
+  const standing = facts.drills?.known ? facts.drills.value : undefined
+  if (!standing) return []
+  const { last, evidenceProblems } = standing
+  const failed =
+    last?.outcome === 'failed'
+      ? problem(
+          last.grave ? 'critical' : 'warning',
+          'drill-failed',
+          `the last drill of ${facts.warehouse} (${last.id}) failed: ${last.findings.slice(0, 3).join('; ')}`,
+          `wharf drill show ${last.id}; mend it, then prove it: wharf drill run ${facts.warehouse}`,
+        )
+      : undefined
+  const edited =
+    evidenceProblems.length === 0
+      ? undefined
+      : problem(
+          'warning',
+          'drill-evidence',
+          `evidence of drills is not as it was written: ${evidenceProblems.slice(0, 3).join('; ')}`,
+          'wharf drill list shows all of it; find out who has written to the folder drills under home',
+        )
+  return [failed, edited]
 }
 
 const overdueChecks: Check = ({ facts }) =>
@@ -250,6 +276,7 @@ const checks: readonly Check[] = [
   lag,
   holes,
   oldBackup,
+  drills,
   overdueChecks,
   slowReturn,
   failedLoads,

@@ -36,7 +36,11 @@ export function lossText(loss: LossNow): string {
 
 export function returnText(rto: ReturnTime | null): string {
   if (rto === null) return 'not known'
-  return `about ${formatDuration(rto.expectedMs)} (${formatDuration(rto.lowMs)} to ${formatDuration(rto.highMs)}, rates ${rto.basis})`
+  const span = (one: Pick<ReturnTime, 'expectedMs' | 'lowMs' | 'highMs' | 'basis'>): string =>
+    `about ${formatDuration(one.expectedMs)} (${formatDuration(one.lowMs)} to ${formatDuration(one.highMs)}, rates ${one.basis})`
+  const [first, ...later] = rto.tiers ?? []
+  if (!first || later.length === 0) return span(rto)
+  return `critical tier ${span(first)}; everything ${span(rto)}`
 }
 
 function windowText(one: WarehouseStatus): string {
@@ -66,7 +70,8 @@ function receiverText(one: WarehouseStatus): string {
 
 function proofText(one: WarehouseStatus): string {
   if (!one.lastProof) return one.unknown.includes('proof') ? 'not known' : 'never'
-  return `${formatDuration(one.lastProof.ageMs)} ago, took ${formatDuration(one.lastProof.durationMs)}`
+  const how = one.lastProof.by === 'drill' ? ' by a drill' : ''
+  return `${formatDuration(one.lastProof.ageMs)} ago${how}, took ${formatDuration(one.lastProof.durationMs)}`
 }
 
 function unloggedText(unlogged: { relations: number; bytes: number }): string {

@@ -43,11 +43,10 @@ const rpo = z.object({
   growing: z.boolean(),
   repository: orNull(z.string()),
 })
+const times = { expectedMs: count, lowMs: count, highMs: count, basis: z.enum(['measured', 'assumed']) } as const
 const rto = z.object({
-  expectedMs: count,
-  lowMs: count,
-  highMs: count,
-  basis: z.enum(['measured', 'assumed']),
+  ...times,
+  tiers: z.array(z.object({ tier: z.enum(['critical', 'standard']), bytes: count, ...times })).optional(),
   steps: z.array(z.object({ step: z.string(), bytes: count, bytesPerSecond: count, ms: count })),
 })
 const receiver = z.object({
@@ -74,7 +73,12 @@ const loadRun = z.object({
   tasks: count,
   error: orNull(z.object({ code: z.string(), message: z.string(), hint: z.string().optional() })),
 })
-const proof = z.object({ at: time, backup: z.string(), durationMs: count })
+const proof = z.object({
+  at: time,
+  backup: z.string(),
+  durationMs: count,
+  by: z.enum(['recovery', 'drill']).optional(),
+})
 
 const warehouse = z.object({
   warehouse: z.string(),

@@ -237,3 +237,37 @@ test('ranges of several repositories and timelines join by time; what lies betwe
   )
   assert.equal(judge({ ...good, window: known([later, same, one]) }, targets, nowMs).window.holes, 1)
 })
+
+test('a drill that found something is critical until one passes, and evidence that was edited is named', () => {
+  const failed = {
+    id: '20261121T040000Z-7f3a9c1e',
+    at: at(3600),
+    outcome: 'failed' as const,
+    grave: true,
+    findings: ['blocks 0–31 of base/5/16385 (retail.public.sales): damaged'],
+  }
+  const status = judge({ ...good, drills: known({ count: 3, last: failed, evidenceProblems: [] }) }, targets, nowMs)
+  assert.equal(status.verdict, 'unprotected')
+  assert.deepEqual(status.problems, [
+    {
+      code: 'assurance.drill-failed',
+      severity: 'critical',
+      message:
+        'the last drill of retail (20261121T040000Z-7f3a9c1e) failed: blocks 0–31 of base/5/16385 (retail.public.sales): damaged',
+      hint: 'wharf drill show 20261121T040000Z-7f3a9c1e; mend it, then prove it: wharf drill run retail',
+    },
+  ])
+  const light = judge(
+    { ...good, drills: known({ count: 3, last: { ...failed, grave: false }, evidenceProblems: [] }) },
+    targets,
+    nowMs,
+  )
+  assert.equal(light.verdict, 'degraded')
+  const passed = { ...failed, outcome: 'passed' as const, findings: [] }
+  assert.deepEqual(codes({ ...good, drills: known({ count: 4, last: passed, evidenceProblems: [] }) }), [])
+  assert.deepEqual(
+    codes({ ...good, drills: known({ count: 4, last: passed, evidenceProblems: ['drill number 2 is missing'] }) }),
+    ['assurance.drill-evidence'],
+  )
+  assert.deepEqual(codes({ ...good, drills: unknown }), ['assurance.unknown'])
+})

@@ -87,8 +87,8 @@ function lossSentence(loss: LossNow): string {
 }
 
 function returnTime(estimate: RecoveryEstimate): ReturnTime {
-  const { expectedMs, lowMs, highMs, basis, steps } = estimate
-  return { expectedMs, lowMs, highMs, basis, steps }
+  const { expectedMs, lowMs, highMs, basis, steps, tiers } = estimate
+  return { expectedMs, lowMs, highMs, basis, steps, ...(tiers === undefined ? {} : { tiers }) }
 }
 
 function receivers(facts: Facts, nowMs: number): readonly ReceiverView[] {

@@ -38,10 +38,28 @@ export interface LastProof {
   readonly by?: 'recovery' | 'drill'
 }
 
+export interface DrillStanding {
+  readonly count: number
+  /** The newest that came to an end; undefined if none. */
+  readonly last:
+    | {
+        readonly id: string
+        readonly at: string
+        readonly outcome: 'passed' | 'failed'
+        /** Whether what was found says that the backup does not come back whole; not where the sandbox had no room, or a user's own query failed. */
+        readonly grave: boolean
+        readonly findings: readonly string[]
+      }
+    | undefined
+  /** Evidence that was edited or removed. */
+  readonly evidenceProblems: readonly string[]
+}
+
 export interface RecoveryEstimates {
   /** Undefined where no backup exists. */
   estimate(warehouse: string, signal: AbortSignal): Promise<RecoveryEstimate | undefined>
   /** The newest recovery or drill that was carried out and verified; undefined if none. */
   lastProof(warehouse: string, signal: AbortSignal): Promise<LastProof | undefined>
+  drills?(warehouse: string, signal: AbortSignal): Promise<DrillStanding>
 }
 export const recoveryEstimates = serviceKey<RecoveryEstimates>('recovery estimates')

@@ -3,6 +3,7 @@ import type { Context } from '../../base/room.ts'
 import { repositories, type BackupSummary, type Repository } from '../../repository/contract.ts'
 import { warehouses } from '../../warehouse/contract.ts'
 import type { RecoveryEstimate, RecoveryEstimates, TierEstimate } from '../contract.ts'
+import { drillStandingOf, lastProofOf } from './proofs.ts'
 import { estimateStep, total, type StepEstimate } from './model.ts'
 import type { Question } from './samples.ts'
 import { tierSizes, type TierSizes } from './tier-sizes.ts'
@@ -40,10 +41,8 @@ export function buildEstimates(context: Context): RecoveryEstimates {
         way: 'node',
       })
     },
-    lastProof: async (warehouse) => {
-      const proof = (await readRecords(context.home)).findLast((one) => one.warehouse === warehouse && one.verified)
-      return proof && { at: proof.at, backup: proof.backup, durationMs: proof.durationMs }
-    },
+    lastProof: async (warehouse) => await lastProofOf(context.home, warehouse),
+    drills: async (warehouse) => await drillStandingOf(context.home, warehouse),
   }
 }
 

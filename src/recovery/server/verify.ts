@@ -179,11 +179,12 @@ async function checkTables(parts: CheckParts): Promise<number> {
   )
   for (const { oid, name } of rows.rows) {
     await guarded(parts, name, async () => {
-      const found = await session.query<{ blkno: string; msg: string }>(
-        `SELECT blkno, msg FROM ${schema}.verify_heapam($1::oid::regclass) LIMIT 5`,
+      const found = await session.query<{ blkno: string; msg: string; path: string }>(
+        `SELECT blkno, msg, pg_catalog.pg_relation_filepath($1) AS path FROM ${schema}.verify_heapam($1::oid::regclass) LIMIT 5`,
         [oid],
       )
-      for (const row of found.rows) parts.findings.push(`${parts.database}: ${name} block ${row.blkno}: ${row.msg}`)
+      for (const { blkno, msg, path } of found.rows)
+        parts.findings.push(`${parts.database}: ${name} (${path}) block ${blkno}: ${msg}`)
     })
   }
   return rows.rows.length

@@ -1,0 +1,50 @@
+// What is proven by recoveries and drills that were carried out, from the records and the evidence of this home.
+import { readArchive } from '../drills/archive.ts'
+import { findingText } from '../drills/damage.ts'
+import type { DrillStanding, LastProof } from '../contract.ts'
+import { readRecords } from './times.ts'
+
+/** The newest recovery that was verified: by hand, or as a drill that passed. */
+export async function lastProofOf(home: string, warehouse: string): Promise<LastProof | undefined> {
+  const [records, { drills }] = await Promise.all([readRecords(home), readArchive(home)])
+  const recovered = records
+    .filter((one) => one.warehouse === warehouse && one.verified && one.way !== 'drill')
+    .map(({ at, backup, durationMs }) => ({ at, backup, durationMs, by: 'recovery' as const }))
+  const drilled = drills.flatMap(({ evidence, problems }) =>
+    evidence?.warehouse === warehouse && evidence.outcome === 'passed' && problems.length === 0
+      ? [
+          {
+            at: evidence.finishedAt,
+            backup: evidence.backup ?? '',
+            durationMs: evidence.recoveryMs ?? evidence.durationMs,
+            by: 'drill' as const,
+          },
+        ]
+      : [],
+  )
+  return [...recovered, ...drilled].toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at)).at(-1)
+}
+
+/** Findings that say nothing against the backup itself. */
+const lighter: ReadonlySet<string> = new Set(['environment', 'query'])
+
+/** Whether the newest drill that came to an end found something, and whether evidence was edited. */
+export async function drillStandingOf(home: string, warehouse: string): Promise<DrillStanding> {
+  const { drills, problems } = await readArchive(home)
+  const own = drills.flatMap(({ evidence }) => (evidence?.warehouse === warehouse ? [evidence] : []))
+  const last = own.findLast((one) => one.outcome !== 'cancelled')
+  const edited = drills
+    .filter((one) => one.problems.length > 0 && (one.evidence === undefined || one.evidence.warehouse === warehouse))
+    .map((one) => `drill ${one.evidence?.id ?? `number ${one.number}`}: ${one.problems.join('; ')}`)
+  return {
+    count: own.length,
+    last: last && {
+      id: last.id,
+      at: last.finishedAt,
+      outcome: last.outcome === 'failed' ? 'failed' : 'passed',
+      grave: last.findings.some((one) => !lighter.has(one.check)),
+      findings: last.findings.map(findingText),
+    },
+    evidenceProblems: [...edited, ...problems],
+  }
+}
