@@ -63,7 +63,7 @@ export async function keepEvidence(
     const last = texts.at(-1)
     const number = (last?.number ?? 0) + 1
     const previous = last === undefined ? noPrevious : digestOf(last.text)
-    const numbered: Evidence = { version: evidence.version, number, previous, ...withoutVersion(evidence) }
+    const numbered: Evidence = { ...evidence, number, previous }
     const text = sealed(numbered, signer)
     if (!(await createDurably(join(folder, nameOf(number)), text, folder))) continue
     const digest = digestOf(text)
@@ -71,10 +71,6 @@ export async function keepEvidence(
     return { evidence: numbered, digest }
   }
   throw new Error('the evidence of a drill finds no number')
-}
-
-function withoutVersion({ version: _, ...rest }: Omit<Evidence, 'number' | 'previous'>) {
-  return rest
 }
 
 interface Text {

@@ -58,7 +58,7 @@ test('a damaged extent names file, blocks and table, in the words of the reposit
     relation: 'retail.public.sales',
   })
   assert.equal(
-    findingText(finding!),
+    findingText(finding),
     `blocks 0–33, 64 of base/5/16385 (retail.public.sales): extent 3 of pack ${pack}, which holds blocks of base/5/16385, is damaged: its seal does not hold`,
   )
 })

@@ -50,7 +50,7 @@ function valueOf(result: unknown): string | null | undefined {
   if (rows.length === 0) return undefined
   if (value === null || value === undefined) return null
   if (value instanceof Date) return value.toISOString()
-  return typeof value === 'object' ? JSON.stringify(value) : String(value as string | number | boolean)
+  return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 function isExpected(found: string | null | undefined, query: CheckQuery): boolean {

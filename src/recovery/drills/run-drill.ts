@@ -186,10 +186,7 @@ class Drill {
     this.failure = error
     if (this.outcome() === 'cancelled') return
     const parts = prepared && { ...prepared, signal: this.tools.signal }
-    const found = await findingsOf(error, parts).catch((): readonly Finding[] => [
-      { check: 'recovery', message: messageOf(error) },
-    ])
-    this.findings = [...found, ...(this.inspected?.findings ?? [])]
+    this.findings = [...(await findingsOf(error, parts)), ...(this.inspected?.findings ?? [])]
   }
 
   private async leave(folder: SandboxFolder): Promise<void> {

@@ -18,7 +18,8 @@ type TaskInput = z.output<typeof taskInput>
 export const drillTask: TaskKind<TaskInput> = {
   name: 'recovery drill',
   input: taskInput,
-  execute: async ({ input, context, progress }, signal) => {
+  execute: async (task, signal) => {
+    const { input, context } = task
     const { evidence, digest } = await runDrill(
       {
         warehouse: input.warehouse,
@@ -29,7 +30,7 @@ export const drillTask: TaskKind<TaskInput> = {
         actor: 'schedule',
       },
       context,
-      { report: (event) => progress(event), signal },
+      { report: (event) => task.progress(event), signal },
     )
     const { id, outcome, recoveryMs, predicted } = evidence
     return { drill: id, outcome, digest, recoveryMs, predictedMs: predicted?.expectedMs ?? null }

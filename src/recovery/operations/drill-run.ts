@@ -12,11 +12,30 @@ import { prepareRecovery } from '../plan/prepare.ts'
 import { inclusiveOf, recoveryInput } from './options.ts'
 import { targetErrors } from './plan.ts'
 
-const { toDirectory: _directory, start: _start, verify: _verify, original: _original, ...shared } = recoveryInput
-const { allowCorrupt: _corrupt, tablespace: _tablespace, ...options } = shared
+const all = recoveryInput
 
 const input = z.strictObject({
-  ...options,
+  warehouse: all.warehouse,
+  repository: all.repository,
+  repositoryPath: all.repositoryPath,
+  repositoryS3: all.repositoryS3,
+  s3Endpoint: all.s3Endpoint,
+  s3Region: all.s3Region,
+  s3PathStyle: all.s3PathStyle,
+  s3Profile: all.s3Profile,
+  keyFile: all.keyFile,
+  passphraseFile: all.passphraseFile,
+  backup: all.backup,
+  latest: all.latest,
+  at: all.at,
+  lsn: all.lsn,
+  name: all.name,
+  xid: all.xid,
+  beforeLoad: all.beforeLoad,
+  inclusive: all.inclusive,
+  exclusive: all.exclusive,
+  timeline: all.timeline,
+  owner: all.owner,
   random: z.boolean().default(false).describe('target: a moment of the recoverable window that is drawn by lot'),
   folder: z
     .string()
@@ -78,7 +97,7 @@ export const drillRun = defineOperation<Input, Output>({
   ].join('\n\n'),
   input,
   positional: ['warehouse'],
-  output: output as z.ZodType<Output>,
+  output,
   role: 'operator',
   danger: 'writes',
   errors: [...targetErrors, 'recovery.drill-failed', 'recovery.no-space', 'recovery.no-binaries'],

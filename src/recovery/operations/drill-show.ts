@@ -24,7 +24,7 @@ export const drillShow = defineOperation<{ drill: string }, Output>({
     'The signature of the document, its place in the chain of all drills, and, where the control database runs, the hash that its audit chain holds are checked. Ends with the exit code "findings" when it was edited.\n\nwharf drill show 20261129T040000Z-7f3a9c1e\nwharf drill show last',
   input: z.strictObject({ drill: z.string().min(1).describe('its id, its number, or "last"') }),
   positional: ['drill'],
-  output: output as z.ZodType<Output>,
+  output,
   role: 'viewer',
   danger: 'none',
   errors: ['recovery.unknown-drill'],
