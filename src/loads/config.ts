@@ -83,6 +83,12 @@ const command = z.union([
   }),
 ])
 
+const keep = z
+  .enum(['inputs', 'nothing'])
+  .describe(
+    'inputs: what the task loads and the SQL that ran are in the repositories of the warehouse before it commits, so that "wharf recover loads" can do it again',
+  )
+
 const whats = ['sql', 'copy', 'command', 'run'] as const
 
 const task = z
@@ -98,6 +104,7 @@ const task = z
       .describe(
         'false: the task writes tables without WAL (unlogged): it never overlaps a backup, and the journal says so',
       ),
+    keep: keep.optional(),
     sql: sql.optional(),
     copy: copy.optional(),
     command: command.optional(),
@@ -114,6 +121,8 @@ const task = z
         message: `a task has exactly one of ${whats.join(', ')}, not ${given.length === 0 ? 'none' : given.join(' and ')}`,
       })
     }
+    if (value.keep === 'inputs' && value.run !== undefined)
+      issues.addIssue({ code: 'custom', path: ['keep'], message: 'a task of another kind has no inputs to keep' })
     if (typeof value.sql === 'object' && (value.sql.file === undefined) === (value.sql.text === undefined)) {
       issues.addIssue({ code: 'custom', path: ['sql'], message: 'sql has exactly one of file, text' })
     }
@@ -123,6 +132,7 @@ export const pipelineSchema = z.strictObject({
   warehouse: z.string(),
   database: z.string().optional().describe("default: the database of the warehouse's URL"),
   schedule: schedule.optional(),
+  keep: keep.default('nothing').describe('for tasks that do not say it themselves'),
   tasks: z.record(declaredName(), task),
 })
 
@@ -142,6 +152,7 @@ export const pipelinesSection: ConfigSection<PipelinesConfig> = {
 function checkPipelines(pipelines: PipelinesConfig, all: Readonly<Record<string, unknown>>): readonly ConfigFinding[] {
   const known = {
     warehouses: namesOf(all['warehouses']),
+    unprotected: unprotectedOf(all['warehouses']),
     pools: namesOf((all['runs'] as { pools?: object } | undefined)?.pools),
   }
   return Object.entries(pipelines).flatMap(([name, pipeline]) =>
@@ -153,11 +164,18 @@ function namesOf(value: unknown): readonly string[] {
   return typeof value === 'object' && value !== null ? Object.keys(value) : []
 }
 
+/** Warehouses without a repository. */
+function unprotectedOf(value: unknown): readonly string[] {
+  const entries = Object.entries((value ?? {}) as Record<string, { repositories?: readonly unknown[] } | undefined>)
+  return entries.filter(([, entry]) => (entry?.repositories ?? []).length === 0).map(([name]) => name)
+}
+
 interface Checked {
   readonly name: string
   readonly pipeline: PipelineConfig
   readonly pipelines: readonly string[]
   readonly warehouses: readonly string[]
+  readonly unprotected: readonly string[]
   readonly pools: readonly string[]
 }
 
@@ -181,6 +199,7 @@ function checkPipeline(checked: Checked): readonly ConfigFinding[] {
   if (pipeline.schedule && 'after' in pipeline.schedule) {
     dangling(at('schedule', 'after'), { what: 'pipeline', name: pipeline.schedule.after, known: checked.pipelines })
   }
+  findings.push(...keepFindings(checked, at))
   const tasks = Object.keys(pipeline.tasks)
   if (tasks.length === 0) findings.push({ path: at('tasks'), message: 'a pipeline has at least one task' })
   for (const [task, { needs, pools, copy }] of Object.entries(pipeline.tasks)) {
@@ -198,6 +217,20 @@ function checkPipeline(checked: Checked): readonly ConfigFinding[] {
       message: `tasks wait for each other: ${cycle.join(' needs ')}`,
     })
   return findings
+}
+
+/** Nothing can be kept without a repository. */
+function keepFindings(
+  { pipeline, unprotected }: Checked,
+  at: (...path: (string | number)[]) => (string | number)[],
+): readonly ConfigFinding[] {
+  if (!unprotected.includes(pipeline.warehouse)) return []
+  const message = `warehouse "${pipeline.warehouse}" has no repository in which inputs could be kept`
+  const hint = `name one under warehouses.${pipeline.warehouse}.repositories`
+  if (pipeline.keep === 'inputs') return [{ path: at('keep'), message, hint }]
+  return Object.entries(pipeline.tasks)
+    .filter(([, task]) => task.keep === 'inputs')
+    .map(([name]) => ({ path: at('tasks', name, 'keep'), message, hint }))
 }
 
 function patternProblem(files: string): string | undefined {

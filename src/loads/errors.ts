@@ -87,6 +87,12 @@ export const errors = defineErrors('loads', {
     message: (at: { setting: string; column: string; table: string }) =>
       `"${at.setting}" names column "${at.column}", which table "${at.table}" does not have`,
   },
+  nowhereToKeep: {
+    exit: 'configuration',
+    message: (at: { warehouse: string }) =>
+      `inputs are to be kept, but warehouse "${at.warehouse}" has no required repository`,
+    hint: (at) => `name one under warehouses.${at.warehouse}.repositories, or leave "keep: inputs" out`,
+  },
   // ------------------------------------------------------------ refused files
   emptyFile: {
     exit: 'failed',

@@ -1,7 +1,13 @@
 // What a task of this room is given: its part of wharf.yaml with paths made absolute, as stored with the run.
 import { z } from 'zod'
 
-const where = { warehouse: z.string(), database: z.string().optional(), logged: z.boolean() }
+const where = {
+  warehouse: z.string(),
+  database: z.string().optional(),
+  logged: z.boolean(),
+  /** Whether inputs are kept in the repositories. Runs from before that was possible have none. */
+  keep: z.boolean().default(false),
+}
 
 /** A file, read when the task runs, or the SQL itself. */
 const sqlSource = z.union([z.strictObject({ file: z.string() }), z.strictObject({ text: z.string() })])
@@ -40,5 +46,7 @@ export const commandInput = z.strictObject({
   /** Where it works, and whether what it writes there is logged: false keeps it apart from backups. */
   warehouse: z.string().optional(),
   logged: z.boolean().default(true),
+  keep: z.boolean().default(false),
+  database: z.string().optional(),
 })
 export type CommandInput = z.output<typeof commandInput>

@@ -61,11 +61,19 @@ function kindAndInput(config: TaskConfig, made: Made): { kind: string; input: un
   return { kind: config.run!.kind, input: config.run!.input }
 }
 
-function whereOf(config: TaskConfig, { pipeline }: Made): { warehouse: string; database?: string; logged: boolean } {
+interface Where {
+  readonly warehouse: string
+  readonly database?: string
+  readonly logged: boolean
+  readonly keep: boolean
+}
+
+function whereOf(config: TaskConfig, { pipeline }: Made): Where {
   return {
     warehouse: pipeline.warehouse,
     ...(pipeline.database === undefined ? {} : { database: pipeline.database }),
     logged: config.logged,
+    keep: (config.keep ?? pipeline.keep) === 'inputs',
   }
 }
 
@@ -96,7 +104,7 @@ function copyInputOf(config: TaskConfig, copy: CopyConfig, made: Made): CopyInpu
 }
 
 function commandInputOf(config: TaskConfig, command: NonNullable<TaskConfig['command']>, made: Made): CommandInput {
-  const where = { warehouse: made.pipeline.warehouse, logged: config.logged }
+  const where = whereOf(config, made)
   if (Array.isArray(command)) return { argv: command, env: {}, folder: made.folder, ...where }
   return { argv: command.argv, env: command.env, folder: resolve(made.folder, command.folder), ...where }
 }

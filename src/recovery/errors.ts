@@ -395,4 +395,37 @@ export const recoveryErrors = defineErrors('recovery', {
     message: (at: { table: string }) => `${at.table} does not hold the rows of the copy after they were written`,
     hint: () => 'nothing was changed; somebody else may write to the table, or a rule or trigger of it changes rows',
   },
+  noKeptLoad: {
+    exit: 'notFound',
+    message: (at: { warehouse: string; repository: string }) =>
+      `repository "${at.repository}" keeps no load of warehouse "${at.warehouse}"`,
+    hint: () => 'loads are kept where their pipeline says "keep: inputs"; what others wrote has to be loaded again',
+  },
+  otherServer: {
+    exit: 'notFound',
+    message: (at: { server: string; kept: readonly string[] }) =>
+      `the server has system identifier ${at.server}; the loads that are kept were of ${at.kept.join(', ')}`,
+    hint: () => 'replay goes into a server that was recovered from a backup of the same cluster',
+  },
+  unknownLoads: {
+    exit: 'usage',
+    message: (ids: readonly string[]) => `--except names no load that is kept: ${ids.join(', ')}`,
+  },
+  tablesFilled: {
+    exit: 'failed',
+    message: (tables: readonly string[]) => `rows are there already, and not from a replay: ${tables.join(', ')}`,
+    hint: () =>
+      'nothing was changed. A server that was never recovered has its rows still: replay would write them twice; --overwrite empties these tables first',
+  },
+  replayBusy: {
+    exit: 'busy',
+    message: (database: string) => `another replay works in database "${database}" of this server`,
+  },
+  replayFailed: {
+    exit: 'failed',
+    message: (at: { load: string; what: string; at: string; why: string }) =>
+      `replay stopped at load ${at.load} (${at.what}, at ${at.at}): ${at.why}`,
+    hint: (at) =>
+      `what was replayed before it stays, and the same command goes on from there; once the cause is gone run it again, or leave the load out with --except ${at.load}`,
+  },
 })

@@ -10,6 +10,7 @@ import { drillList } from './operations/drill-list.ts'
 import { drillReport } from './operations/drill-report.ts'
 import { drillRun } from './operations/drill-run.ts'
 import { drillShow } from './operations/drill-show.ts'
+import { loads } from './operations/loads.ts'
 import { plan } from './operations/plan.ts'
 import { run } from './operations/run.ts'
 import { validate } from './operations/validate.ts'
@@ -25,7 +26,20 @@ export const room: Room = {
     'recover when': 'find out when something vanished',
     drill: 'rehearse recoveries in a sandbox, and keep the evidence',
   },
-  operations: [plan, run, cutOver, validate, copies, accuracy, when, drillRun, drillList, drillShow, drillReport],
+  operations: [
+    plan,
+    run,
+    cutOver,
+    validate,
+    copies,
+    loads,
+    accuracy,
+    when,
+    drillRun,
+    drillList,
+    drillShow,
+    drillReport,
+  ],
   services: [provide(recoveryEstimates, buildEstimates)],
   offers: [offer(taskKinds, drillTask), offer(scheduleSources, drillSchedules)],
 }

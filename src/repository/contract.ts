@@ -2,6 +2,7 @@
 import { serviceKey } from '../base/room.ts'
 import type { Notices, TableCopies } from './copies-contract.ts'
 import type { ExpiringBackup, Holds, Reading } from './expiry-contract.ts'
+import type { KeptLoads } from './kept-contract.ts'
 import type {
   BackupSummary,
   BackupWriter,
@@ -18,6 +19,7 @@ import type { WalArchive } from './wal-contract.ts'
 
 // Rooms above import from here alone.
 export type * from './copies-contract.ts'
+export type * from './kept-contract.ts'
 export type * from './manifest-contract.ts'
 export type * from './store-contract.ts'
 export type * from './wal-contract.ts'
@@ -31,6 +33,7 @@ export interface Repository {
   readonly store: ObjectStore
   readonly wal: WalArchive
   readonly copies: TableCopies
+  readonly kept: KeptLoads
   readonly notices: Notices
   /** When a check last looked at objects and found nothing wrong, by the store's clock; undefined: never. */
   lastGoodCheck(signal: AbortSignal): Promise<number | undefined>

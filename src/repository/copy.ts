@@ -3,6 +3,7 @@ import type { Progress } from '../base/operation.ts'
 import type { BackupSummary, Repository } from './contract.ts'
 import { copyContents, missingPacks, readCommon, type BackupCopy } from './copy/backup.ts'
 import { copyWal, requireRange } from './copy/wal.ts'
+import { copyKept } from './kept/copy.ts'
 import { manifestName } from './manifest/store.ts'
 import { keepWal } from './prune/shared.ts'
 import { StoredRepository } from './stored.ts'
@@ -16,7 +17,7 @@ export interface CopyOptions {
   readonly from: Repository
   readonly to: Repository
   readonly id: string
-  /** `needed`: the WAL from start to stop of the backup. `all`: from its start to the end of what the source holds. */
+  /** `needed`: the WAL from start to stop of the backup. `all`: from its start to the end of what the source holds, and the kept loads that it may need. */
   readonly wal: 'needed' | 'all'
   readonly report?: (event: Progress) => void
   readonly signal: AbortSignal
@@ -61,7 +62,13 @@ async function copyLeased(options: CopyOptions): Promise<CopyResult> {
   }
   const wal = await bringWal(options.wal)
   const walDone = { walChunks: wal.chunks, walBytes: wal.bytes }
-  if (isThere) return { id, state: 'there already', packs: 0, bytes: 0, ...walDone }
+  const bringKept = async (): Promise<void> => {
+    if (options.wal === 'all') await copyKept({ ...options, from, to }, manifest)
+  }
+  if (isThere) {
+    await bringKept()
+    return { id, state: 'there already', packs: 0, bytes: 0, ...walDone }
+  }
   const sources = await from.listBackups(signal, { warehouse: manifest.warehouse, onDamaged: () => {} })
   const names = commonNames(manifest, sources, there)
   const [source, target] = [from.readOptions(signal), to.readOptions(signal)]
@@ -69,6 +76,7 @@ async function copyLeased(options: CopyOptions): Promise<CopyResult> {
   const stored = await store(copy, { to, options })
   // Until its manifest was there nothing kept the WAL from an expiry that had named it before.
   await bringWal('needed')
+  await bringKept()
   return { id, state: 'copied', ...stored, ...walDone }
 }
 

@@ -220,6 +220,19 @@ export const errors = defineErrors('repository', {
       `backup ${at.backup} of warehouse "${at.warehouse}" lost its lease: ${at.reason}`,
     hint: () => 'the backup is not valid and was not recorded; start it again',
   },
+  keptLeaseLost: {
+    exit: 'busy',
+    passing: true,
+    message: (at: { warehouse: string }) =>
+      `what a load of warehouse "${at.warehouse}" has kept in the repository may be expired: its lease ran out before it was renewed`,
+    hint: () => 'the load was not committed; it can succeed when tried again, set "retries" for the task',
+  },
+  keptNotCopied: {
+    exit: 'failed',
+    message: (at: { load: string; location: string; why: string }) =>
+      `kept load ${at.load} could not be copied into ${at.location}: ${at.why}`,
+    hint: () => 'the backup itself is complete there; once the load can be read, copy it once more',
+  },
   sameRepository: {
     exit: 'usage',
     message: (at: { name: string }) => `"${at.name}" is named twice: as the one to read from and the one to write to`,

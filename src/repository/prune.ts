@@ -8,6 +8,7 @@ import { readManifest } from './manifest/store.ts'
 import type { ReadOptions } from './object/decode.ts'
 import { mark, planMark, type Marked, type MarkRequest } from './prune/mark.ts'
 import { namedAs, namesOf, type RootCache } from './prune/roots.ts'
+import { deadKept } from './prune/kept.ts'
 import { revive } from './prune/revive.ts'
 import { readStanding } from './prune/standing.ts'
 import { sweep, type Swept } from './prune/sweep.ts'
@@ -94,6 +95,7 @@ export async function reviveBackup(
     if (standing.dead.has(name) && !(await options.store.stat(name, options)))
       throw errors.objectMissing({ name, location: options.store.location })
   }
+  for (const name of await deadKept(manifest.warehouse, standing, options)) names.add(name)
   await revive(names, { ...why, what: `backup ${id}`, standing }, options)
   return manifest
 }

@@ -5,6 +5,7 @@ import type {
   BackupSummary,
   BackupWriter,
   ExtentReader,
+  KeptLoads,
   Manifest,
   ManifestList,
   MapRef,
@@ -22,6 +23,7 @@ import { lastGoodCheck } from './check/records.ts'
 import { StoredCopies } from './copies/store.ts'
 import { errors } from './errors.ts'
 import { KeyRing, type KeyRingSeed } from './keys/ring.ts'
+import { StoredKept } from './kept/store.ts'
 import { Lease, LEASE_MS, newestLeases, readLease } from './lease/lease.ts'
 import { beginReading } from './lease/reader.ts'
 import { readMaps } from './map/bundle.ts'
@@ -60,6 +62,7 @@ export class StoredRepository implements Repository {
   readonly store: ObjectStore
   readonly wal: WalArchive
   readonly copies: TableCopies
+  readonly kept: KeptLoads
   readonly notices: Notices
   readonly readerSeed: PackWriterSeed
   readonly holds: Holds = {
@@ -81,6 +84,12 @@ export class StoredRepository implements Repository {
     this.ring = new KeyRing(parts.ringSeed)
     this.wal = new StoredWal({ store: parts.store, ring: this.ring })
     this.copies = new StoredCopies({ store: parts.store, ring: this.ring })
+    this.kept = new StoredKept({
+      store: parts.store,
+      ring: this.ring,
+      wal: this.wal,
+      beginReading: (options) => this.beginReading(options),
+    })
     this.notices = new StoredNotices({ store: parts.store, ring: this.ring })
     this.readerSeed = makeSeed(parts.store.descriptor, parts.ringSeed, parts.packPlainBytes)
   }

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 
 import { InputBytes } from '../../src/loads/copy/bytes.ts'
-import { installSql } from '../../src/loads/journal/schema.ts'
+import { installSql } from '../../src/warehouse/load-journal.ts'
 import { loadTransaction } from '../../src/loads/journal/transaction.ts'
 import type { RunView, TaskExecution } from '../../src/runs/contract.ts'
 import type { FoundFile } from '../../src/loads/source/find.ts'

@@ -25,6 +25,11 @@ const table = z.strictObject({
   foreignWrites: z.strictObject({ rows: z.number(), after: z.string().nullable(), before: z.string() }).nullable(),
   copy: z.strictObject({ id: z.string(), repository: z.string(), takenAt: z.string(), rows: z.number() }).nullable(),
   copyIsCurrent: z.boolean(),
+  replay: z
+    .strictObject({ loads: z.number(), missing: z.string().nullable(), firstMs: z.number() })
+    .nullable()
+    .describe('kept loads that write it again, and what they do not bring'),
+  comesBack: z.boolean().describe('by the copy or by replay'),
   remedies: z.array(z.string()),
 })
 
@@ -40,7 +45,7 @@ export const unprotected = defineOperation<{ warehouse: string }, UnprotectedRep
   name: 'backup unprotected',
   summary: 'what a recovery now would lose although the server has it',
   description: [
-    'Lists the tables that a recovery brings back empty: unlogged ones, and those that a tier leaves out. For each: since when something would be lost, the load or the stranger who wrote it, the copy that is kept of it, and what to do: keep a copy, or run the load again.',
+    'Lists the tables that a recovery brings back empty: unlogged ones, and those that a tier leaves out. For each: since when something would be lost, the load or the stranger who wrote it, the copy that is kept of it, the kept loads that write it again, and what to do: keep a copy, keep the inputs of its loads, or run the load again.',
     'Rows that no load of the journal explains are written by somebody else, or by a load that failed after it had written; PostgreSQL counts both.',
     'Ends with exit code 10 where something would be lost.',
     'wharf backup unprotected retail',
@@ -55,7 +60,7 @@ export const unprotected = defineOperation<{ warehouse: string }, UnprotectedRep
   where: 'here',
   run: ({ warehouse }, context, signal) => reportUnprotected(context, warehouse, signal),
   text: reportText,
-  exit: (report) => (report.tables.some((one) => !one.copyIsCurrent) ? 'findings' : 'ok'),
+  exit: (report) => (report.tables.some((one) => !one.comesBack) ? 'findings' : 'ok'),
 })
 
 function reportText(report: UnprotectedReport): string {
@@ -65,26 +70,37 @@ function reportText(report: UnprotectedReport): string {
     return [`warehouse ${report.warehouse}: nothing that the server has would be lost for want of WAL`, ...notes].join(
       '\n',
     )
-  const lost = tables.filter((one) => !one.copyIsCurrent)
+  const lost = tables.filter((one) => !one.comesBack)
   const head =
     lost.length === 0
-      ? `a recovery now loses nothing: ${tables.length} unlogged tables have current copies`
+      ? `a recovery now loses nothing: ${tables.length} unlogged tables have current copies or kept loads`
       : `a recovery now loses the content of ${lost.length} tables, ${formatSize(report.lostBytes)}`
   const rows = tables.map((one) => [
     `${one.database}.${one.relation}`,
     one.why,
     formatSize(one.bytes),
-    one.copyIsCurrent ? 'no' : 'yes',
-    one.since ?? (one.copyIsCurrent ? '-' : 'unknown'),
+    one.comesBack ? 'no' : 'yes',
+    one.since ?? (one.comesBack ? '-' : 'unknown'),
     one.lastLoad ? `${one.lastLoad.pipeline}/${one.lastLoad.task}` : '-',
     one.foreignWrites ? `${one.foreignWrites.rows} rows` : '-',
     one.copy ? `${one.copy.takenAt}${one.copyIsCurrent ? '' : ' (old)'}` : 'none',
+    one.replay ? `${one.replay.loads} loads${one.replay.missing === null ? '' : ' (part)'}` : 'none',
   ])
   const remedies = lost.flatMap((one) => [
     '',
     `${one.database}.${one.relation}:`,
     ...one.remedies.map((text) => `  ${text}`),
   ])
-  const titles = ['TABLE', 'WHY', { title: 'SIZE', right: true }, 'LOST', 'SINCE', 'LAST LOAD', 'BY OTHERS', 'COPY']
+  const titles = [
+    'TABLE',
+    'WHY',
+    { title: 'SIZE', right: true },
+    'LOST',
+    'SINCE',
+    'LAST LOAD',
+    'BY OTHERS',
+    'COPY',
+    'REPLAY',
+  ]
   return [head, '', formatTable(titles, rows), ...remedies, ...(notes.length > 0 ? ['', ...notes] : [])].join('\n')
 }

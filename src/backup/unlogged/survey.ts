@@ -6,6 +6,8 @@ import type { TableName } from './patterns.ts'
 export interface UnloggedTable extends TableName {
   readonly oid: number
   readonly relfilenode: number
+  /** `schema.table` of the partitioned table that it belongs to, or its own. */
+  readonly root: string
   /** With indexes and TOAST. */
   readonly bytes: number
   /** Rows inserted, updated and deleted, as PostgreSQL counts them since its statistics began; also by transactions that failed. */
@@ -44,7 +46,7 @@ const TABLES = `
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     left join pg_catalog.pg_class r on r.oid = pg_catalog.pg_partition_root(c.oid) and r.oid <> c.oid
     left join pg_catalog.pg_namespace rn on rn.oid = r.relnamespace
-   where c.relkind = 'r' and c.relpersistence = 'u'
+   where c.relkind = 'r' and c.relpersistence = 'u' and n.nspname <> 'wharf'
    order by 3, 4`
 
 const LOADS = `
@@ -116,6 +118,7 @@ export async function surveyDatabase(session: Session, database: string): Promis
       name: row.name,
       oid: Number(row.oid),
       relfilenode: Number(row.relfilenode),
+      root: row.root,
       bytes: Number(row.bytes),
       rowsWritten: Number(row.written),
       lastLoad: load && {

@@ -60,6 +60,7 @@ const table: UnloggedTable = {
   name: 'orders',
   oid: 1,
   relfilenode: 1,
+  root: 'stage.orders',
   bytes: 8192,
   rowsWritten: 10,
   rowsByLoads: 10,

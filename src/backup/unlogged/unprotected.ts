@@ -2,10 +2,17 @@
 import { messageOf } from '../../base/errors.ts'
 import type { Context } from '../../base/room.ts'
 import { runningControlDatabase } from '../../control/running.ts'
-import { repositories, type CopiedTable, type Manifest, type TableCopy } from '../../repository/contract.ts'
+import {
+  repositories,
+  type CopiedTable,
+  type KeptLoad,
+  type Manifest,
+  type TableCopy,
+} from '../../repository/contract.ts'
 import { warehouses, type Warehouse } from '../../warehouse/contract.ts'
 import { foreignWrites, type ForeignWrites } from './others.ts'
 import { keyOf, observationOf, readSeen, writeSeen, type Seen } from './seen.ts'
+import { replayableFrom, type Replayable } from './replayable.ts'
 import { surveyUnlogged, type JournaledLoad, type UnloggedTable } from './survey.ts'
 
 export interface StoredCopy {
@@ -34,6 +41,10 @@ export interface Unprotected {
   readonly copy: CopyOfTable | null
   /** Whether that copy holds everything that is known to have been written. */
   readonly copyIsCurrent: boolean
+  /** What kept loads bring back of it; null where none wrote it. */
+  readonly replay: Replayable | null
+  /** Whether a recovery brings all of it back, by that copy or by replay. */
+  readonly comesBack: boolean
   readonly remedies: readonly string[]
 }
 
@@ -53,13 +64,13 @@ export async function reportUnprotected(
 ): Promise<UnprotectedReport> {
   const warehouse = (await context.use(warehouses)).get(name)
   const { survey, seen } = await lookAtUnlogged(context, warehouse, signal)
-  const { copies, manifest, warnings } = await readRepositories(context, warehouse, signal)
+  const { copies, kept, manifest, warnings } = await readRepositories(context, warehouse, signal)
   const unlogged = survey.tables.map((table) => {
     const observations = [...(seen.get(keyOf(table)) ?? []), observationOf(table, survey.at)]
-    return judge(table, { copies, foreign: foreignWrites(observations) })
+    return judge(table, { copies, kept, foreign: foreignWrites(observations) })
   })
   const tables = [...unlogged, ...scratchOf(manifest)].toSorted((one, other) => other.bytes - one.bytes)
-  const lostBytes = tables.reduce((sum, one) => sum + (one.copyIsCurrent ? 0 : one.bytes), 0)
+  const lostBytes = tables.reduce((sum, one) => sum + (one.comesBack ? 0 : one.bytes), 0)
   return { warehouse: name, at: survey.at, tables, lostBytes, warnings: [...survey.warnings, ...warnings] }
 }
 
@@ -80,6 +91,7 @@ export async function lookAtUnlogged(context: Context, warehouse: Warehouse, sig
 
 interface FromRepositories {
   readonly copies: readonly StoredCopy[]
+  readonly kept: ReadonlyMap<string, KeptLoad>
   readonly manifest: Manifest | undefined
   readonly warnings: readonly string[]
 }
@@ -92,12 +104,15 @@ async function readRepositories(
   const { name, repositories: names } = warehouse.declaration
   const service = await context.use(repositories)
   const copies: StoredCopy[] = []
+  const kept = new Map<string, KeptLoad>()
   const warnings: string[] = []
   let manifest: Manifest | undefined
   for (const repository of names) {
     try {
       const opened = await service.open(repository, signal)
       for (const copy of await opened.copies.list(name, signal)) copies.push({ repository, copy })
+      const onDamaged = (object: string): void => void warnings.push(`${object} in ${repository} is damaged`)
+      for (const load of await opened.kept.list(name, signal, { onDamaged })) kept.set(load.id, load)
       const newest = (await opened.listBackups(signal, { warehouse: name, onDamaged: () => {} })).at(-1)
       if (newest && newest.startedMs > (manifest?.startedMs ?? 0))
         manifest = await opened.readManifest(newest.id, signal)
@@ -106,20 +121,23 @@ async function readRepositories(
       warnings.push(`repository ${repository} could not be asked: ${messageOf(error)}`)
     }
   }
-  return { copies, manifest, warnings }
+  return { copies, kept, manifest, warnings }
 }
 
 interface Known {
   readonly copies: readonly StoredCopy[]
+  readonly kept?: ReadonlyMap<string, KeptLoad>
   readonly foreign: ForeignWrites | undefined
 }
 
 /** Pure: what a recovery now would lose of one unlogged table. */
-export function judge(table: UnloggedTable, { copies, foreign }: Known): Unprotected {
+export function judge(table: UnloggedTable, { copies, kept = new Map(), foreign }: Known): Unprotected {
   const newest = newestCopy(table, copies)
   const takenAt = newest?.takenAt
   const loadedSince = takenAt === undefined || (table.lastLoad !== undefined && table.lastLoad.committedAt > takenAt)
   const writtenSince = takenAt === undefined ? foreign : foreign && foreign.before > takenAt ? foreign : undefined
+  const replay = replayableFrom(table, kept)
+  const isReplayed = replay?.missing === null && !foreign
   const isCurrent = newest !== undefined && !loadedSince && !writtenSince
   const times = [
     ...(loadedSince && table.lastLoad ? [table.lastLoad.committedAt] : []),
@@ -130,12 +148,18 @@ export function judge(table: UnloggedTable, { copies, foreign }: Known): Unprote
     relation: `${table.schema}.${table.name}`,
     bytes: table.bytes,
     why: 'unlogged',
-    since: isCurrent ? null : (times.toSorted().at(0) ?? null),
+    since: isCurrent || isReplayed ? null : (times.toSorted().at(0) ?? null),
     lastLoad: table.lastLoad ?? null,
     foreignWrites: foreign ?? null,
     copy: newest ?? null,
     copyIsCurrent: isCurrent,
-    remedies: isCurrent ? restoring(newest) : remediesFor(table, newest),
+    replay: replay ?? null,
+    comesBack: isCurrent || isReplayed,
+    remedies: isCurrent
+      ? restoring(newest)
+      : isReplayed
+        ? [`replay: ${countOf(replay)} bring it back: wharf recover loads`]
+        : remediesFor(table, newest, replay),
   }
 }
 
@@ -154,17 +178,28 @@ function newestCopy(table: UnloggedTable, copies: readonly StoredCopy[]): CopyOf
   }
 }
 
+function countOf({ loads }: Replayable): string {
+  return loads === 1 ? 'one kept load' : `${loads} kept loads`
+}
+
 function restoring(copy: CopyOfTable): readonly string[] {
   return [`copy ${copy.id} in ${copy.repository} brings it back: wharf recover copies`]
 }
 
-function remediesFor(table: UnloggedTable, copy: CopyOfTable | undefined): readonly string[] {
+function remediesFor(
+  table: UnloggedTable,
+  copy: CopyOfTable | undefined,
+  replay: Replayable | undefined,
+): readonly string[] {
   const name = `${table.database}.${table.schema}.${table.name}`
   const load = table.lastLoad
   return [
     copy
       ? `copy: wharf backup copy makes a new one (the last, ${copy.id}, is older than the last write)`
       : `copy: add "${name}" to backup.<warehouse>.unlogged.copy, then wharf backup copy`,
+    ...(replay
+      ? [`replay: ${countOf(replay)} bring a part of it back: ${replay.missing ?? 'others wrote to it too'}`]
+      : []),
     load
       ? `replay: run load ${load.id} (${load.pipeline}/${load.task}) again after the recovery${load.inputs.length === 0 ? '' : `, from ${shortList(load.inputs)}`}`
       : 'replay: no load of the journal wrote it; whoever did must write it again',
@@ -192,6 +227,8 @@ function scratchOf(manifest: Manifest | undefined): readonly Unprotected[] {
       foreignWrites: null,
       copy: null,
       copyIsCurrent: false,
+      replay: null,
+      comesBack: false,
       remedies: ['it is left out by its tier: give it another one under backup.<warehouse>.tiers to protect it'],
     }))
 }

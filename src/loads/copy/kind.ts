@@ -2,6 +2,7 @@
 import { isWharfError } from '../../base/errors.ts'
 import type { TaskExecution, TaskKind } from '../../runs/contract.ts'
 import { copyInput, type CopyInput } from '../inputs.ts'
+import { openKeeping } from '../keep/keeping.ts'
 import { openLoadSession } from '../session.ts'
 import { chooseFiles, readLedger, type Choice } from '../source/choose.ts'
 import { findFiles, type FoundFile } from '../source/find.ts'
@@ -47,6 +48,7 @@ async function copyFiles(task: TaskExecution<CopyInput>, signal: AbortSignal): P
   const before = input.before && (await readSql(input.before, 'before'))
   const after = input.after && (await readSql(input.after, 'after'))
   await using session = await openLoadSession(task, signal)
+  await using keeping = await openKeeping(task, session, signal)
   const found = await findFiles(input.folder, pattern)
   const ledger = await readLedger(session, task.run.pipeline, task.task.name)
   const nowMs = task.context.clock.now()
@@ -58,7 +60,7 @@ async function copyFiles(task: TaskExecution<CopyInput>, signal: AbortSignal): P
     const onProgress = (bytes: number): void =>
       report(task, { result, bytes, started, note: `${file.name} (${index + 1} of ${choice.load.length})` })
     onProgress(0)
-    await one({ task, session, file, before, after, signal, onProgress }, result)
+    await one({ task, session, file, before, after, keep: keeping?.record(), signal, onProgress }, result)
     result.bytes += file.bytes
   }
   report(task, { result, bytes: 0, started, note: `${result.files} files` })

@@ -9,7 +9,8 @@ import type { Session } from '../../warehouse/contract.ts'
 import { quoteName } from '../../warehouse/quote.ts'
 import { errors } from '../errors.ts'
 import type { CopyInput } from '../inputs.ts'
-import { isPassingState, loadTransaction, type LoadDone } from '../journal/transaction.ts'
+import type { LoadRecorder } from '../keep/recorder.ts'
+import { isPassingState, type LoadFacts, loadTransaction, type LoadDone } from '../journal/transaction.ts'
 import type { FoundFile } from '../source/find.ts'
 import { explainSql, runSql, type ReadSql } from '../sql/run.ts'
 import { InputBytes } from './bytes.ts'
@@ -23,6 +24,8 @@ export interface FileJob {
   readonly file: FoundFile
   readonly before: ReadSql | undefined
   readonly after: ReadSql | undefined
+  /** With `keep: inputs`. */
+  readonly keep: LoadRecorder | undefined
   readonly signal: AbortSignal
   /** Bytes of the file read so far. */
   onProgress(bytes: number): void
@@ -35,12 +38,11 @@ class SameContent extends Error {}
 
 /** Rejects with what is wrong with the file, and nothing of it is loaded. */
 export async function loadFile(job: FileJob): Promise<FileDone> {
-  const { task, session, file } = job
+  const { task, session, file, keep } = job
   const businessDate = file.businessDate ?? task.run.businessDate
   try {
-    return await loadTransaction({ task, session, item: file.name, businessDate, logged: task.input.logged }, () =>
-      work(job),
-    )
+    const { logged } = task.input
+    return await loadTransaction({ task, session, item: file.name, businessDate, logged, keep }, () => work(job))
   } catch (error) {
     if (error instanceof SameContent) {
       await noteTouch(job)
@@ -61,21 +63,30 @@ async function noteTouch({ task, session, file }: FileJob): Promise<void> {
   ])
 }
 
-async function work(
-  job: FileJob,
-): Promise<{ inputs: { name: string; sha256: string; bytes: number }[]; rows: bigint }> {
-  const { task, session, file } = job
-  if (job.before) await runSql(session, job.before, file.name)
+async function work(job: FileJob): Promise<LoadFacts> {
+  const { task, session, file, keep } = job
+  if (job.before) await scripted(job, job.before)
   const target = await readTarget(session, task.input.into, task.input.warehouse)
   checkMapping(target, task.input)
-  if (task.input.mode === 'replace') await session.query(`truncate ${target.sql}`)
+  if (task.input.mode === 'replace') {
+    const sql = `truncate ${target.sql}`
+    keep?.statement(sql)
+    await session.query(sql)
+  }
   await using bytes = await InputBytes.open(file, job.signal)
   const rows = await copyIn(job, target, bytes)
   const { sha256 } = await bytes.finish()
+  const input = { name: file.name, sha256, bytes: file.bytes }
+  await keep?.copied(rows, input)
   await writeLedger(job, sha256)
-  if (job.after) await runSql(session, job.after, file.name)
+  if (job.after) await scripted(job, job.after)
   const scripts = [job.before, job.after].flatMap((sql) => (sql ? [sql.input] : []))
-  return { inputs: [{ name: file.name, sha256, bytes: file.bytes }, ...scripts], rows: BigInt(rows) }
+  return { inputs: [input, ...scripts], rows: BigInt(rows), file: { ...input, modifiedMs: file.modifiedMs } }
+}
+
+async function scripted({ session, file, keep }: FileJob, sql: ReadSql): Promise<void> {
+  await keep?.script(sql)
+  await runSql(session, sql, file.name)
 }
 
 async function copyIn(job: FileJob, target: Target, bytes: InputBytes): Promise<number> {
@@ -88,14 +99,20 @@ async function copyIn(job: FileJob, target: Target, bytes: InputBytes): Promise<
   const columnOf = (index: number): number => header.placeOf(index).column
   const plan = planHeader({ names: header.fields, file: file.name, columnOf }, target, task.input)
   const encoder = new CopyEncoder(plan, task.input, file.name)
+  const sql = copySql(target, plan)
+  const sent = job.keep?.copy(sql)
+  const kept = async (batch: Buffer): Promise<Buffer> => {
+    await sent?.write(batch)
+    return batch
+  }
   const encoded = async function* (): AsyncGenerator<Buffer> {
-    if (rest.length > 0) yield encoder.encode(rest)
+    if (rest.length > 0) yield await kept(encoder.encode(rest))
     for await (const batch of batches) {
-      yield encoder.encode(batch)
+      yield await kept(encoder.encode(batch))
       job.onProgress(bytes.read)
     }
   }
-  const copy = session.client.query(from(copySql(target, plan)))
+  const copy = session.client.query(from(sql))
   try {
     await pipeline(encoded(), copy)
   } catch (error) {

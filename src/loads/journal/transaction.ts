@@ -5,6 +5,8 @@ import { codeOf } from '../../base/errors.ts'
 import type { TaskExecution } from '../../runs/contract.ts'
 import type { Session } from '../../warehouse/contract.ts'
 import { errors } from '../errors.ts'
+import type { LoadRecorder } from '../keep/recorder.ts'
+import { changes, tableCounts, type Changes } from './changes.ts'
 
 export interface LoadInput {
   readonly name: string
@@ -21,11 +23,15 @@ export interface LoadIntent {
   readonly businessDate: string | undefined
   readonly logged: boolean
   readonly settings?: Readonly<Record<string, string>>
+  /** With `keep: inputs`: what was done is in the repositories before it commits. */
+  readonly keep?: LoadRecorder | undefined
 }
 
 /** What is known once the work is done, for the journal. */
 export interface LoadFacts {
   readonly inputs: readonly LoadInput[]
+  /** The row of the ledger that it wrote. */
+  readonly file?: LoadInput & { readonly modifiedMs: number }
   /** Rows read from files; undefined: those that PostgreSQL counted as inserted, updated and deleted. */
   readonly rows: bigint | undefined
 }
@@ -46,6 +52,7 @@ export async function loadTransaction(
   const { session, task } = intent
   const { clock, random } = task.context
   const id = timedId(clock.now(), random)
+  let isSent = false
   await session.query('begin')
   try {
     await passFence(intent)
@@ -54,17 +61,30 @@ export async function loadTransaction(
       await session.query('rollback')
       return earlier
     }
-    const xid = await applySettings(intent, id)
+    const { xid, parameters } = await applySettings(intent, id)
     const before = await tableCounts(session)
+    const started = clock.monotonic()
     const facts = await work(id)
-    const after = await tableCounts(session)
-    const done = await writeJournal(intent, { id, xid, facts, changed: changes(before, after) })
+    const workMs = Math.round(clock.monotonic() - started)
+    const changed = changes(before, await tableCounts(session))
+    const position = await intent.keep?.position()
+    const done = await writeJournal(intent, { id, xid, facts, changed })
+    if (intent.keep && position)
+      await intent.keep.commit({ ...position, intent, id, xid, parameters, facts, changed, workMs, done })
+    isSent = true
     await session.query('commit')
     return done
   } catch (error) {
     await session.query('rollback').catch(() => {})
+    // Whether a commit whose answer was lost took effect, WAL knows alone.
+    if (!isSent || isRefusal(error)) await intent.keep?.withdraw()
     throw error
   }
+}
+
+/** The server answered, and the answer was no. */
+function isRefusal(error: unknown): boolean {
+  return /^(?!08|57|58|XX)[0-9A-Z]{5}$/.test(codeOf(error) ?? '')
 }
 
 /** Holds the fence's row until the end of the transaction: a late worker waits for it and is then refused. */
@@ -87,10 +107,13 @@ async function findEarlier(intent: LoadIntent): Promise<LoadDone | undefined> {
   return row && { id: row.id, rows: BigInt(row.rows), targets: row.targets, now: false }
 }
 
-/** Parameters reach SQL as settings of the transaction. Returns its transaction id. */
-async function applySettings(intent: LoadIntent, loadId: string): Promise<string> {
+/** Parameters reach SQL as settings of the transaction. */
+async function applySettings(
+  intent: LoadIntent,
+  loadId: string,
+): Promise<{ xid: string; parameters: Readonly<Record<string, string>> }> {
   const { task } = intent
-  const settings: Record<string, string> = {
+  const parameters: Record<string, string> = {
     ...intent.settings,
     'wharf.pipeline': task.run.pipeline,
     'wharf.task': task.task.name,
@@ -100,42 +123,24 @@ async function applySettings(intent: LoadIntent, loadId: string): Promise<string
     'wharf.file': intent.item,
   }
   await intent.session.query('select set_config(name, value, true) from jsonb_each_text($1) s(name, value)', [
-    JSON.stringify(settings),
+    JSON.stringify(parameters),
   ])
   const [row] = await intent.session.query<{ xid: string }>('select pg_current_xact_id()::text as xid')
-  return row!.xid
-}
-
-type Counts = ReadonlyMap<string, bigint>
-
-/** Tuples written per table by this session and not reported yet, partitions counted for their root: PostgreSQL itself says what a load wrote. */
-async function tableCounts(session: Session): Promise<Counts> {
-  const rows = await session.query<{ name: string; count: string }>(
-    `select n.nspname || '.' || c.relname as name, s.count::text from (
-       select coalesce(pg_partition_root(relid), relid) as root, sum(n_tup_ins + n_tup_upd + n_tup_del) as count
-       from pg_stat_xact_user_tables where n_tup_ins + n_tup_upd + n_tup_del > 0 group by 1
-     ) s join pg_class c on c.oid = s.root join pg_namespace n on n.oid = c.relnamespace
-     where n.nspname <> 'wharf' and c.relpersistence <> 't'`,
-  )
-  return new Map(rows.map((row) => [row.name, BigInt(row.count)]))
-}
-
-function changes(before: Counts, after: Counts): Counts {
-  const changed = [...after].map(([name, count]) => [name, count - (before.get(name) ?? 0n)] as const)
-  return new Map(changed.filter(([, count]) => count !== 0n))
+  return { xid: row!.xid, parameters }
 }
 
 interface Journaled {
   readonly id: string
   readonly xid: string
   readonly facts: LoadFacts
-  readonly changed: Counts
+  readonly changed: Changes
 }
 
 async function writeJournal(intent: LoadIntent, entry: Journaled): Promise<LoadDone> {
   const { task, session } = intent
-  const targets = [...entry.changed.keys()].sort()
-  const rows = entry.facts.rows ?? [...entry.changed.values()].reduce((sum, count) => sum + count, 0n)
+  const { written: counts } = entry.changed
+  const targets = [...counts.keys()].sort()
+  const rows = entry.facts.rows ?? [...counts.values()].reduce((sum, count) => sum + count, 0n)
   const written = await session.query(
     `insert into wharf.load_journal (id, pipeline, task, run_id, item, token, xid, business_date, started_at, targets, inputs, rows, logged, written)
      select $1, $2, $3, $4, $5, $6, pg_current_xact_id(), $7, now(), $8, $9, $10, $11, $13 where pg_current_xact_id() = $12::xid8
@@ -153,7 +158,7 @@ async function writeJournal(intent: LoadIntent, entry: Journaled): Promise<LoadD
       rows.toString(),
       intent.logged,
       entry.xid,
-      JSON.stringify(Object.fromEntries([...entry.changed].map(([name, count]) => [name, Number(count)]))),
+      JSON.stringify(Object.fromEntries([...counts].map(([name, count]) => [name, Number(count)]))),
     ],
   )
   if (written.length === 0) throw errors.transactionEnded({ file: task.task.name })

@@ -2,7 +2,8 @@ import { z } from 'zod'
 
 import { defineOperation } from '../../base/operation.ts'
 import { warehouses } from '../../warehouse/contract.ts'
-import { install, installSql, isInstalled } from '../journal/schema.ts'
+import { installSql } from '../../warehouse/load-journal.ts'
+import { install, isInstalled } from '../journal/schema.ts'
 
 const input = z.object({
   warehouse: z.string().describe('name of the warehouse'),

@@ -1,6 +1,7 @@
 // Tasks of kind `sql`: the statements of a file in one transaction, exactly once per run.
 import type { TaskKind } from '../../runs/contract.ts'
 import { sqlInput, type SqlInput } from '../inputs.ts'
+import { openKeeping } from '../keep/keeping.ts'
 import { loadTransaction } from '../journal/transaction.ts'
 import { openLoadSession } from '../session.ts'
 import { explainSql, readSql, runSql } from './run.ts'
@@ -13,8 +14,11 @@ export const sqlKind: TaskKind<SqlInput> = {
     const sql = await readSql(input.source, `${task.task.name} (text)`)
     await using session = await openLoadSession(task, signal)
     task.progress({ phase: 'running', note: sql.name })
+    await using keeping = await openKeeping(task, session, signal)
+    const keep = keeping?.record()
     const intent = {
       task,
+      keep,
       session,
       item: '',
       businessDate: task.run.businessDate,
@@ -22,6 +26,7 @@ export const sqlKind: TaskKind<SqlInput> = {
       settings: input.settings,
     }
     const done = await loadTransaction(intent, async () => {
+      await keep?.script(sql)
       await runSql(session, sql)
       return { inputs: [sql.input], rows: undefined }
     }).catch((error: unknown) => {

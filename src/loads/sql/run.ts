@@ -14,6 +14,7 @@ export interface ReadSql {
   /** For messages and the journal: the file's name. */
   readonly name: string
   readonly text: string
+  readonly bytes: Buffer
   readonly input: LoadInput
 }
 
@@ -25,7 +26,12 @@ export async function readSql(source: SqlSource, inline: string): Promise<ReadSq
   const control = transactionControl(text)
   if (control)
     throw errors.transactionControl({ file: name, ...lineAndColumn(text, control.offset), word: control.word })
-  return { name, text, input: { name, sha256: createHash('sha256').update(bytes).digest('hex'), bytes: bytes.length } }
+  return {
+    name,
+    text,
+    bytes,
+    input: { name, sha256: createHash('sha256').update(bytes).digest('hex'), bytes: bytes.length },
+  }
 }
 
 async function readBytes(file: string): Promise<Buffer> {

@@ -83,3 +83,21 @@ export function lineAndColumn(text: string, offset: number): { line: number; col
   const lineStart = before.lastIndexOf('\n') + 1
   return { line: before.split('\n').length, column: before.length - lineStart + 1 }
 }
+
+const NAME = String.raw`(?:"[^",]+"|[A-Za-z_][A-Za-z0-9_$]*)`
+const TRUNCATE = new RegExp(
+  String.raw`^truncate\s+(?:table\s+)?(${NAME}(?:\.${NAME})?(?:\s*\*)?(?:\s*,\s*${NAME}(?:\.${NAME})?(?:\s*\*)?)*)\s*(?:(?:restart|continue)\s+identity\s*)?(?:cascade|restrict)?\s*(?:;|$)`,
+  'i',
+)
+
+const WHOLE_NAME = new RegExp(String.raw`^${NAME}(?:\.${NAME})?$`)
+
+/** Tables that a TRUNCATE empties for certain, as they are written there. Only what is plain: anything else counts as nothing. */
+export function emptiedBy(sql: string): readonly string[] {
+  return statementStarts(sql)
+    .filter((start) => start.word === 'TRUNCATE')
+    .flatMap(({ offset }) => {
+      const names = TRUNCATE.exec(sql.slice(offset))?.[1]?.split(/\s*,\s*/) ?? []
+      return names.map((name) => name.replace(/\s*\*$/, '')).filter((name) => WHOLE_NAME.test(name))
+    })
+}

@@ -60,6 +60,8 @@ export interface StepTime {
   readonly count?: number
   /** Kind of work within the step, e.g. `full` of `verify`: like is compared with like. */
   readonly kind?: string
+  /** Of `load`: how long the same loads took when they ran first. */
+  readonly basisMs?: number
   /** What the plan said, so that predictions can be scored (P7). Left out: what the model says before it has seen this record. */
   readonly predicted?: Prediction
 }

@@ -6,6 +6,8 @@ import type { ObjectInfo, ObjectStore, WalChunkInfo } from '../contract.ts'
 import { checkCopyObject } from '../copies/check.ts'
 import { COPIES_PREFIX } from '../copies/names.ts'
 import { HEALED_PREFIX, replacedName, replacementsOf } from '../heal/names.ts'
+import { checkInput, checkKept } from '../kept/check.ts'
+import { INPUT_PREFIX, KEPT_PREFIX } from '../kept/names.ts'
 import { KeyRing } from '../keys/ring.ts'
 import { FORMAT_OBJECT } from '../keys/store.ts'
 import { LEASE_MS, LEASE_PREFIX, parseLeaseName, readLease } from '../lease/lease.ts'
@@ -250,6 +252,10 @@ async function checkOther(object: ObjectInfo, tools: CheckTools): Promise<void> 
   else if (name.startsWith(CHECKS_PREFIX)) await readCheckRecord(name, tools)
   else if (name.startsWith(HEALED_PREFIX)) await checkReplacement(object, tools)
   else if (name.startsWith(COPIES_PREFIX)) await checkCopyObject(name, tools)
+  else if (name.startsWith(KEPT_PREFIX))
+    await tools.findings.attemptAny(name, tools, (one) => checkKept(name, one, tools))
+  else if (name.startsWith(INPUT_PREFIX))
+    await tools.findings.attemptAny(name, tools, (one) => checkInput(name, one, tools))
   else if (isOfPrune(name)) await checkOfPrune(object, tools)
   else if (name.startsWith(NOTICE_PREFIX)) {
     if (await tools.store.stat(name, tools)) await readNotice(name, tools)

@@ -4,7 +4,7 @@ import type { Depth, Level } from './findings.ts'
 import { lastOf, type LastChecked } from './records.ts'
 
 /** Objects that hold what a restore needs; the rest is small and always read. */
-const CONTENT = /^(packs|trimmed|maps|manifests|wal|copies)\//
+const CONTENT = /^(packs|trimmed|maps|manifests|wal|copies|loads|inputs)\//
 
 export interface Due {
   readonly levels: ReadonlyMap<string, Level>

@@ -8,6 +8,8 @@ import type { Manifest, MapRef } from '../contract.ts'
 import { copyContents, missingPacks, readCommon } from '../copy/backup.ts'
 import { copyPack } from '../copy/packs.ts'
 import { refKey, translateMap } from '../copy/refs.ts'
+import { healInput, healKept } from '../kept/heal.ts'
+import { INPUT_PREFIX, KEPT_PREFIX } from '../kept/names.ts'
 import { LEASE_MS, LEASE_PREFIX } from '../lease/lease.ts'
 import { encodeMap } from '../map/codec.ts'
 import { readMaps } from '../map/bundle.ts'
@@ -83,6 +85,8 @@ async function replacementOf(object: string, parts: HealParts): Promise<string |
   if (object.startsWith('maps/')) return await healBundle(object, parts)
   if (object.startsWith(MANIFEST_PREFIX)) return await healManifest(object, parts)
   if (object.startsWith(CONFIRMED_PREFIX)) return await healConfirmation(object, parts)
+  if (object.startsWith(INPUT_PREFIX)) return await healInput(object, await placeFor(object, parts), parts)
+  if (object.startsWith(KEPT_PREFIX)) return await healKept(object, await placeFor(object, parts), parts)
   if (object.startsWith('wal/')) return await healWal(object, parts)
   return undefined
 }

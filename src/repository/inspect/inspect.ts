@@ -7,6 +7,7 @@ import { errors } from '../errors.ts'
 import { contentsSchema } from '../export/contents.ts'
 import { FORMAT_OBJECT, readDataKey, readFormat, readSlot } from '../keys/store.ts'
 import { prunePublicKeys, PRUNE_PREFIX, readPruneSlot } from '../keys/prune.ts'
+import { readKept } from '../kept/head.ts'
 import { readHold } from '../prune/holds.ts'
 import { readRevival, readTombstone } from '../prune/standing.ts'
 import { readReader } from '../lease/reader.ts'
@@ -130,6 +131,14 @@ const readers: Record<ObjectKind, Reader> = {
   copy: async (name, options) => {
     if (parseCopyName(name)?.table === undefined) return { ...(await readHead(name, options)) }
     const { entries } = await readDirectory(name, 'copy', options)
+    return { sections: entries.length, bytes: entries.reduce((sum, entry) => sum + entry.plainBytes, 0) }
+  },
+  kept: async (name, options) => {
+    const { systemIdentifier, lsn, xid, ...rest } = await readKept(name, options)
+    return { ...rest, systemIdentifier, lsn: formatLsn(lsn), xid }
+  },
+  input: async (name, options) => {
+    const { entries } = await readDirectory(name, 'input', options)
     return { sections: entries.length, bytes: entries.reduce((sum, entry) => sum + entry.plainBytes, 0) }
   },
   tombstone: async (name, options) => ({

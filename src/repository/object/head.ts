@@ -18,6 +18,8 @@ export const objectKinds = {
   lease: 6,
   confirmation: 7,
   copy: 16,
+  kept: 17,
+  input: 18,
   notice: 24,
   checked: 25,
   progress: 26,

@@ -37,6 +37,8 @@ export const sectionTypes = {
   trimmed: 20,
   copyHead: 32,
   copyRows: 33,
+  kept: 34,
+  input: 35,
   notice: 40,
   progress: 41,
   tombstone: 64,

@@ -1,6 +1,7 @@
 // The first phase: tombstones for backups that have expired, for what only they need, for WAL, and for what nobody names at all.
 import { timedId } from '../../base/random.ts'
 import type { ObjectInfo } from '../contract.ts'
+import { INPUT_PREFIX, KEPT_PREFIX } from '../kept/names.ts'
 import type { PruneKey } from '../keys/prune.ts'
 import { confirmationName } from '../manifest/confirmation.ts'
 import { lateness } from '../manifest/list.ts'
@@ -9,6 +10,7 @@ import type { ReadOptions } from '../object/decode.ts'
 import { deletableKind } from './names.ts'
 import { whoIsAtWork } from './leases.ts'
 import { listHolds } from './holds.ts'
+import { deadKept, expiredKept } from './kept.ts'
 import { revive } from './revive.ts'
 import { TRIMMED_PREFIX } from '../pack/trimmed.ts'
 import { namedAs, namesOf, readRoots, type RootCache, type Roots } from './roots.ts'
@@ -52,10 +54,11 @@ export async function planMark(
   const expired: readonly string[] = [...ownObjects(request, sizes, standing), ...late]
   const whole = roots.unreadable.length === 0
   const exclusive = whole ? onlyOf(gone, { roots, standing, sizes }) : []
-  const garbage = [...late, ...(whole ? unnamed(roots, { standing, sizes, olderThanMs: oldest }) : [])]
-  const names = [...new Set([...expired, ...exclusive, ...garbage])]
+  const kept = await expiredKept({ roots, gone, standing, sizes, olderThanMs: oldest }, options)
+  const garbage = [...late, ...(whole ? unnamed(roots, { standing, sizes, olderThanMs: oldest }) : []), ...kept.garbage]
+  const names = [...new Set([...expired, ...kept.expired, ...exclusive, ...garbage])]
   const bytes = names.reduce((sum, name) => sum + (sizes.get(name)?.bytes ?? 0), 0)
-  const unreadable = roots.unreadable
+  const unreadable = [...roots.unreadable, ...kept.unreadable]
   const backups = request.backups.map((one) => one.id)
   return { names, backups, objects: names.length, bytes, garbage: garbage.length, unreadable }
 }
@@ -89,16 +92,26 @@ async function reviveHeld(request: MarkRequest, options: ReadOptions): Promise<v
     const object = manifestName(warehouse, id)
     const { manifest } = await readManifest(object, options)
     const own = namesOf(manifest).add(object).add(confirmationName(warehouse, id))
-    const names = [...standing.dead.keys()].filter((name) => own.has(namedAs(name)))
+    const kept = await deadKept(warehouse, standing, options)
+    const names = [...standing.dead.keys()].filter((name) => own.has(namedAs(name))).concat(kept)
     await revive(names, { by: 'expiry', reason: `held: ${held.get(id)}`, what: `backup ${id}`, standing }, options)
   }
 }
 
-type Sizes = ReadonlyMap<string, ObjectInfo>
+export type Sizes = ReadonlyMap<string, ObjectInfo>
 
 async function listSizes(options: ReadOptions): Promise<Sizes> {
   const sizes = new Map<string, ObjectInfo>()
-  for (const prefix of ['confirmed/', 'manifests/', 'maps/', 'packs/', TRIMMED_PREFIX, 'wal/'])
+  for (const prefix of [
+    'confirmed/',
+    'manifests/',
+    'maps/',
+    'packs/',
+    TRIMMED_PREFIX,
+    'wal/',
+    KEPT_PREFIX,
+    INPUT_PREFIX,
+  ])
     for await (const object of options.store.list(prefix, options)) sizes.set(object.name, object)
   return sizes
 }

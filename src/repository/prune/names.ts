@@ -39,16 +39,28 @@ export const supersededName = (name: string): string => `superseded:${name}`
 export const objectOf = (name: string): string => name.replace(/^superseded:/, '')
 
 /** What a name stands for, as far as deletion may ever touch it; undefined: it may not. In the order of deletion. */
-export const deletionOrder = ['confirmation', 'manifest', 'map', 'pack', 'trimmed', 'superseded', 'wal'] as const
+export const deletionOrder = [
+  'confirmation',
+  'manifest',
+  'kept',
+  'map',
+  'pack',
+  'trimmed',
+  'superseded',
+  'input',
+  'wal',
+] as const
 export type Deletable = (typeof deletionOrder)[number]
 
 const shapes: Readonly<Record<Deletable, RegExp>> = {
   confirmation: /^confirmed\/[A-Za-z0-9_-]+\/[A-Za-z0-9._-]+$/,
   manifest: /^manifests\/[A-Za-z0-9_-]+\/[A-Za-z0-9._-]+$/,
+  kept: /^loads\/[A-Za-z0-9_-]+\/[A-Za-z0-9_-]+$/,
   map: /^maps\/[0-9a-f]{32}$/,
   pack: /^packs\/[0-9a-f]{2}\/[0-9a-f]{32}$/,
   trimmed: /^trimmed\/[0-9a-f]{2}\/[0-9a-f]{32}\/\d{6}$/,
   superseded: /^superseded:(?:packs\/[0-9a-f]{2}\/[0-9a-f]{32}|trimmed\/[0-9a-f]{2}\/[0-9a-f]{32}\/\d{6})$/,
+  input: /^inputs\/([0-9a-f]{2})\/\1[0-9a-f]{62}-[1-9]\d?$/,
   wal: /^wal\/\d{1,20}\/[0-9a-f]{8}\/[0-9a-f]{8}\/[0-9a-f]{16}-[0-9a-f]{16}m?(?:-\d{1,4})?$/,
 }
 

@@ -6,7 +6,7 @@ import { MANIFEST_PREFIX, readManifest } from '../manifest/store.ts'
 import type { ReadOptions } from '../object/decode.ts'
 import { packName } from '../pack/names.ts'
 import { parseTrimmedName } from '../pack/trimmed.ts'
-import type { ManifestFile } from '../contract.ts'
+import type { Manifest, ManifestFile } from '../contract.ts'
 
 export interface Root {
   /** Name of the manifest. */
@@ -20,6 +20,10 @@ export interface Root {
   readonly walSegmentBytes: number
   /** Names of maps and packs. */
   readonly names: ReadonlySet<string>
+  /** Those whose relations the backup knows. */
+  readonly databases: ReadonlySet<string>
+  /** `database.schema.table`. */
+  readonly unloggedTables: ReadonlySet<string>
 }
 
 export interface Roots {
@@ -75,12 +79,23 @@ async function readRoot(name: string, options: ReadOptions): Promise<Root | unde
     const { manifest } = await readManifest(name, options)
     const { id, warehouse, systemIdentifier, timeline, replayFromLsn, stopLsn, walSegmentBytes } = manifest
     const facts = { id, warehouse, systemIdentifier, timeline, replayFromLsn, stopLsn, walSegmentBytes }
-    return { object: name, ...facts, names: namesOf(manifest) }
+    return { object: name, ...facts, names: namesOf(manifest), ...tablesOf(manifest) }
   } catch (error) {
     const gone = isWharfError(error, 'repository.object-missing') && !(await options.store.stat(name, options))
     if (gone && parseManifestName(name)) return undefined
     throw error
   }
+}
+
+/** What decides whether kept loads are needed. */
+export function tablesOf({ relations }: Pick<Manifest, 'relations'>): Pick<Root, 'databases' | 'unloggedTables'> {
+  const databases = new Set<string>()
+  const unloggedTables = new Set<string>()
+  for (const { database, schema, name, persistence, kind } of relations) {
+    databases.add(database)
+    if (persistence === 'u' && (kind === 'r' || kind === 'm')) unloggedTables.add(`${database}.${schema}.${name}`)
+  }
+  return { databases, unloggedTables }
 }
 
 /** Whether bytes of [start, end) on the timeline belong to the WAL that the backup needs to become consistent; whole segments count. */

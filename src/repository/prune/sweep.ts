@@ -5,9 +5,14 @@ import type { ObjectInfo } from '../contract.ts'
 import type { PruneKey } from '../keys/prune.ts'
 import { isReplaceable } from '../heal/fall-back.ts'
 import { replacementsOf } from '../heal/names.ts'
+import { isLost, readAllKept, whyNeeded, type KeptCache, type KeptFound } from '../kept/expiry.ts'
+import { piecesOf } from '../kept/head.ts'
+import { parseKeptName } from '../kept/names.ts'
+import { outcomeOf } from '../kept/outcome.ts'
 import { newestReaders, readReader } from '../lease/reader.ts'
 import { manifestName } from '../manifest/store.ts'
 import type { ReadOptions } from '../object/decode.ts'
+import { StoredWal } from '../wal/archive.ts'
 import { parseChunkName } from '../wal/names.ts'
 import { listHolds } from './holds.ts'
 import { whoIsAtWork, type AtWork } from './leases.ts'
@@ -54,6 +59,8 @@ interface Look {
   /** Backup → why it is held. */
   readonly held: ReadonlyMap<string, { readonly why: string; readonly wal: 'own' | 'since' }>
   readonly roots: Roots
+  /** Only for a step that deletes something of them. */
+  readonly kept: (KeptFound & { readonly lost: ReadonlySet<string> }) | undefined
   readonly nowMs: number
   /** Only for a step that deletes packs that were trimmed. */
   readonly trimmed?: TrimmedLook
@@ -79,6 +86,7 @@ class Sweep {
   private readonly options: SweepOptions
   private readonly standings: StandingCache = new Map()
   private readonly rootCache: RootCache
+  private readonly keptCache: KeptCache = new Map()
   private readonly extents: NamedExtents
   private readonly left: { object: string; why: string }[] = []
   private readonly backups: string[] = []
@@ -103,7 +111,7 @@ class Sweep {
     return { objects, bytes, backups, left }
   }
 
-  private async look(packs: ReadonlySet<string>): Promise<Look> {
+  private async look(packs: ReadonlySet<string>, present: readonly string[]): Promise<Look> {
     const { options } = this
     const atWork = await whoIsAtWork(options)
     const standing = await readStanding(options, this.standings)
@@ -115,7 +123,21 @@ class Sweep {
     }
     const roots = await readRoots(options, this.rootCache)
     const trimmed = packs.size > 0 && roots.unreadable.length === 0 ? await this.lookAtTrimmed(packs, roots) : undefined
-    return { atWork, standing, held, roots, nowMs: await options.store.now(options), ...(trimmed ? { trimmed } : {}) }
+    const kept = present.some(isOfKept) ? await this.lookAtKept(present) : undefined
+    const nowMs = await options.store.now(options)
+    return { atWork, standing, held, roots, kept, nowMs, ...(trimmed ? { trimmed } : {}) }
+  }
+
+  /** WAL is asked once more whether a load committed that was marked because it had not. */
+  private async lookAtKept(present: readonly string[]): Promise<NonNullable<Look['kept']>> {
+    const { options } = this
+    const found = await readAllKept(options, this.keptCache)
+    const wal = new StoredWal(options)
+    const lost = new Set<string>()
+    for (const { object, load } of found.kept) {
+      if (present.includes(object) && isLost(await outcomeOf(load, wal, options.signal))) lost.add(object)
+    }
+    return { ...found, lost }
   }
 
   private async lookAtTrimmed(packs: ReadonlySet<string>, roots: Roots): Promise<TrimmedLook | undefined> {
@@ -155,7 +177,10 @@ class Sweep {
     const packs = new Set(
       present.flatMap((one) => (deletableKind(one.name) === 'superseded' ? [packOf(one.name)] : [])),
     )
-    const look = await this.look(packs)
+    const look = await this.look(
+      packs,
+      present.map((one) => one.name),
+    )
     const chosen = present.filter(({ name }) => {
       const verdict = judge(name, tombstone, look)
       if (verdict.do === 'leave') this.left.push({ object: name, why: verdict.why })
@@ -247,6 +272,8 @@ function judge(name: string, tombstone: Tombstone, look: Look): Verdict {
   if (look.roots.unreadable.length > 0)
     return leave(`${look.roots.unreadable[0]!.object} cannot be read, and may need it`)
   if (kind === 'superseded') return judgeSuperseded(name, look)
+  if (kind === 'kept') return judgeKept(name, look)
+  if (kind === 'input') return judgeInput(name, look)
   return kind === 'wal' ? judgeWal(name, look) : judgeData(name, look)
 }
 
@@ -278,6 +305,33 @@ function judgeData(name: string, look: Look): Verdict {
   const alive = naming.find((root) => !look.standing.dead.has(root.object))
   return alive ? DONE : leave(`${naming[0]!.object} needs it and is not deleted yet`)
 }
+
+/** Gone already, needed after all, or not needed: also what a dead worker left, of which nothing committed. */
+function judgeKept(name: string, look: Look): Verdict {
+  const { kept, unreadable, lost } = look.kept!
+  const own = kept.find((one) => one.object === name)?.load
+  const warehouse = parseKeptName(name)!.warehouse
+  const bad = unreadable.find((one) => one.warehouse === warehouse)
+  if (bad) return leave(`${bad.object} cannot be read`)
+  if (!own || lost.has(name)) return DELETE
+  const loads = kept.flatMap(({ object, load }) =>
+    load.warehouse === warehouse && !look.standing.dead.has(object) ? [load] : [],
+  )
+  const why = whyNeeded(own, { staying: staying(look).filter((root) => root.warehouse === warehouse), loads })
+  return why === undefined ? DELETE : leave(why)
+}
+
+/** As a pack by manifests, a piece stays as long as any kept load names it. */
+function judgeInput(name: string, look: Look): Verdict {
+  const { kept, unreadable } = look.kept!
+  if (unreadable.length > 0) return leave(`${unreadable[0]!.object} cannot be read, and may need it`)
+  const naming = kept.filter((one) => piecesOf(one.load).includes(name))
+  if (naming.length === 0) return DELETE
+  const alive = naming.find((one) => !look.standing.dead.has(one.object))
+  return alive ? DONE : leave(`${naming[0]!.object} needs it and is not deleted yet`)
+}
+
+const isOfKept = (name: string): boolean => ['kept', 'input'].includes(deletableKind(name) ?? '')
 
 const packOf = (name: string): string => parseTrimmedName(objectOf(name))?.pack ?? objectOf(name).slice(-32)
 

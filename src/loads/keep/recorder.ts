@@ -1,0 +1,146 @@
+// Records what one load does, in its order, and puts it into every required repository before the load commits.
+import { readFileSync } from 'node:fs'
+
+import { parseLsn } from '../../wal/lsn.ts'
+import type { TaskExecution } from '../../runs/contract.ts'
+import type { KeptContent, KeptContentWriter, KeptInput, KeptLoad, KeptStep } from '../../repository/contract.ts'
+import type { Changes } from '../journal/changes.ts'
+import type { LoadDone, LoadFacts, LoadIntent } from '../journal/transaction.ts'
+import type { ReadSql } from '../sql/run.ts'
+import { emptiedBy } from '../sql/statements.ts'
+import type { KeepingParts } from './keeping.ts'
+import { newestLoads, replacedTables, walPosition } from './session-facts.ts'
+
+/** A step with its content as each repository has it. */
+type Recorded = (writer: number) => KeptStep
+
+export interface Committing {
+  readonly lsn: string
+  readonly timeline: number
+  readonly intent: LoadIntent
+  readonly id: string
+  readonly xid: string
+  readonly parameters: Readonly<Record<string, string>>
+  readonly facts: LoadFacts
+  readonly changed: Changes
+  readonly workMs: number
+  readonly done: LoadDone
+}
+
+export class LoadRecorder {
+  private readonly task: Pick<TaskExecution, 'context' | 'run' | 'task' | 'token'>
+  private readonly parts: KeepingParts
+  private readonly steps: Recorded[] = []
+  private readonly emptied: string[] = []
+  private copying: { readonly sql: string; readonly contents: readonly KeptContentWriter[] } | undefined
+
+  constructor(task: Pick<TaskExecution, 'context' | 'run' | 'task' | 'token'>, parts: KeepingParts) {
+    this.task = task
+    this.parts = parts
+  }
+
+  /** A statement of ours. */
+  statement(sql: string): void {
+    this.emptied.push(...emptiedBy(sql))
+    this.steps.push(() => ({ kind: 'statement', sql }))
+  }
+
+  async script(sql: Pick<ReadSql, 'name' | 'text' | 'bytes'>): Promise<void> {
+    this.emptied.push(...emptiedBy(sql.text))
+    const { name } = sql
+    const contents = await Promise.all(
+      this.parts.writers.map(async (writer) => {
+        const content = writer.content()
+        await content.write(sql.bytes)
+        return await content.finish()
+      }),
+    )
+    this.steps.push((writer) => ({ kind: 'script', name, content: contents[writer]! }))
+  }
+
+  /** What is written is what COPY is sent. */
+  copy(sql: string): { write(bytes: Buffer): Promise<void> } {
+    const contents = this.parts.writers.map((writer) => writer.content())
+    this.copying = { sql, contents }
+    return { write: async (bytes) => void (await Promise.all(contents.map((content) => content.write(bytes)))) }
+  }
+
+  /** The COPY has ended; `original` is the file that it was made of. */
+  async copied(rows: number, original: KeptInput): Promise<void> {
+    const { sql, contents } = this.copying!
+    const stored: KeptContent[] = await Promise.all(contents.map((content) => content.finish()))
+    this.steps.push((writer) => ({ kind: 'copy', sql, content: stored[writer]!, rows, original }))
+  }
+
+  position(): Promise<{ lsn: string; timeline: number }> {
+    return walPosition(this.parts.session)
+  }
+
+  /** Durable in every repository, and the leases are held, when it resolves. */
+  async commit(at: Committing): Promise<void> {
+    const { writers } = this.parts
+    const common = await this.load(at)
+    await Promise.all(
+      writers.map((writer, index) => writer.commit({ ...common, steps: this.steps.map((step) => step(index)) })),
+    )
+    for (const writer of writers) writer.demandLease()
+  }
+
+  /** Never rejects. */
+  async withdraw(): Promise<void> {
+    await Promise.all(this.parts.writers.map((writer) => writer.withdraw()))
+  }
+
+  private async load(at: Committing): Promise<Omit<KeptLoad, 'warehouse' | 'steps'>> {
+    const { session, facts } = this.parts
+    const { changed } = at
+    const written = Object.fromEntries([...changed.written].map(([name, count]) => [name, Number(count)]))
+    const { database, role, systemIdentifier, postgresVersion, isolation, settings } = facts
+    return {
+      id: at.id,
+      database,
+      role,
+      systemIdentifier,
+      postgresVersion,
+      isolation,
+      settings,
+      timeline: at.timeline,
+      madeBy: madeBy(),
+      lsn: parseLsn(at.lsn),
+      xid: BigInt(at.xid),
+      keptMs: this.task.context.clock.now(),
+      workMs: at.workMs,
+      parameters: at.parameters,
+      journal: this.journal(at, written),
+      unlogged: changed.unlogged,
+      alsoLogged: changed.logged,
+      replaces: await replacedTables(session, this.emptied),
+      reads: changed.read,
+      follows: await newestLoads(session, Object.keys(written), at.id),
+      file: at.facts.file ?? null,
+    }
+  }
+
+  private journal(at: Committing, written: Readonly<Record<string, number>>): KeptLoad['journal'] {
+    const { run, task, token, context } = this.task
+    return {
+      pipeline: run.pipeline,
+      task: task.name,
+      runId: run.id,
+      item: at.intent.item,
+      token: token.toString(),
+      businessDate: at.intent.businessDate ?? null,
+      startedAt: new Date(context.clock.now() - at.workMs).toISOString(),
+      logged: at.intent.logged,
+      rows: Number(at.done.rows),
+      inputs: at.facts.inputs,
+      written,
+    }
+  }
+}
+
+/** Version of wharf: `0.1.0`. The same depth below the package for src/loads/keep and dist/loads/keep. */
+function madeBy(): string {
+  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}

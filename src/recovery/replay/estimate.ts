@@ -1,0 +1,60 @@
+// How long a replay takes: as long as the loads took when they ran first, times what earlier replays have shown.
+import type { KeptLoad } from '../../repository/contract.ts'
+import type { RecoveryRecord, StepTime } from '../rates/times.ts'
+
+export interface ReplayEstimate {
+  readonly expectedMs: number
+  /** 80 % interval. */
+  readonly lowMs: number
+  readonly highMs: number
+  readonly basis: 'measured' | 'assumed'
+  /** What the loads took when they ran first. */
+  readonly firstMs: number
+}
+
+/** Connecting, looking at the databases, reading heads. */
+const FIXED_MS = 300
+/** Transaction, record and first read of each load. */
+const EACH_MS = 15
+/** Without a replay to learn from: reading pieces costs less than finding, parsing and checking files did. Measured; see bench/results. */
+const ASSUMED_FACTOR = 0.8
+const ASSUMED_SPREAD = 2
+const MOST_SAMPLES = 20
+
+export function estimateReplay(
+  loads: readonly Pick<KeptLoad, 'workMs'>[],
+  of: { readonly records: readonly RecoveryRecord[]; readonly warehouse: string },
+): ReplayEstimate {
+  const firstMs = loads.reduce((sum, one) => sum + one.workMs, 0)
+  const fixedMs = loads.length === 0 ? 0 : FIXED_MS + EACH_MS * loads.length
+  const factors = factorsOf(of)
+  const middle = factors.length === 0 ? ASSUMED_FACTOR : quantile(factors, 0.5)
+  const widen = 1 + 1 / Math.sqrt(Math.max(1, factors.length))
+  const low = factors.length === 0 ? middle / ASSUMED_SPREAD : quantile(factors, 0.1) / widen
+  const high = factors.length === 0 ? middle * ASSUMED_SPREAD : quantile(factors, 0.9) * widen
+  return {
+    expectedMs: fixedMs + firstMs * middle,
+    lowMs: fixedMs / 2 + firstMs * low,
+    highMs: fixedMs * 2 + firstMs * high,
+    basis: factors.length === 0 ? 'assumed' : 'measured',
+    firstMs,
+  }
+}
+
+/** Ascending. Own warehouse first; short ones say nothing but how long it takes to begin. */
+function factorsOf(of: { readonly records: readonly RecoveryRecord[]; readonly warehouse: string }): readonly number[] {
+  const own = samplesOf(of.records.filter((one) => one.warehouse === of.warehouse))
+  const samples = own.length > 0 ? own : samplesOf(of.records)
+  return samples
+    .slice(-MOST_SAMPLES)
+    .map((one) => Math.max(0.01, (one.ms - FIXED_MS) / one.basisMs!))
+    .toSorted((a, b) => a - b)
+}
+
+function samplesOf(records: readonly RecoveryRecord[]): readonly StepTime[] {
+  return records.flatMap((one) => one.steps).filter((one) => one.step === 'load' && (one.basisMs ?? 0) >= FIXED_MS)
+}
+
+function quantile(sorted: readonly number[], share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.round(share * (sorted.length - 1))))]!
+}

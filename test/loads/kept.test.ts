@@ -1,0 +1,131 @@
+// Acceptance: an unlogged nightly load that was lost with its server is back, equal to the truth; and what is kept of loads is whole, and no more than that.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+
+import { isWharfError } from '../../src/base/errors.ts'
+import { checkRepository } from '../../src/repository/check/check.ts'
+import type { KeptLoad } from '../../src/repository/contract.ts'
+import type { ReplayReport } from '../../src/recovery/run-replay.ts'
+import type { Major } from '../support/postgres.ts'
+import { dayOf, openKeptWorld, truthOf, type KeptWorld } from './kept-world.ts'
+
+const signal = new AbortController().signal
+const seed = Number(process.env['ACCEPT_SEED'] ?? Math.floor(Math.random() * 1e9))
+const major: Major = seed % 2 === 0 ? 15 : 18
+
+const whats = (report: ReplayReport): readonly string[] => report.loads.map((one) => `${one.what} ${one.state}`)
+
+async function refusal(work: Promise<unknown>): Promise<[string, string, string | undefined]> {
+  const error = await work.then(
+    () => assert.fail('it was not refused'),
+    (reason: unknown) => reason,
+  )
+  assert.ok(isWharfError(error), String(error))
+  return [error.code, error.message, error.hint]
+}
+
+async function loadDays(at: KeptWorld, days: readonly number[]): Promise<void> {
+  for (const day of days) {
+    const run = await at.load(day)
+    assert.equal(run.state, 'succeeded', JSON.stringify(run.tasks.map((one) => one.error)))
+  }
+}
+
+describe(`kept loads and their replay (PostgreSQL ${major}, seed ${seed})`, () => {
+  test('what was lost with the server is back, once, also after another crash and after a point in time', async () => {
+    await using at = await openKeptWorld(major)
+    await loadDays(at, [1])
+    const { repository } = at.world
+    await at.backup()
+    await loadDays(at, [2, 3])
+    const third = await idOf(at, 'orders', `orders-${dayOf(3)}.csv`)
+    await at.world.archiveAll()
+    const truth = await truthOf(at.server)
+    await keptIsWhole(at)
+    assert.deepEqual(
+      (await at.replay(at.server.url, { planOnly: true })).filled.toSorted(),
+      ['postgres.stage.orders'],
+      'a server that lost nothing',
+    )
+    assert.deepEqual(await refusal(at.replay(at.server.url)), [
+      'recovery.tables-filled',
+      'rows are there already, and not from a replay: postgres.stage.orders',
+      'nothing was changed. A server that was never recovered has its rows still: replay would write them twice; --overwrite empties these tables first',
+    ])
+    await at.server.kill9()
+
+    {
+      await using recovered = await at.recover({ latest: true })
+      const before = await truthOf(recovered)
+      assert.deepEqual([before['stage.orders'], before['stage.totals']], [[], []])
+      assert.deepEqual(before['core.daily'], truth['core.daily'])
+      const plan = await at.replay(recovered.url, { planOnly: true })
+      assert.deepEqual(await truthOf(recovered), before, 'a plan changes nothing')
+      const wanted = [1, 2, 3].map((day) => `nightly/orders orders-${dayOf(day)}.csv`)
+      assert.deepEqual(
+        plan.loads.map((one) => one.what).toSorted(),
+        [...wanted, `nightly/today orders-${dayOf(3)}.csv`, 'nightly/totals'].toSorted(),
+      )
+      const report = await at.replay(recovered.url)
+      assert.deepEqual(
+        report.loads.map((one) => one.id),
+        plan.loads.map((one) => one.id),
+      )
+      assert.deepEqual(await truthOf(recovered), truth)
+      assert.deepEqual([report.outside, report.filled, report.loads.flatMap((one) => one.differences)], [[], [], []])
+      assert.ok(report.left.every((one) => one.state === 'not needed'))
+
+      const again = await at.replay(recovered.url)
+      assert.deepEqual(again.loads, [])
+      assert.deepEqual(await truthOf(recovered), truth)
+
+      await recovered.crash()
+      assert.deepEqual((await truthOf(recovered))['stage.orders'], [])
+      await at.replay(recovered.url)
+      assert.deepEqual(await truthOf(recovered), truth)
+    }
+
+    await using earlier = await at.recover({ beforeLoad: third })
+    const report = await at.replay(earlier.url, { after: true })
+    assert.deepEqual(await truthOf(earlier), truth)
+    assert.ok(whats(report).includes(`nightly/orders orders-${dayOf(3)}.csv replayed`))
+    const journaled = await earlier.psql<{ files: number; loads: number }>(
+      `select (select count(*)::int from wharf.load_file where task = 'orders') as files,
+              (select count(*)::int from wharf.load_journal) as loads`,
+    )
+    assert.deepEqual(journaled, [{ files: 3, loads: 12 }])
+    assert.deepEqual((await at.replay(earlier.url, { after: true })).loads, [])
+    await repository.close()
+  })
+})
+
+async function idOf(at: KeptWorld, task: string, item: string): Promise<string> {
+  const [row] = await at.server.psql<{ id: string }>(
+    `select id from wharf.load_journal where task = '${task}' and item = '${item}'`,
+  )
+  return row!.id
+}
+
+/** Each entry of the journal is kept, with what it says; check finds nothing, and WAL knows that they committed. */
+async function keptIsWhole(at: KeptWorld): Promise<void> {
+  const { repository } = at.world
+  const kept = await repository.kept.list('dw', signal)
+  const rows = await at.server.psql<{ id: string; targets: string[]; rows: number; xid: string }>(
+    'select id, targets, rows::int, xid::text from wharf.load_journal order by id',
+  )
+  const facts = (one: KeptLoad): object => ({
+    id: one.id,
+    targets: Object.keys(one.journal.written).sort(),
+    rows: one.journal.rows,
+    xid: one.xid?.toString(),
+  })
+  assert.deepEqual(kept.map(facts).toSorted(byId), rows.toSorted(byId))
+  for (const load of kept) assert.equal((await repository.kept.outcome(load, signal)).state, 'committed')
+  const { store } = repository
+  const unlock = { by: 'passphrase', passphrase: 'correct horse' } as const
+  assert.deepEqual((await checkRepository({ store, unlock, depth: 'all', signal })).findings, [])
+}
+
+function byId(one: object, other: object): number {
+  return (one as { id: string }).id < (other as { id: string }).id ? -1 : 1
+}
