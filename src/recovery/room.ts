@@ -13,6 +13,7 @@ import { drillShow } from './operations/drill-show.ts'
 import { loads } from './operations/loads.ts'
 import { plan } from './operations/plan.ts'
 import { run } from './operations/run.ts'
+import { table } from './operations/table.ts'
 import { validate } from './operations/validate.ts'
 import { when } from './operations/when.ts'
 import { buildEstimates } from './rates/estimates.ts'
@@ -29,6 +30,7 @@ export const room: Room = {
   operations: [
     plan,
     run,
+    table,
     cutOver,
     validate,
     copies,

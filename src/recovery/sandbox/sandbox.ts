@@ -122,7 +122,7 @@ export async function openSandbox(request: SandboxRequest, context: Context, too
     folder: root,
     manifest,
     resolved,
-    connect: server.connect,
+    connect: (database) => server.connect(database),
     times: [
       { step: 'fetch', bytes: choice.keptBytes, ms: fetchMs },
       { step: 'replay', bytes: Number(stop.lsn - choice.manifest.replayFromLsn), ms: replayMs },

@@ -1,0 +1,62 @@
+// `wharf recover table` as the operation runs it, against a world's live server.
+import { join } from 'node:path'
+
+import type { OperationContext, Progress } from '../../src/base/operation.ts'
+import { table, type TableInput } from '../../src/recovery/operations/table.ts'
+import type { TablesReport } from '../../src/recovery/tables/report.ts'
+import { room as warehouseRoom } from '../../src/warehouse/room.ts'
+import type { World } from '../backup/world.ts'
+import { requestFor } from '../restore/recovered.ts'
+import { testContext } from '../support/context.ts'
+
+export interface Asking {
+  /** Default: yes. */
+  readonly answer?: boolean
+  readonly signal?: AbortSignal
+  readonly progress?: (event: Progress) => void
+  /** Filled with what was asked. */
+  readonly questions?: string[]
+}
+
+export async function recoverTable(
+  world: World,
+  wishes: Partial<TableInput> & Pick<TableInput, 'tables'>,
+  asking: Asking = {},
+): Promise<TablesReport> {
+  const { repositoryPath, passphraseFile, binaries } = await requestFor(world, {})
+  await using scope = new AsyncDisposableStack()
+  const config = { warehouses: { retail: { url: world.server.url, repositories: ['r'] } } }
+  const context = testContext({ home: join(world.folder, 'home'), rooms: [warehouseRoom], config }, scope)
+  const input = table.input.parse({ repositoryPath, passphraseFile, binaries, workers: 2, ...wishes })
+  const operationContext: OperationContext = Object.assign(Object.create(context) as typeof context, {
+    progress: (event: Progress) => asking.progress?.(event),
+    confirm: (question: string) => {
+      asking.questions?.push(question)
+      return Promise.resolve(asking.answer ?? true)
+    },
+    actor: 'test',
+  })
+  return await table.run(input, operationContext, asking.signal ?? new AbortController().signal)
+}
+
+/** A name for now that a recovery can be asked for. */
+export async function lsnOf(world: World): Promise<string> {
+  const [row] = await world.server.psql<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn')
+  return row!.lsn
+}
+
+/** Rows and hash of one table, as a client sees it. */
+export async function contentOf(world: World, name: string): Promise<string> {
+  const [row] = await world.server.psql<{ rows: string; hash: string | null }>(
+    `select count(*)::text as rows, md5(string_agg(md5(t::text), '' order by md5(t::text))) as hash from ${name} t`,
+  )
+  return `${row!.rows} rows ${row!.hash ?? ''}`
+}
+
+/** What nothing may be left of. */
+export async function leftOn(world: World): Promise<readonly string[]> {
+  const rows = await world.server.psql<{ name: string }>(
+    "select nspname as name from pg_namespace where nspname like 'wharf%' union all select relname from pg_class where relname like '%recovered%' or relname like '%\\_before\\_%' order by 1",
+  )
+  return rows.map((one) => one.name)
+}

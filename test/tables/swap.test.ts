@@ -1,0 +1,148 @@
+// Rows put back into a warehouse that goes on: swapped in with everything that hangs on the table, merged by key, partitions and all; and nothing of it where it cannot be.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { isWharfError } from '../../src/base/errors.ts'
+import { openWorld } from '../backup/world.ts'
+import { contentOf, leftOn, lsnOf, recoverTable } from './recovering.ts'
+
+const schema = `
+  create schema sales;
+  create table sales.customers (id int primary key, name text);
+  insert into sales.customers select n, 'c' || n from generate_series(1, 100) n;
+  create table sales.orders (id int primary key, customer int references sales.customers, body text, long text);
+  alter table sales.orders alter long set storage external;
+  insert into sales.orders select n, 1 + n % 100, md5(n::text), repeat(md5(n::text), 100) from generate_series(1, 5000) n;
+  create index orders_customer on sales.orders (customer);
+  create table sales.lines (id int primary key, "order" int constraint of_order references sales.orders on delete cascade);
+  insert into sales.lines select n, n from generate_series(1, 1000) n;
+  create view sales.big with (security_barrier = true) as select o.id, c.name from sales.orders o join sales.customers c on c.id = o.customer where o.id > 4000;
+  create publication p for table sales.orders (id, body) where (id > 10);
+  create table sales.events (id int generated always as identity, day date, body text, primary key (id, day)) partition by range (day);
+  create table sales.events_1 partition of sales.events for values from ('2026-01-01') to ('2026-02-01');
+  create table sales.events_2 partition of sales.events for values from ('2026-02-01') to ('2026-03-01') partition by hash (id);
+  create table sales.events_2a partition of sales.events_2 for values with (modulus 2, remainder 0);
+  create table sales.events_2b partition of sales.events_2 for values with (modulus 2, remainder 1);
+  create table sales.rest partition of sales.events default;
+  create index events_body on sales.events (body);
+  insert into sales.events (day, body) select date '2026-01-01' + n % 90, md5(n::text) from generate_series(1, 6000) n;
+  create table sales.nokey as select n as id from generate_series(1, 10) n`
+
+const tables = ['sales.orders', 'sales.lines', 'sales.customers', 'sales.events', 'sales.events_1', 'sales.big']
+
+test('PostgreSQL 18: swapped with views, foreign keys and publications, merged, and by partition; what cannot be exact is refused and changes nothing', async () => {
+  await using world = await openWorld({ major: 18, settings: { autovacuum: 'off', wal_level: 'logical' } })
+  const { server } = world
+  const all = async (): Promise<Record<string, string>> => {
+    const found: Record<string, string> = {}
+    for (const name of tables) found[name] = await contentOf(world, name)
+    return found
+  }
+  const constraints = async (): Promise<unknown> =>
+    await server.psql(
+      `select conrelid::regclass::text as table, conname, pg_get_constraintdef(oid) as text from pg_constraint
+        where connamespace = 'sales'::regnamespace and conrelid::regclass::text !~ '_before_' order by 1, 2, 3`,
+    )
+  const outside = async (): Promise<unknown> => [
+    await server.psql(
+      `select pg_get_viewdef('sales.big') as text, reloptions from pg_class where oid = 'sales.big'::regclass`,
+    ),
+    await server.psql(`select schemaname, tablename, attnames, rowfilter from pg_publication_tables`),
+    await server.psql(
+      `select inhrelid::regclass::text, inhparent::regclass::text from pg_inherits where inhrelid::regclass::text !~ '_before_' order by 1`,
+    ),
+  ]
+  await server.psql(schema)
+  await world.take('full')
+  await server.psql(
+    `update sales.orders set body = 'later' where id % 5 = 0; alter table sales.orders add column extra int`,
+  )
+  await server.psql('alter table sales.orders drop column extra; truncate sales.nokey')
+  await server.psql('vacuum full sales.orders')
+  const lsn = await lsnOf(world)
+  const truth = { all: await all(), constraints: await constraints(), outside: await outside() }
+  await server.psql(
+    `delete from sales.lines where id > 500; delete from sales.orders where id between 2000 and 2999; update sales.orders set body = 'wrong' where id < 100`,
+  )
+  await server.psql(
+    `insert into sales.orders values (90001, 1, 'new', 'new'); delete from sales.events where day < '2026-02-10'; delete from sales.customers where id > 500`,
+  )
+  await world.archiveAll()
+
+  // First what is refused. Nothing may change by it.
+  const damaged = { all: await all(), constraints: await constraints(), outside: await outside() }
+  const unchanged = async (): Promise<void> => {
+    assert.deepEqual({ all: await all(), constraints: await constraints(), outside: await outside() }, damaged)
+    assert.deepEqual(await leftOn(world), [])
+  }
+  await server.psql('create materialized view sales.stale as select count(*) from sales.orders')
+  await assert.rejects(recoverTable(world, { tables: ['sales.orders'], lsn, mode: 'swap' }), (error: unknown) => {
+    assert.ok(isWharfError(error, 'recovery.cannot-swap'), String(error))
+    assert.equal(error.message, 'sales.orders cannot be replaced exactly: materialized view sales.stale depends on it')
+    return true
+  })
+  await server.psql('drop materialized view sales.stale')
+  await unchanged()
+  const questions: string[] = []
+  await assert.rejects(
+    recoverTable(world, { tables: ['sales.orders'], lsn, mode: 'merge' }, { answer: false, questions }),
+    {
+      code: 'base.not-confirmed',
+    },
+  )
+  assert.deepEqual(questions, ['put the missing and changed rows back into sales.orders?'])
+  await assert.rejects(recoverTable(world, { tables: ['sales.nokey'], lsn, mode: 'merge' }), {
+    code: 'recovery.no-key',
+  })
+  const abort = new AbortController()
+  await assert.rejects(
+    recoverTable(
+      world,
+      { tables: ['sales.orders'], lsn, mode: 'swap' },
+      {
+        signal: abort.signal,
+        progress: (event) => event.phase === 'building indexes' && abort.abort(new Error('enough')),
+      },
+    ),
+  )
+  await unchanged()
+
+  // Merged: rows that came later stay.
+  const merged = await recoverTable(world, { tables: ['sales.lines', 'sales.orders'], lsn, mode: 'merge' })
+  assert.deepEqual(
+    merged.tables.map((one) => [
+      one.table,
+      one.outcome,
+      one.merged,
+      one.diff!.missing,
+      one.diff!.changed,
+      one.diff!.extra,
+    ]),
+    [
+      ['sales.lines', 'merged', { inserted: 500, restored: 0 }, 500, 0, 0],
+      ['sales.orders', 'merged', { inserted: 1000, restored: 99 }, 1000, 99, 1],
+    ],
+  )
+  assert.equal(await contentOf(world, '(select * from sales.orders where id < 90000)'), truth.all['sales.orders'])
+  assert.equal(await contentOf(world, 'sales.lines'), truth.all['sales.lines'])
+  assert.deepEqual(await leftOn(world), [])
+
+  // Swapped, a partitioned table and one that others hang on.
+  const swapped = await recoverTable(world, { tables: ['sales.orders', 'sales.events'], lsn, mode: 'swap' })
+  assert.deepEqual(await all(), truth.all)
+  assert.deepEqual(await constraints(), truth.constraints)
+  assert.deepEqual(await outside(), truth.outside)
+  const [orders] = swapped.tables
+  assert.match(orders!.keptAs!, /^sales\.orders_before_[0-9a-f]{8}$/)
+  assert.equal((await server.psql(`select from ${orders!.keptAs!}`)).length, 5001)
+  // The references lead to the new one.
+  await assert.rejects(server.psql('insert into sales.lines values (77777, 90001)'), /of_order/)
+
+  // One partition alone, in the place of the live one.
+  await server.psql('delete from sales.events_1')
+  const partition = await recoverTable(world, { tables: ['sales.events_1'], lsn, mode: 'swap' })
+  assert.equal(partition.tables[0]!.outcome, 'swapped')
+  assert.deepEqual(await all(), truth.all)
+  assert.deepEqual(await constraints(), truth.constraints)
+  assert.deepEqual(await outside(), truth.outside)
+})
