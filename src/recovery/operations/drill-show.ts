@@ -78,6 +78,10 @@ function showText(shown: Output): string {
         `  evidence    whole: signed by key ${shown.fingerprint}, in its place in the chain; ${auditWords[shown.audited]}`,
         `              sha256 ${shown.digest}`,
       ]
-    : ['  evidence    EDITED: it is not what was written', ...shown.problems.map((one) => `              ${one}`)]
-  return [shown.evidence ? evidenceText(shown.evidence) : 'this evidence cannot be read any more', ...seal].join('\n')
+    : []
+  const edited = shown.whole
+    ? []
+    : ['EDITED: this evidence is not what was written', ...shown.problems.map((one) => `  ${one}`), '']
+  const text = shown.evidence ? evidenceText(shown.evidence) : 'it cannot be read any more'
+  return [...edited, text, ...seal].join('\n')
 }

@@ -129,6 +129,18 @@ export const planOutput = z.object({
     }),
   ),
   time: z.object(estimate),
+  alternatives: z
+    .array(
+      z.object({
+        backup: z.string(),
+        kind: z.string(),
+        finishedAt: z.string(),
+        bytes: z.number(),
+        walBytes: z.number(),
+        time: z.object(estimate),
+      }),
+    )
+    .optional(),
   space: z.array(z.object({ folders: z.array(z.string()), neededBytes: z.number(), freeBytes: z.number() })),
   lost: z.object({
     unlogged: z.object({ relations: z.array(z.string()), bytes: z.number() }),

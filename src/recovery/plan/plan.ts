@@ -1,6 +1,6 @@
 // A recovery plan: everything that will be done, what it needs, how long it takes and what would be lost. Nothing is touched by making one.
 import { formatDuration, formatSize, GIB } from '../../base/units.ts'
-import type { Manifest } from '../../repository/contract.ts'
+import type { BackupSummary, Manifest } from '../../repository/contract.ts'
 import { formatLsn } from '../../wal/lsn.ts'
 import { segmentCeiling, segmentStart } from '../../wal/segments.ts'
 import type { Place } from '../in-place/place.ts'
@@ -13,6 +13,7 @@ import type { RecoveryRecord, RecoveryWay } from '../rates/times.ts'
 import type { DeliveryKind } from '../restore/wal-delivery.ts'
 import type { ResolvedTarget } from '../target/resolve.ts'
 import { formatMoment } from '../target/time.ts'
+import { alternativeLines, alternativesOf, type Alternative } from './alternatives.ts'
 import type { Loss } from './loss.ts'
 import type { SpaceNeed } from './space.ts'
 import { questionOf, stepsOf, type PlanStep } from './steps.ts'
@@ -68,6 +69,8 @@ export interface RecoveryPlan {
   }
   readonly steps: readonly PlanStep[]
   readonly time: Total
+  /** Other backups that lead to the target, newest first. */
+  readonly alternatives?: readonly Alternative[]
   readonly space: readonly SpaceNeed[]
   readonly lost: Loss
   readonly notes: readonly string[]
@@ -92,6 +95,8 @@ export interface PlanParts {
   readonly space: readonly SpaceNeed[]
   readonly records: readonly RecoveryRecord[]
   readonly machine: string
+  /** Of the warehouse; others than the chosen one are compared with it. */
+  readonly backups: readonly BackupSummary[]
   readonly way: RecoveryWay
 }
 
@@ -145,6 +150,7 @@ export function makePlan(parts: PlanParts): RecoveryPlan {
     },
     steps,
     time: total(steps, questionOf(parts)),
+    alternatives: alternativesOf(parts, parts.backups),
     space: parts.space,
     lost: parts.loss,
     notes: notesOf(parts),
@@ -278,6 +284,9 @@ export function planText(plan: RecoveryPlan): string {
     '  steps',
     ...plan.steps.map((one) => `    ${one.what}${one.bytes > 0 ? `, ${formatSize(one.bytes)}` : ''}: ${span(one)}`),
     `    together: ${span(plan.time)}`,
+    ...alternativeLines({ id: plan.backup.id, time: plan.time }, plan.alternatives ?? []).map(
+      (line, index) => `  ${index === 0 ? 'compared' : '        '}    ${line}`,
+    ),
     '  lost',
     ...[...(plan.inPlace?.lostWal ?? []).map((one) => `WAL of the target: ${one}`), ...lossLines(plan.lost)].map(
       (line) => `    ${line}`,

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import type { Progress } from '../../base/operation.ts'
 import type { Context } from '../../base/room.ts'
 import { formatSize } from '../../base/units.ts'
-import type { Manifest, Repository } from '../../repository/contract.ts'
+import type { BackupSummary, Manifest, Repository } from '../../repository/contract.ts'
 import { recoveryErrors as errors } from '../errors.ts'
 import { findPlace, isOriginalPlace, movesToStay, refuseOther, type Place } from '../in-place/place.ts'
 import { readRecords, type RecoveryWay } from '../rates/times.ts'
@@ -82,7 +82,7 @@ export async function prepareRecovery(
     if (place) refuseOther(place.cluster, manifest)
     const original = options.original || (place !== undefined && !place.cluster.isCopy)
     const found = { options: { ...options, original }, repository, resolved, manifest, place }
-    const done = await finish(found, { context, saved: how.read, signal })
+    const done = await finish(found, { context, saved: how.read, backups: target.backups, signal })
     const notes = [...done.plan.notes, ...(unprotected === undefined ? [] : [unprotected])]
     return { ...done, plan: { ...done.plan, notes }, close }
   } catch (error) {
@@ -93,7 +93,17 @@ export async function prepareRecovery(
 
 async function finish(
   found: Pick<PreparedRecovery, 'options' | 'repository' | 'resolved' | 'manifest' | 'place'>,
-  { context, saved, signal }: { context: Context; saved: boolean; signal: AbortSignal },
+  {
+    context,
+    saved,
+    backups,
+    signal,
+  }: {
+    context: Context
+    saved: boolean
+    backups: readonly BackupSummary[]
+    signal: AbortSignal
+  },
 ): Promise<Omit<PreparedRecovery, 'close'>> {
   const { options, repository, resolved, manifest, place } = found
   const root = place ? place.cluster.root : resolve(options.toDirectory)
@@ -135,6 +145,7 @@ async function finish(
     space: await spaceNeeds(layout, manifest, { walBytes: room, over: place !== undefined || options.resume === true }),
     records: await readRecords(context.home),
     machine: context.environment.hostname,
+    backups,
     way: options.way ?? 'node',
   })
   return { ...found, layout, owner, delivery, rewrite, plan }

@@ -25,12 +25,25 @@ export function questionOf(
   return { records, warehouse, repository, machine, way }
 }
 
+/** How much there is to be done: of the chosen backup, or of another that is compared with it. */
+export interface RecoverySize {
+  readonly bytes: number
+  readonly count: number
+  readonly walBytes: number
+}
+
 export function stepsOf(parts: PlanParts): readonly PlanStep[] {
-  const { manifest, resolved, verify } = parts
+  const { manifest, resolved } = parts
   const files = filesToRestore(manifest)
-  const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
-  const count = files.length
-  const walBytes = Number(resolved.stop.lsn - manifest.replayFromLsn)
+  return sizedSteps(parts, {
+    bytes: files.reduce((sum, file) => sum + file.bytes, 0),
+    count: files.length,
+    walBytes: Number(resolved.stop.lsn - manifest.replayFromLsn),
+  })
+}
+
+export function sizedSteps(parts: PlanParts, { bytes, count, walBytes }: RecoverySize): readonly PlanStep[] {
+  const { manifest, resolved, verify } = parts
   const step = (name: StepName, what: string, size: StepSize): PlanStep => {
     const { bytesPerSecond: _, ...rest } = estimateStep(name, size.bytes, { ...questionOf(parts), ...size })
     return { ...rest, what }

@@ -1,0 +1,76 @@
+// Other backups that lead to the same target: an older one has more WAL to replay, and may have less to fetch. Shown beside the chosen one, so that
+// nobody has to believe that it is the best.
+import { formatDuration, formatSize } from '../../base/units.ts'
+import type { BackupSummary } from '../../repository/contract.ts'
+import { total, type Total } from '../rates/model.ts'
+import { liesOn, reachFrom } from '../target/history.ts'
+import type { ResolvedTarget } from '../target/resolve.ts'
+import type { PlanParts } from './plan.ts'
+import { questionOf, sizedSteps } from './steps.ts'
+
+export interface Alternative {
+  readonly backup: string
+  readonly kind: string
+  readonly finishedAt: string
+  readonly bytes: number
+  readonly walBytes: number
+  readonly time: Total
+}
+
+const mostShown = 3
+/** Predictions nearer to each other than this are no reason to choose otherwise. */
+const CLEARLY = 0.85
+
+/** Newest first. The number of files is taken to be that of the chosen backup. */
+export function alternativesOf(parts: PlanParts, backups: readonly BackupSummary[]): readonly Alternative[] {
+  const count = parts.manifest.files.length
+  return otherBackups(parts.resolved, backups)
+    .slice(0, mostShown)
+    .map((one) => {
+      const size = {
+        bytes: one.statistics.clusterBytes,
+        walBytes: Number(parts.resolved.stop.lsn - one.replayFromLsn),
+      }
+      return {
+        backup: one.id,
+        kind: one.kind,
+        finishedAt: new Date(one.finishedMs).toISOString(),
+        ...size,
+        time: total(sizedSteps(parts, { ...size, count }), questionOf(parts)),
+      }
+    })
+}
+
+/** Backups on the same way that the WAL of the repository takes to the target. */
+export function otherBackups(resolved: ResolvedTarget, backups: readonly BackupSummary[]): readonly BackupSummary[] {
+  const { history, stop, backup } = resolved
+  return backups
+    .filter(
+      (one) =>
+        one.id !== backup.id &&
+        one.systemIdentifier === backup.systemIdentifier &&
+        liesOn(history.spans, one) &&
+        one.stopLsn <= stop.lsn &&
+        reachFrom(history.ranges, history.spans, one.replayFromLsn).endLsn >= stop.lsn,
+    )
+    .toSorted((a, b) => b.finishedMs - a.finishedMs)
+}
+
+export function alternativeLines(
+  chosen: { id: string; time: Total },
+  others: readonly Alternative[],
+): readonly string[] {
+  if (others.length === 0) return []
+  const better = others.filter((one) => one.time.expectedMs < chosen.time.expectedMs * CLEARLY)
+  const why =
+    better.length === 0
+      ? `backup ${chosen.id} is chosen: the newest that leads to the target, so the least WAL is replayed`
+      : `backup ${chosen.id} is chosen, the newest; --backup ${better[0]!.backup} is predicted to be back sooner`
+  return [
+    why,
+    ...others.map(
+      (one) =>
+        `with ${one.backup} (${one.kind}, ended ${one.finishedAt}): ${formatSize(one.bytes)} and ${formatSize(one.walBytes)} of WAL, ${formatDuration(one.time.expectedMs)} (80 %: ${formatDuration(one.time.lowMs)} to ${formatDuration(one.time.highMs)}, ${one.time.basis})`,
+    ),
+  ]
+}
