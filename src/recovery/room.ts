@@ -4,6 +4,7 @@ import { recoveryEstimates } from './contract.ts'
 import { drillsSection } from './drills/config.ts'
 import { drillSchedules, drillTask } from './drills/schedules.ts'
 import { accuracy } from './operations/accuracy.ts'
+import { commits } from './operations/commits.ts'
 import { copies } from './operations/copies.ts'
 import { cutOver } from './operations/cut-over.ts'
 import { drillList } from './operations/drill-list.ts'
@@ -30,6 +31,7 @@ export const room: Room = {
   operations: [
     plan,
     run,
+<<<<<<< HEAD
     table,
     cutOver,
     validate,
@@ -37,6 +39,14 @@ export const room: Room = {
     loads,
     accuracy,
     when,
+=======
+    cutOver,
+    validate,
+    copies,
+    when,
+    commits,
+    accuracy,
+>>>>>>> 035df4d (wharf recover commits: how many transactions committed when, from the index of WAL)
     drillRun,
     drillList,
     drillShow,
