@@ -31,7 +31,6 @@ export const room: Room = {
   operations: [
     plan,
     run,
-<<<<<<< HEAD
     table,
     cutOver,
     validate,
@@ -39,14 +38,7 @@ export const room: Room = {
     loads,
     accuracy,
     when,
-=======
-    cutOver,
-    validate,
-    copies,
-    when,
     commits,
-    accuracy,
->>>>>>> 035df4d (wharf recover commits: how many transactions committed when, from the index of WAL)
     drillRun,
     drillList,
     drillShow,
