@@ -134,6 +134,57 @@ describe('console', { skip: skipUnless('chromium') }, () => {
     })
   })
 
+  test('somebody deleted rows: when, the moment before it, the tables, compared and recovered, watched', async () => {
+    await visit(stage, {}, async (page, { url }) => {
+      await page.goto(`${url}/recovery`)
+      await page.getByText('Tables', { exact: true }).click()
+      await page.getByLabel('Table', { exact: true }).fill('sales.orders')
+      await page.getByRole('button', { name: 'Look' }).click()
+      const search = page.getByRole('region', { name: 'When did it happen?' })
+      await search.getByText('412 003').or(search.getByText('412,003')).first().waitFor()
+      await search.getByRole('button', { name: 'Before it' }).first().click()
+      const command = page.locator('code', { hasText: 'wharf recover table' })
+      await command.waitFor()
+      assert.equal(
+        await command.textContent(),
+        'wharf recover table sales.orders --warehouse retail --lsn 0/1A2B3C40 --mode beside',
+      )
+      await page.getByText('Merge what is missing').click()
+      await page.locator('code', { hasText: '--mode merge' }).waitFor()
+      await page.getByRole('button', { name: 'Recover the tables' }).click()
+      const question = page.getByRole('dialog')
+      await question.getByText('put back by their key').waitFor()
+      const posted = page.waitForRequest((request) => request.url().endsWith('/api/recover/table'))
+      await question.getByRole('button', { name: 'Recover the tables' }).click()
+      const request = await posted
+      assert.equal(request.headers()['wharf-confirm'], 'yes')
+      assert.deepEqual(request.postDataJSON(), {
+        tables: ['sales.orders'],
+        warehouse: 'retail',
+        lsn: '0/1A2B3C40',
+        mode: 'merge',
+      })
+      await page.getByRole('region', { name: 'Under way' }).getByRole('progressbar').waitFor()
+    })
+  })
+
+  test('a whole recovery is started after a question and watched beside its prediction', async () => {
+    await visit(stage, {}, async (page, { url }) => {
+      await page.goto(`${url}/recovery`)
+      await page.getByText('412 committed transactions').waitFor()
+      await page.getByRole('button', { name: 'Start the recovery' }).click()
+      const question = page.getByRole('dialog')
+      await question.getByText('The warehouse itself is not touched').waitFor()
+      await question.getByRole('button', { name: 'Not now' }).click()
+      await question.waitFor({ state: 'hidden' })
+      await page.getByRole('button', { name: 'Start the recovery' }).click()
+      await question.getByRole('button', { name: 'Start the recovery' }).click()
+      const watched = page.getByRole('region', { name: 'Under way' })
+      await watched.getByText(/predicted /).waitFor()
+      await watched.getByRole('progressbar', { name: 'fetching' }).waitFor()
+    })
+  })
+
   test('every place is reached by Tab, and the theme can be switched', async () => {
     await visit(stage, {}, async (page) => {
       const reached = new Set<string>()

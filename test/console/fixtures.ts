@@ -10,6 +10,7 @@ import { controlDatabase, type ControlDatabase, type StoredEvent } from '../../s
 import { loadActivity, loadJournal, type JournalEntry, type LoadRun } from '../../src/loads/contract.ts'
 import { recoveryEstimates } from '../../src/recovery/contract.ts'
 import type { BackupSummary } from '../../src/repository/contract.ts'
+import { recoveryOperations, recoveryRun, recoveryRunFor } from './recovery-fixtures.ts'
 import { runEngine, type RunView, type TaskView } from '../../src/runs/contract.ts'
 
 export const scenarios = ['good', 'bad', 'empty', 'fresh', 'unreachable'] as const
@@ -398,6 +399,7 @@ function operations(scenario: Scenario): Room['operations'] {
         tablespaces: [],
       }),
     }),
+    ...recoveryOperations,
     defineOperation({
       ...reading,
       name: 'recover plan',
@@ -449,8 +451,9 @@ export function fixtureRoom(scenario: Scenario): Room {
           scenario === 'good' ? { at: iso(Date.now() - 26 * MINUTE_MS), backup: 'b', durationMs: 58_000 } : undefined,
       })),
       provide(runEngine, () => ({
-        submit: async () => ({ runId: 'run-0', created: true }),
+        submit: async (request) => ({ runId: recoveryRunFor(request) ?? 'run-0', created: true }),
         get: async (id) =>
+          recoveryRun(id) ??
           activity(Date.now())
             .map(runView)
             .find((one) => one.id === id),

@@ -4,7 +4,8 @@ import { queryOptions } from '@tanstack/react-query'
 import type { History, Status, Timeline } from '../../assurance/contract.ts'
 import type { RunJson, RunLogJson, SessionView } from '../../server/contract.ts'
 import { get } from './client.ts'
-import type { BackupJson, BackupLine } from './shapes.ts'
+import type { CommitCounts } from '../timeline/lanes.tsx'
+import type { BackupJson, BackupLine, DrillLine } from './shapes.ts'
 
 export const sessionQuery = queryOptions({
   queryKey: ['session'],
@@ -84,6 +85,29 @@ export const warehouseQuery = (name: string) =>
   queryOptions({
     queryKey: ['warehouse', name],
     queryFn: ({ signal }) => get<Readonly<Record<string, unknown>>>('/api/warehouse/show', { name }, signal),
+    staleTime: 30_000,
+    retry: false,
+  })
+
+/** Commits per stretch of time. A long time is looked through in several answers: until then it is asked for again. */
+export const commitsQuery = (warehouse: string, since: string) =>
+  queryOptions({
+    queryKey: ['commits', warehouse, since],
+    queryFn: ({ signal }) => get<CommitCounts>('/api/recover/commits', { warehouse, since, buckets: 120 }, signal),
+    staleTime: 10_000,
+    retry: false,
+    refetchInterval: (query) => (query.state.data && isUnread(query.state.data) ? 3000 : 30_000),
+  })
+
+function isUnread({ completeFrom, from }: CommitCounts): boolean {
+  return Date.parse(completeFrom) > Date.parse(from)
+}
+
+export const drillsQuery = (warehouse: string) =>
+  queryOptions({
+    queryKey: ['drills', warehouse],
+    queryFn: async ({ signal }) =>
+      (await get<{ drills: readonly DrillLine[] }>('/api/drill/list', { warehouse }, signal)).drills,
     staleTime: 30_000,
     retry: false,
   })

@@ -111,3 +111,34 @@ export type BackupLine =
       readonly startedAt: string
     }
   | { readonly state: 'damaged'; readonly id: string; readonly repository: string; readonly problem: string }
+
+/** `drill list`: evidence that cannot be read has nulls. */
+export interface DrillLine {
+  readonly number: number
+  readonly id: string | null
+  readonly startedAt: string | null
+  readonly outcome: string | null
+  readonly backup: string | null
+  readonly recoveryMs: number | null
+  readonly findings: number
+  readonly problems: readonly string[]
+}
+
+/** `recover when table`. */
+export interface WhenJson {
+  readonly relation: string
+  readonly events: readonly {
+    readonly kind: string
+    readonly at: string
+    /** Start of the commit record: recovery to it is the moment before. */
+    readonly lsn: string
+    readonly xid: number
+    readonly load?: string
+    readonly rows: { readonly deleted: number; readonly updated: number; readonly inserted: number }
+    readonly isAtLeast: boolean
+    readonly detail: string
+    readonly undo: readonly string[]
+  }[]
+  readonly leftOut: { readonly events: number }
+  readonly notes: readonly string[]
+}

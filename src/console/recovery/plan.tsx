@@ -20,7 +20,7 @@ interface PlanProps {
   readonly start: boolean
 }
 
-const planQuery = ({ warehouse, target, into, start }: PlanProps) =>
+export const planQuery = ({ warehouse, target, into, start }: PlanProps) =>
   queryOptions({
     queryKey: ['plan', warehouse, target, into, start],
     queryFn: ({ signal }) =>
@@ -50,7 +50,10 @@ export function Plan(props: PlanProps) {
 function Shown({ plan }: { readonly plan: PlanJson }) {
   const losses = lossesOf(plan.lost)
   // Of other steps bytes say how large they are, not what moves.
-  const bytes = plan.steps.reduce((sum, one) => sum + (one.step === 'fetch' || one.step === 'replay' ? one.bytes : 0), 0)
+  const bytes = plan.steps.reduce(
+    (sum, one) => sum + (one.step === 'fetch' || one.step === 'replay' ? one.bytes : 0),
+    0,
+  )
   return (
     <>
       <dl className={styles.figures}>

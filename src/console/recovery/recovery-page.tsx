@@ -1,33 +1,20 @@
-// Builds a recovery plan: pick a moment, a load or a name; see what it would take; take the command away.
-import { SegmentedControl, Select, Switch, TextInput } from '@mantine/core'
+// Builds a recovery plan: pick a moment, a load or a name; pick what; see what it would take and what would be lost; run it and watch, or take the command away.
+import { SegmentedControl, Select, TextInput } from '@mantine/core'
 import { useDebouncedValue } from '@mantine/hooks'
 import { useQuery } from '@tanstack/react-query'
 import { useSearch } from '@tanstack/react-router'
 import { useState } from 'react'
 
-import type { Timeline } from '../../assurance/contract.ts'
-import { statusQuery, timelineQuery } from '../api/queries.ts'
-import { spanMs, SpanChoice, useSpan, type Span } from '../overview/warehouse-time-line.tsx'
+import { statusQuery } from '../api/queries.ts'
 import { Answer, Empty } from '../parts/conditions.tsx'
-import { CopyLine } from '../parts/copy-line.tsx'
-import { countText } from '../parts/figures.tsx'
 import { Page } from '../parts/page.tsx'
 import { Panel } from '../parts/panel.tsx'
-import { now, useNow } from '../time/now.ts'
-import { clockTime, dayTime, exactTime } from '../time/times.ts'
-import { TimeLine } from '../timeline/time-line.tsx'
-import { Plan } from './plan.tsx'
+import { kinds, Picker, type Kind } from './picker.tsx'
 import styles from './recovery-page.module.css'
-import { recoverCommand, type Target } from './target.ts'
-
-const kinds = [
-  { value: 'latest', label: 'Latest' },
-  { value: 'time', label: 'A moment' },
-  { value: 'load', label: 'Before a load' },
-  { value: 'name', label: 'A name' },
-  { value: 'lsn', label: 'An LSN' },
-] as const
-type Kind = (typeof kinds)[number]['value']
+import { Tables } from './tables.tsx'
+import type { Target } from './target.ts'
+import { When } from './when.tsx'
+import { Whole } from './whole.tsx'
 
 export function RecoveryPage() {
   const status = useQuery(statusQuery)
@@ -49,6 +36,12 @@ export function RecoveryPage() {
   )
 }
 
+const whats = [
+  { value: 'whole', label: 'The whole warehouse' },
+  { value: 'tables', label: 'Tables' },
+] as const
+type What = (typeof whats)[number]['value']
+
 interface PlannerProps {
   readonly names: readonly string[]
   readonly search: { readonly warehouse?: string; readonly at?: string; readonly load?: string }
@@ -63,10 +56,8 @@ function Planner({ names, search }: PlannerProps) {
   const [load, setLoad] = useState(search.load ?? '')
   const [name, setName] = useState('')
   const [lsn, setLsn] = useState('')
-  const [into, setInto] = useState(`/var/tmp/${warehouse}-recovered`)
-  const [start, setStart] = useState(true)
-  const [settledInto] = useDebouncedValue(into, 350)
-  const folder = settledInto.trim() === '' ? `/var/tmp/${warehouse}-recovered` : settledInto.trim()
+  const [what, setWhat] = useState<What>('whole')
+  const [table, setTable] = useState('')
   const target = targetOf({ kind, atMs, load, name, lsn })
   const [settled] = useDebouncedValue(target, 350)
   return (
@@ -126,38 +117,31 @@ function Planner({ names, search }: PlannerProps) {
           />
         )}
       </Panel>
-      {settled && target ? (
-        <Plan warehouse={warehouse} target={settled} into={folder} start={start} />
-      ) : (
-        <Panel title="Plan">
-          <p className="dim">Choose what to recover to: then this shows what it takes and what would be lost.</p>
-        </Panel>
-      )}
-      <Panel title="The command">
-        <div className={styles.command}>
-          <TextInput
-            size="sm"
-            label="Into an empty folder"
-            placeholder="/srv/recovered"
-            value={into}
-            onChange={(event) => setInto(event.currentTarget.value)}
-          />
-          <Switch
-            size="sm"
-            label="Start it and verify"
-            checked={start}
-            onChange={(event) => setStart(event.currentTarget.checked)}
-          />
-        </div>
-        {target ? (
-          <CopyLine text={recoverCommand({ warehouse, target, into: folder, start })} />
-        ) : (
-          <p className="dim">It stands here once the target is chosen.</p>
-        )}
-        <p className={styles.note}>
-          To be run on the machine that takes the copy. It works without this console and without the control database.
-        </p>
+      <Panel title="What">
+        <SegmentedControl
+          size="xs"
+          aria-label="What is recovered"
+          data={[...whats]}
+          value={what}
+          onChange={(value) => setWhat(value)}
+        />
       </Panel>
+      {what === 'tables' && (
+        <When
+          warehouse={warehouse}
+          table={table}
+          onTable={setTable}
+          onBefore={(position) => {
+            setLsn(position)
+            setKind('lsn')
+          }}
+        />
+      )}
+      {what === 'tables' ? (
+        <Tables warehouse={warehouse} target={target} table={table} onTable={setTable} />
+      ) : (
+        <Whole key={warehouse} warehouse={warehouse} target={target} settled={settled} />
+      )}
     </>
   )
 }
@@ -180,110 +164,4 @@ function targetOf(chosen: {
       return chosen.name === '' ? undefined : { kind: 'name', name: chosen.name }
   }
   return /^[0-9A-Fa-f]{1,8}\/[0-9A-Fa-f]{1,8}$/.test(chosen.lsn) ? { kind: 'lsn', lsn: chosen.lsn } : undefined
-}
-
-interface PickerProps {
-  readonly warehouse: string
-  readonly kind: Kind
-  readonly atMs: number | undefined
-  readonly load: string
-  readonly onMoment: (epochMs: number) => void
-  readonly onLoad: (load: string) => void
-}
-
-function Picker({ warehouse, kind, atMs, load, onMoment, onLoad }: PickerProps) {
-  const [fitting, setSpan] = useSpan(warehouse)
-  const [needed] = useState(() => spanFor(atMs))
-  const span = spanMs(needed) > spanMs(fitting) ? needed : fitting
-  const query = useQuery(timelineQuery(warehouse, span))
-  const nowMs = useNow(5000)
-  return (
-    <Answer query={query} lines={4}>
-      {(timeline) => (
-        <>
-          <div className={styles.lineHead}>
-            <p className="dim">
-              {kind === 'time' && atMs !== undefined
-                ? exactTime(atMs)
-                : 'Click a moment, or use the arrow keys on the line.'}
-            </p>
-            <SpanChoice value={span} onChange={setSpan} />
-          </div>
-          <TimeLine
-            timeline={timeline}
-            nowMs={nowMs}
-            spanMs={spanMs(span)}
-            picked={kind === 'time' ? atMs : undefined}
-            onPick={onMoment}
-          />
-          {kind === 'time' && <MomentField atMs={atMs} onMoment={onMoment} />}
-          {kind === 'load' && <LoadChoice timeline={timeline} load={load} onLoad={onLoad} />}
-        </>
-      )}
-    </Answer>
-  )
-}
-
-function spanFor(atMs: number | undefined): Span {
-  const age = atMs === undefined ? 0 : now() - atMs
-  return (['15m', '1h', '6h', '24h'] as const).find((one) => age < spanMs(one) * 0.95) ?? '7d'
-}
-
-function MomentField({
-  atMs,
-  onMoment,
-}: {
-  readonly atMs: number | undefined
-  readonly onMoment: (epochMs: number) => void
-}) {
-  return (
-    <TextInput
-      type="datetime-local"
-      step={1}
-      size="sm"
-      label="Exactly"
-      description={`In the zone of this browser (${Intl.DateTimeFormat().resolvedOptions().timeZone})`}
-      value={atMs === undefined ? '' : localText(atMs)}
-      onChange={(event) => {
-        const value = Date.parse(event.currentTarget.value)
-        if (!Number.isNaN(value)) onMoment(value)
-      }}
-      maw={280}
-      mt={8}
-    />
-  )
-}
-
-/** `2026-11-21T12:31:04` in the browser's zone. */
-function localText(epochMs: number): string {
-  const shifted = new Date(epochMs - new Date(epochMs).getTimezoneOffset() * 60_000)
-  return shifted.toISOString().slice(0, 19)
-}
-
-function LoadChoice({
-  timeline,
-  load,
-  onLoad,
-}: {
-  readonly timeline: Timeline
-  readonly load: string
-  readonly onLoad: (load: string) => void
-}) {
-  if (timeline.loads.length === 0) return <p className="dim">No load committed in this time: show more of it.</p>
-  return (
-    <Select
-      size="sm"
-      label="To just before this load"
-      placeholder="Choose a load"
-      searchable
-      maw={560}
-      mt={8}
-      data={timeline.loads.map((one) => ({
-        value: one.id,
-        label: `${one.pipeline} · ${dayTime(Date.parse(one.committedAt))} ${clockTime(Date.parse(one.committedAt), true)} · ${countText(one.rows)} rows · ${one.id}`,
-      }))}
-      value={load === '' ? null : load}
-      onChange={(value) => onLoad(value ?? '')}
-    />
-  )
 }

@@ -33,25 +33,38 @@ export function shellWord(text: string): string {
   return plain.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 }
 
+/** The options of the command line that say the same. */
+function targetOptions(target: Target): readonly string[] {
+  switch (target.kind) {
+    case 'latest':
+      return ['--latest']
+    case 'time':
+      return ['--at', timeText(target.atMs)]
+    case 'load':
+      return ['--before-load', target.load]
+    case 'name':
+      return ['--name', target.name]
+  }
+  return ['--lsn', target.lsn]
+}
+
 /** `wharf recover run retail --at 2026-11-21T12:31:04Z --to-directory /srv/copy --start`. */
 export function recoverCommand(parts: { warehouse: string; target: Target; into: string; start: boolean }): string {
-  const option = {
-    latest: () => ['--latest'],
-    time: (one: { atMs: number }) => ['--at', timeText(one.atMs)],
-    load: (one: { load: string }) => ['--before-load', one.load],
-    name: (one: { name: string }) => ['--name', one.name],
-    lsn: (one: { lsn: string }) => ['--lsn', one.lsn],
-  }[parts.target.kind](parts.target as never)
-  return [
-    'wharf',
-    'recover',
-    'run',
-    parts.warehouse,
-    ...option,
-    '--to-directory',
-    parts.into,
-    ...(parts.start ? ['--start'] : []),
-  ]
-    .map(shellWord)
-    .join(' ')
+  const { warehouse, target, into, start } = parts
+  const words = ['wharf', 'recover', 'run', warehouse, ...targetOptions(target), '--to-directory', into]
+  return [...words, ...(start ? ['--start'] : [])].map(shellWord).join(' ')
+}
+
+export type TableMode = 'beside' | 'swap' | 'merge'
+
+/** `wharf recover table sales.orders --warehouse retail --lsn 0/5000060 --mode merge`. */
+export function tableCommand(parts: {
+  warehouse: string
+  target: Target
+  tables: readonly string[]
+  mode: TableMode
+}): string {
+  const { warehouse, target, tables, mode } = parts
+  const words = ['wharf', 'recover', 'table', ...tables, '--warehouse', warehouse, ...targetOptions(target)]
+  return [...words, '--mode', mode].map(shellWord).join(' ')
 }

@@ -2,20 +2,20 @@
 import { useElementSize } from '@mantine/hooks'
 import { useMemo, useState, type KeyboardEvent, type PointerEvent, type ReactNode } from 'react'
 
-import type { BackupView, Timeline, TimelineLoad } from '../../assurance/contract.ts'
-import { formatDuration } from '../../base/units.ts'
-import { countText, sizeText } from '../parts/figures.tsx'
+import type { BackupView, Timeline } from '../../assurance/contract.ts'
 import { clockTime, dayTime, exactTime } from '../time/times.ts'
-import { clusters, neighbour, placeOf, ticks, timeAt, type TimeScale } from './scale.ts'
+import { Backups, Commits, Drills, LANES, Loads, Proof, Window, type CommitCounts, type DrillMark } from './lanes.tsx'
+import { neighbour, placeOf, ticks, timeAt, type TimeScale } from './scale.ts'
 import styles from './time-line.module.css'
 
-const HEIGHT = 118
-const LANES = { window: 8, windowHeight: 22, backups: 48, loads: 76, axis: 98 }
 const GUTTER = 66
 const MARGIN_RIGHT = 14
 
 interface TimeLineProps {
   readonly timeline: Timeline
+  /** A lane of its own where it is given. */
+  readonly commits?: CommitCounts | undefined
+  readonly drills?: readonly DrillMark[]
   readonly nowMs: number
   /** How much time is shown, up to now. */
   readonly spanMs: number
@@ -30,7 +30,8 @@ interface TimeLineProps {
 export function TimeLine(props: TimeLineProps) {
   const { ref, width: outerWidth } = useElementSize()
   const [hover, setHover] = useState<number | undefined>()
-  const { timeline, nowMs, spanMs, picked, onPick } = props
+  const { timeline, nowMs, spanMs, picked, onPick, commits, drills = [] } = props
+  const axis = commits ? LANES.axisBelowCommits : LANES.axis
   const width = Math.max(120, outerWidth - GUTTER - MARGIN_RIGHT)
   const scale: TimeScale = useMemo(() => ({ fromMs: nowMs - spanMs, toMs: nowMs, width }), [nowMs, spanMs, width])
   const shown = hover ?? picked
@@ -46,7 +47,7 @@ export function TimeLine(props: TimeLineProps) {
         <svg
           className={pickable ? styles.pickable : styles.plot}
           width={outerWidth}
-          height={HEIGHT}
+          height={axis + 20}
           {...(pickable
             ? {
                 role: 'slider',
@@ -63,21 +64,23 @@ export function TimeLine(props: TimeLineProps) {
           onPointerLeave={() => setHover(undefined)}
           onClick={(event) => onPick?.(at(event as unknown as PointerEvent))}
         >
-          <LaneNames />
+          <LaneNames commits={commits !== undefined} />
           <g transform={`translate(${GUTTER} 0)`}>
-            <Axis scale={scale} />
+            <Axis scale={scale} bottom={axis} />
             <Window timeline={timeline} scale={scale} />
             <Backups backups={timeline.backups} scale={scale} onBackup={props.onBackup} />
             <Loads loads={timeline.loads} scale={scale} />
+            {commits && <Commits counts={commits} scale={scale} />}
             <Proof timeline={timeline} scale={scale} />
-            {shown !== undefined && <Cursor scale={scale} at={shown} solid={hover === undefined} />}
+            <Drills drills={drills} scale={scale} />
+            {shown !== undefined && <Cursor scale={scale} at={shown} bottom={axis} solid={hover === undefined} />}
           </g>
         </svg>
       )}
       <div className={styles.foot}>
         <p className={styles.readout} aria-hidden="true">
           {shown === undefined ? (
-            <Legend unlogged={timeline.loads.some((one) => !one.logged)} />
+            <Legend unlogged={timeline.loads.some((one) => !one.logged)} drills={drills.length > 0} />
           ) : (
             describe(timeline, shown)
           )}
@@ -146,7 +149,7 @@ function summary(timeline: Timeline): string {
   return `Time line of ${timeline.warehouse}: ${range}, ${timeline.holes.length} holes, ${timeline.backups.length} backups, ${timeline.loads.length} loads`
 }
 
-function LaneNames() {
+function LaneNames({ commits }: { readonly commits: boolean }) {
   return (
     <g className={styles.names}>
       <text x={0} y={LANES.window + 15}>
@@ -158,11 +161,16 @@ function LaneNames() {
       <text x={0} y={LANES.loads + 4}>
         Loads
       </text>
+      {commits && (
+        <text x={0} y={LANES.commits + 12}>
+          Commits
+        </text>
+      )}
     </g>
   )
 }
 
-function Axis({ scale }: { readonly scale: TimeScale }) {
+function Axis({ scale, bottom }: { readonly scale: TimeScale; readonly bottom: number }) {
   const isLong = scale.toMs - scale.fromMs > 36 * 3_600_000
   return (
     <g>
@@ -170,161 +178,42 @@ function Axis({ scale }: { readonly scale: TimeScale }) {
         const place = Math.round(placeOf(scale, time)) + 0.5
         return (
           <g key={time} className={styles.tick}>
-            <line x1={place} x2={place} y1={0} y2={LANES.axis - 6} />
+            <line x1={place} x2={place} y1={0} y2={bottom - 6} />
             {place > 14 && place < scale.width - 46 && (
-              <text x={place} y={LANES.axis + 8}>
+              <text x={place} y={bottom + 8}>
                 {isLong && clockTime(time) === '00:00' ? dayTime(time) : clockTime(time)}
               </text>
             )}
           </g>
         )
       })}
-      <line className={styles.now} x1={scale.width} x2={scale.width} y1={0} y2={LANES.axis - 6} />
-      <text className={styles.nowName} x={scale.width} y={LANES.axis + 8}>
+      <line className={styles.now} x1={scale.width} x2={scale.width} y1={0} y2={bottom - 6} />
+      <text className={styles.nowName} x={scale.width} y={bottom + 8}>
         now
       </text>
     </g>
   )
 }
 
-function Window({ timeline, scale }: { readonly timeline: Timeline; readonly scale: TimeScale }) {
-  const box = (from: number, to: number) => {
-    const left = Math.max(0, placeOf(scale, from))
-    return {
-      x: left,
-      width: Math.max(0, Math.min(scale.width, placeOf(scale, to)) - left),
-      y: LANES.window,
-      height: LANES.windowHeight,
-    }
-  }
-  return (
-    <g>
-      <defs>
-        <pattern id="hole" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
-          <rect width="6" height="6" className={styles.holeGround} />
-          <rect width="2" height="6" className={styles.holeStripe} />
-        </pattern>
-      </defs>
-      <rect className={styles.track} x={0} y={LANES.window} width={scale.width} height={LANES.windowHeight} rx={3} />
-      {timeline.holes.map((one) => (
-        <rect key={one.fromTime} {...box(Date.parse(one.fromTime), Date.parse(one.toTime))} fill="url(#hole)">
-          <title>{`Hole: WAL from ${one.fromLsn} to ${one.toLsn} is missing`}</title>
-        </rect>
-      ))}
-      {timeline.ranges.map((one) => (
-        <rect
-          key={`${one.timeline}-${one.fromLsn}`}
-          className={styles.range}
-          {...box(Date.parse(one.fromTime), Date.parse(one.toTime))}
-          rx={3}
-        >
-          <title>{`Recoverable from ${exactTime(Date.parse(one.fromTime))} to ${exactTime(Date.parse(one.toTime))} (timeline ${one.timeline})`}</title>
-        </rect>
-      ))}
-    </g>
-  )
-}
-
-function Backups({
-  backups,
-  scale,
-  onBackup,
-}: {
-  readonly backups: readonly BackupView[]
+interface CursorProps {
   readonly scale: TimeScale
-  readonly onBackup: TimeLineProps['onBackup']
-}) {
-  return (
-    <g>
-      <line className={styles.lane} x1={0} x2={scale.width} y1={LANES.backups} y2={LANES.backups} />
-      {clusters(scale, backups, (one) => Date.parse(one.finishedAt)).map(({ place, events }) => {
-        const newest = events.at(-1)!
-        const isFull = events.some((one) => one.kind === 'full')
-        const size = isFull ? 6.5 : 4.5
-        return (
-          <g
-            key={newest.id}
-            className={`${isFull ? styles.full : styles.increment} ${onBackup ? styles.link : ''}`}
-            transform={`translate(${place} ${LANES.backups})`}
-            onClick={
-              onBackup &&
-              ((event) => {
-                event.stopPropagation()
-                onBackup(newest)
-              })
-            }
-          >
-            <path d={`M0 ${-size}L${size} 0L0 ${size}L${-size} 0Z`} />
-            {newest.corruptBlocks > 0 && <circle className={styles.badDot} cx={6} cy={-6} r={2.5} />}
-            <title>
-              {events
-                .map(
-                  (one) =>
-                    `${one.kind} backup ${one.id}, ${exactTime(Date.parse(one.finishedAt))}, ${sizeText(one.storedBytes)} stored`,
-                )
-                .join('\n')}
-            </title>
-          </g>
-        )
-      })}
-    </g>
-  )
+  readonly at: number
+  readonly bottom: number
+  readonly solid: boolean
 }
 
-function Loads({ loads, scale }: { readonly loads: readonly TimelineLoad[]; readonly scale: TimeScale }) {
-  return (
-    <g>
-      <line className={styles.lane} x1={0} x2={scale.width} y1={LANES.loads} y2={LANES.loads} />
-      {clusters(scale, loads, (one) => Date.parse(one.committedAt), 3).map(({ place, events }) => (
-        <rect
-          key={events[0]!.id}
-          className={events.some((one) => !one.logged) ? styles.unloggedLoad : styles.load}
-          x={place - 1.25}
-          y={LANES.loads - 8}
-          width={2.5}
-          height={16}
-          rx={1.25}
-        >
-          <title>
-            {events
-              .slice(0, 12)
-              .map(
-                (one) =>
-                  `${one.pipeline} (${one.task}), ${exactTime(Date.parse(one.committedAt))}, ${countText(one.rows)} rows`,
-              )
-              .join('\n')}
-          </title>
-        </rect>
-      ))}
-    </g>
-  )
-}
-
-function Proof({ timeline, scale }: { readonly timeline: Timeline; readonly scale: TimeScale }) {
-  if (!timeline.proof) return null
-  const place = placeOf(scale, Date.parse(timeline.proof.at))
-  if (place < 0 || place > scale.width) return null
-  return (
-    <g transform={`translate(${place} ${LANES.window + LANES.windowHeight / 2})`} className={styles.proof}>
-      <circle r={8} />
-      <path d="M-3.5 0.2L-1 2.7L3.6-2.6" />
-      <title>{`Proven by a recovery, ${exactTime(Date.parse(timeline.proof.at))}, which took ${formatDuration(timeline.proof.durationMs)}`}</title>
-    </g>
-  )
-}
-
-function Cursor({ scale, at, solid }: { readonly scale: TimeScale; readonly at: number; readonly solid: boolean }) {
+function Cursor({ scale, at, bottom, solid }: CursorProps) {
   const place = placeOf(scale, at)
   if (place < 0 || place > scale.width) return null
   return (
     <g className={solid ? styles.cursor : styles.hover} transform={`translate(${place} 0)`}>
-      <line y1={2} y2={LANES.axis - 6} />
+      <line y1={2} y2={bottom - 6} />
       {solid && <path d="M-5 0H5L0 7Z" />}
     </g>
   )
 }
 
-function Legend({ unlogged }: { readonly unlogged: boolean }) {
+function Legend({ unlogged, drills }: { readonly unlogged: boolean; readonly drills: boolean }) {
   return (
     <span className={styles.legend}>
       <span>
@@ -345,6 +234,11 @@ function Legend({ unlogged }: { readonly unlogged: boolean }) {
       {unlogged && (
         <span>
           <i className={styles.keyUnlogged} /> load, not logged
+        </span>
+      )}
+      {drills && (
+        <span>
+          <i className={styles.keyDrill} /> drill
         </span>
       )}
     </span>

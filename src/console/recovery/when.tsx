@@ -1,0 +1,139 @@
+// "When did it happen?": the transactions that took rows from a table, each with the moment before it to go back to.
+import { Button, TextInput } from '@mantine/core'
+import { useMutation, useQuery } from '@tanstack/react-query'
+import { useState } from 'react'
+
+import type { RunAccepted } from '../../server/contract.ts'
+import { post } from '../api/client.ts'
+import { runQuery } from '../api/queries.ts'
+import type { WhenJson } from '../api/shapes.ts'
+import { Answer, Failed } from '../parts/conditions.tsx'
+import { countText } from '../parts/figures.tsx'
+import { Panel } from '../parts/panel.tsx'
+import { exactTime } from '../time/times.ts'
+import { Watch } from './watch.tsx'
+import styles from './when.module.css'
+
+interface WhenProps {
+  readonly warehouse: string
+  readonly table: string
+  readonly onTable: (table: string) => void
+  /** The moment before an event is to be the target. */
+  readonly onBefore: (lsn: string) => void
+}
+
+const since = '7d'
+
+export function When({ warehouse, table, onTable, onBefore }: WhenProps) {
+  const [once, setOnce] = useState(() => crypto.randomUUID())
+  const [run, setRun] = useState<string | undefined>()
+  const search = useMutation({
+    mutationFn: () => post<RunAccepted>('/api/recover/when/table', { table, warehouse, since }, { once }),
+    onSuccess: ({ runId }) => {
+      setOnce(crypto.randomUUID())
+      setRun(runId)
+    },
+  })
+  return (
+    <Panel title="When did it happen?">
+      <form
+        className={styles.form}
+        onSubmit={(event) => {
+          event.preventDefault()
+          search.mutate()
+        }}
+      >
+        <TextInput
+          size="sm"
+          label="Table"
+          placeholder="sales.orders"
+          description="Finds deletes, updates, truncation and drops of the last seven days in the WAL of the repository"
+          value={table}
+          onChange={(event) => onTable(event.currentTarget.value)}
+        />
+        <Button type="submit" size="sm" variant="default" disabled={table.trim() === ''} loading={search.isPending}>
+          Look
+        </Button>
+      </form>
+      {search.error && <Failed error={search.error} />}
+      {run !== undefined && <Found key={run} run={run} onBefore={onBefore} />}
+    </Panel>
+  )
+}
+
+function Found({ run: id, onBefore }: { readonly run: string; readonly onBefore: WhenProps['onBefore'] }) {
+  const query = useQuery(runQuery(id))
+  return (
+    <Answer query={query} lines={3}>
+      {(run) =>
+        run.state === 'succeeded' ? (
+          <Events found={run.tasks.at(-1)!.result as WhenJson} onBefore={onBefore} />
+        ) : (
+          <Watch run={id} title="Looking through WAL" />
+        )
+      }
+    </Answer>
+  )
+}
+
+function Events({ found, onBefore }: { readonly found: WhenJson; readonly onBefore: WhenProps['onBefore'] }) {
+  return (
+    <>
+      {found.events.length === 0 ? (
+        <p className="dim">Nothing in this time took or changed rows of {found.relation}.</p>
+      ) : (
+        <div className={styles.scrolling}>
+          <table className={styles.events}>
+            <thead>
+              <tr>
+                <th>When</th>
+                <th>What</th>
+                <th className="right">Rows deleted</th>
+                <th className="right">Updated</th>
+                <th>Transaction</th>
+                <th />
+              </tr>
+            </thead>
+            <tbody>
+              {found.events.map((event) => (
+                <tr key={`${event.lsn}-${event.kind}-${event.detail}`}>
+                  <td>{exactTime(Date.parse(event.at))}</td>
+                  <td>
+                    {event.kind}
+                    {event.detail !== '' && <span className="faint"> {event.detail}</span>}
+                  </td>
+                  <td className="right">
+                    {event.isAtLeast && event.rows.deleted > 0 ? '≥ ' : ''}
+                    {countText(event.rows.deleted)}
+                  </td>
+                  <td className="right">{countText(event.rows.updated)}</td>
+                  <td>
+                    <code>{event.xid}</code>
+                    {event.load !== undefined && <span className="faint"> load {event.load}</span>}
+                  </td>
+                  <td className="right">
+                    {event.undo.length > 0 ? (
+                      <Button size="compact-xs" variant="default" onClick={() => onBefore(event.lsn)}>
+                        Before it
+                      </Button>
+                    ) : (
+                      <span className="faint">no backup leads there</span>
+                    )}
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {found.leftOut.events > 0 && (
+        <p className="faint">{countText(found.leftOut.events)} smaller ones are left out.</p>
+      )}
+      {found.notes.map((note) => (
+        <p key={note} className="faint">
+          {note}
+        </p>
+      ))}
+    </>
+  )
+}
