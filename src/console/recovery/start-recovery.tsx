@@ -13,7 +13,7 @@ interface StartProps {
   readonly label: string
   readonly path: string
   readonly body: object
-  /** Whether something that is there now is replaced: said in red, and to the server. */
+  /** Whether something that is there now is replaced: said in red. */
   readonly destroys?: boolean
   /** What will happen, in the words of the question. */
   readonly children: ReactNode
@@ -28,7 +28,7 @@ export function StartRecovery({ label, path, body, destroys = false, children, o
   const [opened, { open, close }] = useDisclosure(false)
   const [once, setOnce] = useState(() => crypto.randomUUID())
   const start = useMutation({
-    mutationFn: () => post<RunAccepted>(path, body, { once, confirmed: destroys }),
+    mutationFn: () => post<RunAccepted>(path, body, { once, confirmed: true }),
     onSuccess: ({ runId }) => {
       setOnce(crypto.randomUUID())
       close()
