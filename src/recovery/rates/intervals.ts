@@ -4,9 +4,11 @@ import { weightedMedian, weightedQuantile, type Weighted } from './fit.ts'
 
 /** Without any measurement the truth is taken to lie within this factor. */
 export const ASSUMED_FACTOR = 3
+/** Each counts so much of a measured one: more, and intervals stay wider than they need be for dozens of recoveries. */
+const IMAGINED_WEIGHT = 0.2
 const imagined: readonly Weighted[] = [1.25, 1.8].flatMap((factor) => [
-  { value: Math.log(factor), weight: 0.5 },
-  { value: -Math.log(factor), weight: 0.5 },
+  { value: Math.log(factor), weight: IMAGINED_WEIGHT },
+  { value: -Math.log(factor), weight: IMAGINED_WEIGHT },
 ])
 /** So much wider (as a share) for each doubling beyond the largest size that was measured. */
 const WIDER_PER_DOUBLING = 0.12
