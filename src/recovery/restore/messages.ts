@@ -7,6 +7,8 @@ export interface WorkerStart {
   readonly seed: PackWriterSeed | undefined
   /** For messages. */
   readonly backup: string
+  /** Whether what is written goes past the page cache. */
+  readonly direct?: boolean | undefined
   /** One Int32: not 0 once everything must stop; a busy thread gets no messages. */
   readonly stop: SharedArrayBuffer
   /** BigUint64: bytes put in place (or read, when verifying) so far; those of them that were left as holes; those that were written. */

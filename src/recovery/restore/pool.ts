@@ -17,7 +17,7 @@ interface Thread {
   inHand: number
 }
 
-export interface PoolOptions extends Pick<WorkerStart, 'seed' | 'backup'> {
+export interface PoolOptions extends Pick<WorkerStart, 'seed' | 'backup' | 'direct'> {
   readonly workers: number
 }
 

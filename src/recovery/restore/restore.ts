@@ -178,7 +178,13 @@ async function fetchFiles(
   const { layout } = parts
   const files = filesToWrite(parts)
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
-  await using pool = new RestorePool({ seed: repository.readerSeed, backup: manifest.id, workers: options.workers })
+  await using pool = new RestorePool({
+    seed: repository.readerSeed,
+    backup: manifest.id,
+    workers: options.workers,
+    // What nobody needs after a crash is best left in the cache.
+    direct: options.durable !== false,
+  })
   using _ticker = ticker(options, { pool, total: bytes, phase: parts.over ? 'comparing' : 'fetching' })
   const counted = { bytes: 0 }
   await pool.perform(countStored(writeTasks(parts), counted), signal)

@@ -9,7 +9,8 @@ import { openExtentReader } from '../../repository/workers.ts'
 import type { FromWorker, SettleTask, Task, ToWorker, VerifyTask, WorkerStart, WriteTask } from './messages.ts'
 import { authenticate } from '../validate/authenticate.ts'
 import { settleFile, verifyFile } from './settle.ts'
-import { OpenFiles, writeExtent } from './write-extents.ts'
+import { directMode, OpenFiles, type DirectMode } from './file-io.ts'
+import { writeExtent } from './write-extents.ts'
 
 class Stopped extends Error {}
 
@@ -17,13 +18,14 @@ interface Tools {
   readonly reader: ExtentReader | undefined
   readonly buffer: Buffer
   readonly backup: string
+  readonly direct: DirectMode
   throwIfStopped(): void
   count(index: 0 | 1 | 2, bytes: number): void
 }
 
 async function write(task: WriteTask, tools: Tools): Promise<void> {
   const wanted = task.items.map((item) => ({ ref: item.ref, file: task.targets[item.target]!.file }))
-  using files = new OpenFiles()
+  using files = new OpenFiles(tools.direct)
   let next = 0
   // Aborting is by the stop flag: a thread that decompresses would not hear a message.
   for await (const { plain, blocks } of tools.reader!.read(task.pack, wanted, new AbortController().signal)) {
@@ -69,6 +71,7 @@ async function work(port: NonNullable<typeof parentPort>, start: WorkerStart): P
     reader: start.seed === undefined ? undefined : await openExtentReader(start.seed),
     buffer: Buffer.allocUnsafeSlow(128 * BLOCK_BYTES),
     backup: start.backup,
+    direct: directMode(start.direct === true),
     throwIfStopped: () => {
       if (Atomics.load(stop, 0) !== 0) throw new Stopped('stopped')
     },

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 
 import { BLOCK_BYTES } from '../../wal/contract.ts'
-import { OpenFiles, writeError, writeExtent } from './write-extents.ts'
+import { directMode, OpenFiles } from './file-io.ts'
+import { writeError, writeExtent } from './write-extents.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'wharf-recovery-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -85,6 +86,30 @@ test('over a file that ends too early the rest is written', () => {
   )
   assert.deepEqual(counts, { written: BLOCK_BYTES, holes: 0, same: BLOCK_BYTES })
   assert.ok(readFileSync(path).equals(right))
+})
+
+test('past the page cache the same bytes come to the same places, new and over others', () => {
+  const blocks = 130
+  const right = Buffer.concat(Array.from({ length: blocks }, (_, block) => page(block % 50)))
+  const ref = { pack: 'p', number: 0, offset: 0, storedBytes: 1, plainBytes: right.length }
+  const parts = { plain: right, blocks: Uint32Array.from({ length: blocks }, (_, block) => block + 7), backup: 'b' }
+  const item = { target: 0, ref, runs: [0, 100, 7, 100, 30, 107], offset: 0 }
+  const path = emptyFile('direct', 7 + blocks)
+  {
+    using files = new OpenFiles(directMode(true))
+    const zeros = 3 * BLOCK_BYTES
+    const counts = writeExtent(files, { path, file: 'f' }, { item, ...parts })
+    assert.deepEqual(counts, { written: right.length - zeros, holes: zeros, same: 0 })
+  }
+  const wanted = Buffer.concat([Buffer.alloc(7 * BLOCK_BYTES), right])
+  assert.ok(readFileSync(path).equals(wanted))
+  const wrong = Buffer.from(wanted)
+  for (const block of [9, 60, 61, 62, 63, 64, 65, 66, 67, 68, 69, 70, 136]) wrong[block * BLOCK_BYTES + 99]! ^= 1
+  writeFileSync(path, wrong)
+  using files = new OpenFiles(directMode(true))
+  const counts = writeExtent(files, { path, file: 'f', over: true }, { item, ...parts })
+  assert.deepEqual(counts, { written: 13 * BLOCK_BYTES, holes: 0, same: right.length - 13 * BLOCK_BYTES })
+  assert.ok(readFileSync(path).equals(wanted))
 })
 
 test('a map that disagrees with the extent about a block is refused', () => {

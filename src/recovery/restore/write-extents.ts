@@ -1,44 +1,11 @@
 // Puts the blocks of extents where they belong. Runs in a restoring thread; calls are synchronous since the thread does nothing else.
-import { closeSync, openSync, readSync, writeSync } from 'node:fs'
-
 import { codeOf, messageOf } from '../../base/errors.ts'
 import { BLOCK_BYTES } from '../../wal/contract.ts'
 import { recoveryErrors as errors } from '../errors.ts'
+import type { OpenFile, OpenFiles } from './file-io.ts'
 import type { ExtentItem, OpenTarget } from './messages.ts'
 
 const zeroBlock = Buffer.alloc(BLOCK_BYTES)
-
-/** Open files of one thread, the least recently used closed first. */
-export class OpenFiles implements Disposable {
-  private readonly open = new Map<string, number>()
-  private readonly most: number
-
-  constructor(most = 64) {
-    this.most = most
-  }
-
-  get(path: string): number {
-    const known = this.open.get(path)
-    if (known !== undefined) {
-      this.open.delete(path)
-      this.open.set(path, known)
-      return known
-    }
-    if (this.open.size >= this.most) {
-      const [oldest, descriptor] = this.open.entries().next().value!
-      this.open.delete(oldest)
-      closeSync(descriptor)
-    }
-    const descriptor = openSync(path, 'r+')
-    this.open.set(path, descriptor)
-    return descriptor
-  }
-
-  [Symbol.dispose](): void {
-    for (const descriptor of this.open.values()) closeSync(descriptor)
-    this.open.clear()
-  }
-}
 
 export interface WriteCounts {
   written: number
@@ -82,14 +49,14 @@ export function writeExtent(files: OpenFiles, target: OpenTarget, parts: ExtentP
   const { item, plain } = parts
   checkExtent(target, parts)
   try {
-    const descriptor = files.get(target.path)
+    const file = files.get(target.path)
     const counts: WriteCounts = { written: 0, holes: 0, same: 0 }
     const write = target.over ? writeDifferences : writeRun
     if (item.runs)
-      writeRuns(item.runs, plain, (bytes, block) => write(descriptor, bytes, { position: block * BLOCK_BYTES, counts }))
-    else if (target.over) writeDifferences(descriptor, plain, { position: item.offset, counts })
+      writeRuns(item.runs, plain, (bytes, block) => write(file, bytes, { position: block * BLOCK_BYTES, counts }))
+    else if (target.over) writeDifferences(file, plain, { position: item.offset, counts })
     else {
-      writeAll(descriptor, plain, item.offset)
+      file.write(plain, item.offset)
       counts.written += plain.length
     }
     return counts
@@ -112,10 +79,10 @@ interface Place {
 }
 
 /** Blocks of zeros are left as holes. */
-function writeRun(descriptor: number, bytes: Buffer, at: Place): void {
+function writeRun(file: OpenFile, bytes: Buffer, at: Place): void {
   let from = 0
   const flush = (to: number): void => {
-    if (to > from) writeAll(descriptor, bytes.subarray(from, to), at.position + from)
+    if (to > from) file.write(bytes.subarray(from, to), at.position + from)
     at.counts.written += to - from
   }
   for (let offset = 0; offset < bytes.length; offset += BLOCK_BYTES) {
@@ -127,12 +94,10 @@ function writeRun(descriptor: number, bytes: Buffer, at: Place): void {
   flush(bytes.length)
 }
 
-let there: Buffer = Buffer.alloc(0)
-
 /** Writes the blocks that the file does not hold as they should be. Content alone counts: times, sizes, LSNs and checksums of pages prove nothing. */
-function writeDifferences(descriptor: number, bytes: Buffer, { position, counts }: Place): void {
-  if (there.length < bytes.length) there = Buffer.allocUnsafeSlow(bytes.length)
-  const known = readThere(descriptor, bytes.length, position)
+function writeDifferences(file: OpenFile, bytes: Buffer, { position, counts }: Place): void {
+  const there = file.read(bytes.length, position)
+  const known = there.length
   if (known === bytes.length && bytes.compare(there, 0, known) === 0) {
     counts.same += known
     return
@@ -140,7 +105,7 @@ function writeDifferences(descriptor: number, bytes: Buffer, { position, counts 
   let from = -1
   const flush = (to: number): void => {
     if (from === -1) return
-    writeAll(descriptor, bytes.subarray(from, to), position + from)
+    file.write(bytes.subarray(from, to), position + from)
     counts.written += to - from
     from = -1
   }
@@ -152,27 +117,6 @@ function writeDifferences(descriptor: number, bytes: Buffer, { position, counts 
     } else if (from === -1) from = offset
   }
   flush(bytes.length)
-}
-
-/** How many bytes could be read. What a disk cannot read is written. */
-function readThere(descriptor: number, length: number, position: number): number {
-  let done = 0
-  try {
-    while (done < length) {
-      const count = readSync(descriptor, there, done, length - done, position + done)
-      if (count === 0) break
-      done += count
-    }
-  } catch (error) {
-    if (codeOf(error) !== 'EIO') throw error
-  }
-  return done
-}
-
-/** A write may be cut short (a signal, a nearly full disk): goes on until all is written or it fails. */
-function writeAll(descriptor: number, bytes: Buffer, position: number): void {
-  for (let done = 0; done < bytes.length;)
-    done += writeSync(descriptor, bytes, done, bytes.length - done, position + done)
 }
 
 export function writeError(error: unknown, path: string): Error {
