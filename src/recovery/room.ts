@@ -5,6 +5,7 @@ import { drillsSection } from './drills/config.ts'
 import { drillSchedules, drillTask } from './drills/schedules.ts'
 import { accuracy } from './operations/accuracy.ts'
 import { commits } from './operations/commits.ts'
+import { block } from './operations/block.ts'
 import { copies } from './operations/copies.ts'
 import { cutOver } from './operations/cut-over.ts'
 import { drillList } from './operations/drill-list.ts'
@@ -39,6 +40,7 @@ export const room: Room = {
     accuracy,
     when,
     commits,
+    block,
     drillRun,
     drillList,
     drillShow,
