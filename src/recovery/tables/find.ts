@@ -21,7 +21,10 @@ export interface FoundTable {
   readonly access: string | undefined
 }
 
-/** Whether a relation of the backup belongs to a table of that name: itself, its partitions are not known here. */
+/**
+ * Whether a relation of the backup belongs to a table of that name, its partitions not among them: they are not known here. Indexes come too: to plan the scan of a
+ * table PostgreSQL reads the first page of each.
+ */
 export function wantedByName(manifest: Pick<Manifest, 'relations'>, database: string, names: readonly TableName[]) {
   const owners = new Set<string>()
   const byId = new Map(manifest.relations.map((one) => [idOf(one.databaseOid, one.oid), one]))
@@ -33,9 +36,7 @@ export function wantedByName(manifest: Pick<Manifest, 'relations'>, database: st
     if (relation.database !== database) return false
     // A page each, and a table's own are not told apart here.
     if (relation.kind === 'S') return true
-    return ownersOf(relation, byId).some(
-      (one) => owners.has(idOf(one.databaseOid, one.oid)) && isContent(relation, byId),
-    )
+    return ownersOf(relation, byId).some((one) => owners.has(idOf(one.databaseOid, one.oid)))
   }
 }
 
@@ -56,13 +57,6 @@ export function ownersOf(
     at = owner.belongsTo
   }
   return found
-}
-
-/** Rows are read by scanning the table: its indexes are not needed, but for that of its TOAST. */
-export function isContent(relation: MappedRelation, byId: ReadonlyMap<string, MappedRelation>): boolean {
-  if (relation.kind !== 'i' && relation.kind !== 'I') return true
-  const owner = relation.belongsTo === undefined ? undefined : byId.get(idOf(relation.databaseOid, relation.belongsTo))
-  return owner?.kind === 't'
 }
 
 const BY_NAME = `
@@ -158,7 +152,7 @@ async function treeOf(session: PrivateSession, root: number): Promise<readonly F
   }))
 }
 
-/** Files that reading the tables needs: their own, of their TOAST and its index, of their sequences. As pairs of relation and relfilenode. */
+/** Files that reading the tables needs: their own, of their TOAST, of the indexes of both, of their sequences. */
 export async function filesOf(
   session: PrivateSession,
   tables: readonly FoundTable[],
@@ -166,7 +160,7 @@ export async function filesOf(
   const { rows } = await session.query<{ name: string; oid: string; filenode: string }>(
     `with own as (select oid, reltoastrelid from pg_catalog.pg_class where oid = any($1::oid[]) and relkind = 'r'),
           parts as (select oid from own union select reltoastrelid from own where reltoastrelid <> 0
-                    union select i.indexrelid from own join pg_catalog.pg_index i on i.indrelid = own.reltoastrelid
+                    union select i.indexrelid from own join pg_catalog.pg_index i on i.indrelid in (own.oid, own.reltoastrelid)
                     union select d.objid from pg_catalog.pg_depend d join pg_catalog.pg_class s on s.oid = d.objid and s.relkind = 'S'
                      where d.classid = 'pg_catalog.pg_class'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass
                        and d.refobjid = any($1::oid[]) and d.deptype in ('a', 'i'))

@@ -1,0 +1,80 @@
+// One table of a warehouse back beside a full recovery of it: `npm run bench -- table [GB] [MB of the table]`. Default: 40 MB of 4 GB, which take about 10 GB of disk at once.
+// Says how long both take, what part of the backup's bytes was read, and how much disk the sandbox took at most.
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { recover } from '../test/restore/recovered.ts'
+import { openWorld, type World } from '../test/backup/world.ts'
+import { contentOf, lsnOf, recoverTable } from '../test/tables/recovering.ts'
+
+const gigabytes = Number(process.argv[2] ?? 4)
+const megabytes = Number(process.argv[3] ?? (gigabytes * 1000) / 100)
+/** Rows of some 1000 bytes that compress to about a third, in tables of at most 512 MB. */
+const ROW_BYTES = 1000
+
+await using world = await openWorld({ major: 18, settings: { max_wal_size: '4GB', wal_compression: 'lz4' } })
+await fill(world, 'wanted', megabytes)
+const others = Math.ceil((gigabytes * 1000 - megabytes) / 500)
+for (let index = 0; index < others; index++) await fill(world, `other_${index}`, 500)
+const { manifest } = await world.take('full')
+await world.server.psql(
+  `update wanted set body = reverse(body) where id % 10 = 0; update other_0 set id = id where id % 50 = 0`,
+)
+const lsn = await lsnOf(world)
+const truth = await contentOf(world, 'wanted')
+await world.server.psql('delete from wanted')
+await world.archiveAll()
+
+const started = performance.now()
+const most = { bytes: 0 }
+const watching = watch(join(world.folder, 'home', 'sandboxes'), most)
+const report = await recoverTable(world, { tables: ['wanted'], lsn, compare: false })
+const tableMs = performance.now() - started
+clearInterval(watching)
+if ((await contentOf(world, 'wanted_recovered')) !== truth) throw new Error('the recovered table differs')
+await world.server.psql('drop table wanted_recovered')
+
+const again = performance.now()
+{
+  await using full = await recover(world, { lsn, verify: 'connect' })
+  if ((await full.psql<{ rows: string }>('select count(*) as rows from wanted'))[0]!.rows === '0')
+    throw new Error('empty')
+}
+const fullMs = performance.now() - again
+
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
+const mb = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`
+const packs = await storedIn(join(world.folder, 'repository', 'packs'))
+console.log(`warehouse ${mb(manifest.statistics.clusterBytes)}, table ${megabytes} MB, backup ${mb(packs)} in packs`)
+console.log(
+  `table back in ${seconds(tableMs)}, full recovery in ${seconds(fullMs)}: ${(fullMs / tableMs).toFixed(1)} times as long`,
+)
+console.log(`read of the backup ${mb(report.fetchedBytes)}: ${((report.fetchedBytes / packs) * 100).toFixed(1)} %`)
+console.log(`restored ${mb(report.restoredBytes)}, disk of the sandbox at most ${mb(most.bytes)}`)
+
+async function fill({ server }: World, name: string, size: number): Promise<void> {
+  const rows = Math.round((size * 1e6) / ROW_BYTES)
+  await server.psql(
+    `create table ${name} (id int, body text, filler text);
+     alter table ${name} alter body set storage plain, alter filler set storage plain;
+     insert into ${name} select g, (select string_agg(md5(g::text || i), '') from generate_series(1, 9) i), repeat('x', 640) from generate_series(1, ${rows}) g`,
+  )
+}
+
+async function storedIn(folder: string): Promise<number> {
+  let sum = 0
+  for (const name of await readdir(folder, { recursive: true })) {
+    const about = await stat(join(folder, name)).catch(() => undefined)
+    if (about?.isFile()) sum += about.blocks * 512
+  }
+  return sum
+}
+
+function watch(folder: string, into: { bytes: number }): NodeJS.Timeout {
+  return setInterval(() => {
+    storedIn(folder).then(
+      (bytes) => (into.bytes = Math.max(into.bytes, bytes)),
+      () => undefined,
+    )
+  }, 300)
+}
