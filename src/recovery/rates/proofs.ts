@@ -2,13 +2,18 @@
 import { readArchive } from '../drills/archive.ts'
 import { findingText } from '../drills/damage.ts'
 import type { DrillStanding, LastProof } from '../contract.ts'
-import { readRecords } from './times.ts'
+import { readRecords, type RecoveryRecord } from './times.ts'
+
+/** What brings back a table or a block proves nothing of the rest. Drills have evidence of their own. */
+function isWhole({ way }: RecoveryRecord): boolean {
+  return way === undefined || way === 'node' || way === 'in-place'
+}
 
 /** The newest recovery that was verified: by hand, or as a drill that passed. */
 export async function lastProofOf(home: string, warehouse: string): Promise<LastProof | undefined> {
   const [records, { drills }] = await Promise.all([readRecords(home), readArchive(home)])
   const recovered = records
-    .filter((one) => one.warehouse === warehouse && one.verified && one.way !== 'drill')
+    .filter((one) => one.warehouse === warehouse && one.verified && isWhole(one))
     .map(({ at, backup, durationMs }) => ({ at, backup, durationMs, by: 'recovery' as const }))
   const drilled = drills.flatMap(({ evidence, problems }) =>
     evidence?.warehouse === warehouse && evidence.outcome === 'passed' && problems.length === 0

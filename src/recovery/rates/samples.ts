@@ -20,6 +20,8 @@ const otherWarehouse = 0.3
 const otherRepository = 0.3
 const otherMachine = 0.1
 const otherWay = 0.2
+/** Of a step: part of a warehouse is recovered in a sandbox, where most of the WAL touches nothing. */
+const otherExtent = 0.3
 const otherKind = 0.05
 
 function likeness(record: RecoveryRecord, asked: Question): number {
@@ -27,9 +29,16 @@ function likeness(record: RecoveryRecord, asked: Question): number {
     one !== undefined && wanted !== undefined && one !== wanted
   return (
     (record.warehouse === asked.warehouse ? 1 : otherWarehouse) *
+    (isOther(extentOf(record.way ?? 'node'), asked.way && extentOf(asked.way)) ? otherExtent : 1) *
     (isOther(record.repository, asked.repository) ? otherRepository : 1) *
     (isOther(record.machine, asked.machine) ? otherMachine : 1)
   )
+}
+
+const wholeWays: ReadonlySet<RecoveryWay> = new Set(['node', 'in-place', 'drill', 'follow'])
+
+function extentOf(way: RecoveryWay): string {
+  return wholeWays.has(way) ? 'whole' : 'part'
 }
 
 interface Found {
