@@ -9,6 +9,7 @@ import type { TaskExecution, TaskKind } from '../../runs/contract.ts'
 import { apart } from '../apart.ts'
 import { errors } from '../errors.ts'
 import { commandInput, type CommandInput } from '../inputs.ts'
+import { keepCommand } from './keep.ts'
 
 /** Between asking the process group to stop and killing it. */
 const STOP_GRACE_MS = 5000
@@ -26,7 +27,13 @@ const startProblems: Readonly<Record<string, string>> = {
 export const commandKind: TaskKind<CommandInput> = {
   name: 'command',
   input: commandInput,
-  execute: (task, signal) => apart(task, signal, (within) => runCommand(task, within)),
+  execute: (task, signal) =>
+    apart(task, signal, async (within) => {
+      const started = task.context.clock.monotonic()
+      const done = await runCommand(task, within)
+      await keepCommand(task, Math.round(task.context.clock.monotonic() - started), within)
+      return done
+    }),
 }
 
 async function runCommand(task: TaskExecution<CommandInput>, signal: AbortSignal): Promise<{ exitCode: number }> {

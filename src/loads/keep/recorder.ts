@@ -6,10 +6,13 @@ import type { TaskExecution } from '../../runs/contract.ts'
 import type { KeptContent, KeptContentWriter, KeptInput, KeptLoad, KeptStep } from '../../repository/contract.ts'
 import type { Changes } from '../journal/changes.ts'
 import type { LoadDone, LoadFacts, LoadIntent } from '../journal/transaction.ts'
+import type { CommandInput } from '../inputs.ts'
 import type { ReadSql } from '../sql/run.ts'
 import { emptiedBy } from '../sql/statements.ts'
 import type { KeepingParts } from './keeping.ts'
 import { newestLoads, replacedTables, walPosition } from './session-facts.ts'
+
+type Recording = Pick<TaskExecution, 'context' | 'run' | 'task' | 'token' | 'input'>
 
 /** A step with its content as each repository has it. */
 type Recorded = (writer: number) => KeptStep
@@ -28,13 +31,13 @@ export interface Committing {
 }
 
 export class LoadRecorder {
-  private readonly task: Pick<TaskExecution, 'context' | 'run' | 'task' | 'token'>
+  private readonly task: Recording
   private readonly parts: KeepingParts
   private readonly steps: Recorded[] = []
   private readonly emptied: string[] = []
   private copying: { readonly sql: string; readonly contents: readonly KeptContentWriter[] } | undefined
 
-  constructor(task: Pick<TaskExecution, 'context' | 'run' | 'task' | 'token'>, parts: KeepingParts) {
+  constructor(task: Recording, parts: KeepingParts) {
     this.task = task
     this.parts = parts
   }
@@ -72,6 +75,31 @@ export class LoadRecorder {
     this.steps.push((writer) => ({ kind: 'copy', sql, content: stored[writer]!, rows, original }))
   }
 
+  /** A command that has run: by itself, there is no transaction. */
+  async command(id: string, workMs: number): Promise<void> {
+    const { argv, env, folder, logged } = this.task.input as CommandInput
+    const step: KeptStep = { kind: 'command', argv, folder, variables: Object.keys(env) }
+    const { run, context } = this.task
+    const position = await this.position()
+    const load = {
+      ...this.where({ ...position, id, workMs, parameters: {} }),
+      xid: undefined,
+      journal: {
+        ...this.journal({ item: '', businessDate: run.businessDate, logged, startedMs: context.clock.now() - workMs }),
+        rows: 0,
+        inputs: [],
+        written: {},
+      },
+      unlogged: [],
+      alsoLogged: [],
+      replaces: [],
+      reads: [],
+      follows: {},
+      file: null,
+    }
+    await Promise.all(this.parts.writers.map((writer) => writer.commit({ ...load, steps: [step] })))
+  }
+
   position(): Promise<{ lsn: string; timeline: number }> {
     return walPosition(this.parts.session)
   }
@@ -92,49 +120,48 @@ export class LoadRecorder {
   }
 
   private async load(at: Committing): Promise<Omit<KeptLoad, 'warehouse' | 'steps'>> {
-    const { session, facts } = this.parts
-    const { changed } = at
+    const { session } = this.parts
+    const { changed, intent, facts, done } = at
     const written = Object.fromEntries([...changed.written].map(([name, count]) => [name, Number(count)]))
-    const { database, role, systemIdentifier, postgresVersion, isolation, settings } = facts
+    const startedMs = this.task.context.clock.now() - at.workMs
     return {
-      id: at.id,
-      database,
-      role,
-      systemIdentifier,
-      postgresVersion,
-      isolation,
-      settings,
-      timeline: at.timeline,
-      madeBy: madeBy(),
-      lsn: parseLsn(at.lsn),
+      ...this.where(at),
       xid: BigInt(at.xid),
-      keptMs: this.task.context.clock.now(),
-      workMs: at.workMs,
-      parameters: at.parameters,
-      journal: this.journal(at, written),
+      journal: {
+        ...this.journal({ ...intent, startedMs }),
+        rows: Number(done.rows),
+        inputs: facts.inputs,
+        written,
+      },
       unlogged: changed.unlogged,
       alsoLogged: changed.logged,
       replaces: await replacedTables(session, this.emptied),
       reads: changed.read,
       follows: await newestLoads(session, Object.keys(written), at.id),
-      file: at.facts.file ?? null,
+      file: facts.file ?? null,
     }
   }
 
-  private journal(at: Committing, written: Readonly<Record<string, number>>): KeptLoad['journal'] {
-    const { run, task, token, context } = this.task
+  private where(at: Pick<Committing, 'lsn' | 'timeline' | 'id' | 'workMs' | 'parameters'>) {
+    const { database, role, systemIdentifier, postgresVersion, isolation, settings } = this.parts.facts
     return {
-      pipeline: run.pipeline,
-      task: task.name,
-      runId: run.id,
-      item: at.intent.item,
-      token: token.toString(),
-      businessDate: at.intent.businessDate ?? null,
-      startedAt: new Date(context.clock.now() - at.workMs).toISOString(),
-      logged: at.intent.logged,
-      rows: Number(at.done.rows),
-      inputs: at.facts.inputs,
-      written,
+      ...{ id: at.id, database, role, systemIdentifier, postgresVersion, isolation, settings },
+      timeline: at.timeline,
+      madeBy: madeBy(),
+      lsn: parseLsn(at.lsn),
+      keptMs: this.task.context.clock.now(),
+      workMs: at.workMs,
+      parameters: at.parameters,
+    }
+  }
+
+  private journal(of: Pick<LoadIntent, 'item' | 'businessDate' | 'logged'> & { readonly startedMs: number }) {
+    const { run, task, token } = this.task
+    return {
+      ...{ pipeline: run.pipeline, task: task.name, runId: run.id, item: of.item, token: token.toString() },
+      businessDate: of.businessDate ?? null,
+      startedAt: new Date(of.startedMs).toISOString(),
+      logged: of.logged,
     }
   }
 }
