@@ -14,6 +14,7 @@ import { endOfWal, prepareRecovery, refuseToRun, type PreparedRecovery, type Rec
 import { addRecord, type RecoveryRecord, type StepName, type StepTime } from './rates/times.ts'
 import { readMarker, writeMarker } from './restore/marker.ts'
 import { restore, type RestoreResult } from './restore/restore.ts'
+import { replayLoads, type ReplayReport } from './run-replay.ts'
 import { librariesForReplay, recoverySettings, type Settings } from './restore/settings.ts'
 import { checkTargets } from './restore/target-folder.ts'
 import { prepareDelivery, type Delivery } from './restore/wal-delivery.ts'
@@ -24,6 +25,8 @@ export interface RecoveryRequest extends RecoveryOptions {
   readonly set: Readonly<Record<string, string>>
   readonly binaries?: string | undefined
   readonly workers?: number | undefined
+  /** With `start`: kept loads are run again as soon as the server is open. */
+  readonly replayLoads?: boolean | undefined
 }
 
 export interface RecoveryReport {
@@ -39,6 +42,8 @@ export interface RecoveryReport {
     readonly fetchMs: number
   }
   readonly proof: StartProof | undefined
+  /** With `replayLoads`. */
+  readonly replay?: ReplayReport
   /** What to do now, for people. */
   readonly next: readonly string[]
   readonly durationMs: number
@@ -61,13 +66,26 @@ export async function runRecovery(request: RecoveryRequest, context: Context, to
   const prepared = await prepareRecovery(request, context, tools.signal, { read: true, report: tools.report })
   await using _ = { [Symbol.asyncDispose]: () => prepared.close() }
   const done = await carryOut(prepared, request, { context, begun, prove: startAndProve, ...tools })
+  const replay = request.replayLoads && done.proof ? await replayOn(done.proof, request, context, tools) : undefined
   return {
     plan: prepared.plan,
     restored: restoredOf(done),
     proof: done.proof,
+    ...(replay ? { replay } : {}),
     next: nextSteps(prepared, request, done),
     durationMs: done.durationMs,
   }
+}
+
+function replayOn(
+  { server }: StartProof,
+  request: RecoveryRequest,
+  context: Context,
+  tools: Tools,
+): Promise<ReplayReport> {
+  const to = { host: server.socketDirectory, port: server.port, user: server.user }
+  const plain = { planOnly: false, after: false, unknown: false, except: [], overwrite: false }
+  return replayLoads({ ...request, ...plain, to }, context, tools)
 }
 
 export interface CarryOutTools<P extends Proof> extends Tools {

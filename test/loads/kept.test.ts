@@ -56,6 +56,7 @@ describe(`kept loads and their replay (PostgreSQL ${major}, seed ${seed})`, () =
 
     {
       await using recovered = await at.recover({ latest: true })
+      const { replay: outlook } = recovered.report.plan.lost.unlogged
       const before = await truthOf(recovered)
       assert.deepEqual([before['stage.orders'], before['stage.totals']], [[], []])
       assert.deepEqual(before['core.daily'], truth['core.daily'])
@@ -66,6 +67,9 @@ describe(`kept loads and their replay (PostgreSQL ${major}, seed ${seed})`, () =
         plan.loads.map((one) => one.what).toSorted(),
         [...wanted, `nightly/today orders-${dayOf(3)}.csv`, 'nightly/totals'].toSorted(),
       )
+      // The plan of the recovery said so before there was a server to ask.
+      const staging = ['postgres.stage.orders', 'postgres.stage.today', 'postgres.stage.totals']
+      assert.deepEqual([outlook?.loads, outlook?.tables, outlook?.missing], [plan.loads.length, staging, []])
       const report = await at.replay(recovered.url)
       assert.deepEqual(
         report.loads.map((one) => one.id),

@@ -143,7 +143,14 @@ export const planOutput = z.object({
     .optional(),
   space: z.array(z.object({ folders: z.array(z.string()), neededBytes: z.number(), freeBytes: z.number() })),
   lost: z.object({
-    unlogged: z.object({ relations: z.array(z.string()), bytes: z.number() }),
+    unlogged: z.object({
+      relations: z.array(z.string()),
+      bytes: z.number(),
+      replay: z
+        .object({ loads: z.number(), tables: z.array(z.string()), missing: z.array(z.string()), ...estimate })
+        .optional()
+        .describe('what kept loads bring back afterwards: wharf recover loads'),
+    }),
     scratch: z.object({ relations: z.array(z.string()), bytes: z.number() }),
     transactions: z.object({ count: z.number(), first: z.string(), last: z.string() }).optional(),
     uncounted: z.string().optional(),

@@ -7,6 +7,7 @@ import { planText } from '../plan/plan.ts'
 import { runFollow } from '../follow/run-follow.ts'
 import { runRecovery, type RecoveryReport, type Tools } from '../run-recovery.ts'
 import { inclusiveOf, placeOfInput, planOutput, recoveryInput } from './options.ts'
+import { replayOutput, replayText } from './loads.ts'
 import { targetErrors } from './plan.ts'
 
 const runInput = z.strictObject({
@@ -20,6 +21,10 @@ const runInput = z.strictObject({
     .boolean()
     .default(false)
     .describe('a warm standby: replays whatever comes into the repository, until wharf recover cut-over'),
+  replayLoads: z
+    .boolean()
+    .default(false)
+    .describe('with --start: then run the kept loads again that wrote unlogged tables, as wharf recover loads does'),
   readable: z.boolean().default(false).describe('with --follow: clients may read on loopback meanwhile'),
 })
 export type RunInput = z.output<typeof runInput>
@@ -59,6 +64,7 @@ const runOutput = z.object({
       }),
     })
     .optional(),
+  replay: replayOutput.optional(),
   next: z.array(z.string()),
   durationMs: z.number(),
 })
@@ -127,5 +133,6 @@ function reportText(report: RecoveryReport): string {
       ...connections.collations.map((one) => `warning: ${one}: REINDEX what uses it, then ALTER … REFRESH VERSION`),
     )
   }
+  if (report.replay) lines.push('', replayText(report.replay), '')
   return [...lines, ...report.next].join('\n')
 }

@@ -3,12 +3,18 @@ import { isWharfError } from '../../base/errors.ts'
 import type { CorruptBlock, Manifest } from '../../repository/contract.ts'
 import { BLOCKS_PER_SEGMENT } from '../../wal/contract.ts'
 import { formatLsn, type Lsn } from '../../wal/lsn.ts'
+import type { ReplayOutlook } from '../replay/plan-replay.ts'
 import { scratchNames } from '../server/scratch.ts'
 import { endsTransaction, type ResolvedTarget } from '../target/resolve.ts'
 import { formatMoment } from '../target/time.ts'
 
 export interface Loss {
-  readonly unlogged: { readonly relations: readonly string[]; readonly bytes: number }
+  readonly unlogged: {
+    readonly relations: readonly string[]
+    readonly bytes: number
+    /** What kept loads bring back of them afterwards. */
+    readonly replay?: ReplayOutlook
+  }
   /** Left out by tier. */
   readonly scratch: { readonly relations: readonly string[]; readonly bytes: number }
   /** Committed after the target; undefined where nothing is known to be. */

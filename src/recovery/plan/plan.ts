@@ -11,6 +11,7 @@ import { libraryNames, librariesForReplay } from '../restore/settings.ts'
 import { total, type Total } from '../rates/model.ts'
 import type { RecoveryRecord, RecoveryWay } from '../rates/times.ts'
 import type { DeliveryKind } from '../restore/wal-delivery.ts'
+import type { ReplayOutlook } from '../replay/plan-replay.ts'
 import type { ResolvedTarget } from '../target/resolve.ts'
 import { formatMoment } from '../target/time.ts'
 import { alternativeLines, alternativesOf, type Alternative } from './alternatives.ts'
@@ -316,6 +317,18 @@ function holeReason(hole: NonNullable<Loss['hole']>): string {
     : `WAL up to ${hole.to} is missing`
 }
 
+function replayLines(replay: ReplayOutlook | undefined): readonly string[] {
+  if (!replay || (replay.tables.length === 0 && replay.missing.length === 0)) return []
+  const loads = replay.loads === 1 ? 'one kept load brings' : `${replay.loads} kept loads bring`
+  const time = `${formatDuration(replay.expectedMs)} (80 %: ${formatDuration(replay.lowMs)} to ${formatDuration(replay.highMs)}, ${replay.basis})`
+  return [
+    ...(replay.tables.length === 0
+      ? []
+      : [`of those ${loads} back ${replay.tables.join(', ')} in ${time}: wharf recover loads`]),
+    ...(replay.missing.length === 0 ? [] : [`no kept loads bring back all of ${replay.missing.join(', ')}`]),
+  ]
+}
+
 export function lossLines(lost: Loss): readonly string[] {
   const lines = [
     ...(lost.transactions
@@ -329,6 +342,7 @@ export function lossLines(lost: Loss): readonly string[] {
           `unlogged relations come back empty (${formatSize(lost.unlogged.bytes)}): ${lost.unlogged.relations.join(', ')}`,
         ]
       : []),
+    ...replayLines(lost.unlogged.replay),
     ...(lost.scratch.relations.length > 0
       ? [`scratch relations come back empty (${formatSize(lost.scratch.bytes)}): ${lost.scratch.relations.join(', ')}`]
       : []),

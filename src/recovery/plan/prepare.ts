@@ -8,6 +8,7 @@ import type { BackupSummary, Manifest, Repository } from '../../repository/contr
 import { recoveryErrors as errors } from '../errors.ts'
 import { findPlace, isOriginalPlace, movesToStay, refuseOther, type Place } from '../in-place/place.ts'
 import { readRecords, type RecoveryWay } from '../rates/times.ts'
+import { replayOutlook } from '../replay/plan-replay.ts'
 import { placeTablespaces, type Layout } from '../restore/layout.ts'
 import type { RepositoryChoice } from '../restore/open-repository.ts'
 import { chooseOwner, closedFolder, type Owner } from '../restore/owner.ts'
@@ -118,7 +119,11 @@ async function finish(
   const directory = place ? join(root, 'global') : root
   const owner = await chooseOwner({ directory, wanted: options.owner, environment: context.environment })
   await refuseClosed(layout, owner)
-  const loss = await lossOf(manifest, resolved, signal)
+  const records = await readRecords(context.home)
+  const { warehouse } = options
+  const lost = await lossOf(manifest, resolved, signal)
+  const replay = await replayOutlook(repository, { warehouse, manifest, resolved, records, signal })
+  const loss = replay ? { ...lost, unlogged: { ...lost.unlogged, replay } } : lost
   const delivery = await chooseDelivery(repository, owner)
   const walBytes = walBytesOf(manifest, resolved)
   const segment = manifest.walSegmentBytes
@@ -143,7 +148,7 @@ async function finish(
     saved,
     loss,
     space: await spaceNeeds(layout, manifest, { walBytes: room, over: place !== undefined || options.resume === true }),
-    records: await readRecords(context.home),
+    records,
     machine: context.environment.hostname,
     backups,
     way: options.way ?? 'node',
