@@ -37,7 +37,7 @@ async function finish(options: ReplayChild): Promise<void> {
   for (let tries = 0; ; tries++) {
     const child = spawn(process.execPath, [script, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'pipe'] })
     let said = ''
-    child.stderr!.on('data', (data) => (said += String(data)))
+    child.stderr.on('data', (data) => (said += String(data)))
     if ((await output(child)).endsWith('succeeded\n')) return
     if (!said.includes('recovery.replay-busy') || tries > 60) assert.fail(said)
     await delay(500)

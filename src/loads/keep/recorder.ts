@@ -145,7 +145,13 @@ export class LoadRecorder {
   private where(at: Pick<Committing, 'lsn' | 'timeline' | 'id' | 'workMs' | 'parameters'>) {
     const { database, role, systemIdentifier, postgresVersion, isolation, settings } = this.parts.facts
     return {
-      ...{ id: at.id, database, role, systemIdentifier, postgresVersion, isolation, settings },
+      id: at.id,
+      database,
+      role,
+      systemIdentifier,
+      postgresVersion,
+      isolation,
+      settings,
       timeline: at.timeline,
       madeBy: madeBy(),
       lsn: parseLsn(at.lsn),
@@ -158,7 +164,11 @@ export class LoadRecorder {
   private journal(of: Pick<LoadIntent, 'item' | 'businessDate' | 'logged'> & { readonly startedMs: number }) {
     const { run, task, token } = this.task
     return {
-      ...{ pipeline: run.pipeline, task: task.name, runId: run.id, item: of.item, token: token.toString() },
+      pipeline: run.pipeline,
+      task: task.name,
+      runId: run.id,
+      item: of.item,
+      token: token.toString(),
       businessDate: of.businessDate ?? null,
       startedAt: new Date(of.startedMs).toISOString(),
       logged: of.logged,

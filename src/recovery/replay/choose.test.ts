@@ -84,7 +84,9 @@ function chosen(loads: readonly KeptLoad[], given: Given = {}) {
     { ...plain, ...given.options },
   )
   return {
-    replay: replay.map((one) => `${one.load.id} ${one.mode}${one.empty.length === 0 ? '' : ` empties ${one.empty}`}`),
+    replay: replay.map(
+      (one) => `${one.load.id} ${one.mode}${one.empty.length === 0 ? '' : ` empties ${one.empty.join()}`}`,
+    ),
     left: left.map((one) => `${one.id}: ${one.why}`),
     filled,
     outside: outside.filter((one) => !one.table.endsWith('s.b')).map((one) => one.why),
