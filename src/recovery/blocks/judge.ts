@@ -71,6 +71,9 @@ function asReplayed(page: Buffer): Buffer {
 
 /** Of t_cid in the header of a tuple. */
 const COMMAND_AT = 8
+const INFOMASK_AT = 20
+/** The number of the command stands for two: as little worth as the number itself. */
+const HEAP_COMBOCID = 0x20
 const TUPLE_HEADER_BYTES = 23
 
 function maskTuples(page: Buffer, lower: number): void {
@@ -79,6 +82,7 @@ function maskTuples(page: Buffer, lower: number): void {
     const [at, flags, length] = [word & 0x7fff, (word >>> 15) & 3, word >>> 17]
     if (flags !== 1 || length < TUPLE_HEADER_BYTES || at + length > BLOCK_BYTES) continue
     page.fill(0, at + COMMAND_AT, at + COMMAND_AT + 4)
+    page.writeUInt16LE(page.readUInt16LE(at + INFOMASK_AT) & ~HEAP_COMBOCID, at + INFOMASK_AT)
     page.fill(0, at + length, Math.min(BLOCK_BYTES, at + ((length + 7) & ~7)))
   }
 }

@@ -8,7 +8,7 @@ import { heapRmgr } from '../../wal/heap-records.ts'
 import type { Lsn } from '../../wal/lsn.ts'
 import { RecordStream } from '../../wal/record-stream.ts'
 import type { WalRecord } from '../../wal/record.ts'
-import { segmentName, segmentStart } from '../../wal/segments.ts'
+import { segmentName, segmentStart, withoutPageHeader } from '../../wal/segments.ts'
 import { fileAt } from '../../wal/transaction-end.ts'
 import { rmgr, smgrInfo } from '../../wal/layouts.ts'
 import type { PlacedChunk } from '../target/commit-index.ts'
@@ -103,21 +103,21 @@ export async function touchesInServer(
 ): Promise<ReadonlyMap<string, Lsn> | undefined> {
   const touches = new Touches(blocks)
   const { segmentBytes, majorVersion } = of
+  // Right behind a page's header no record exists yet.
+  const toLsn = withoutPageHeader(of.toLsn, segmentBytes)
+  if (toLsn <= of.fromLsn) return touches.last
   let stream: RecordStream | undefined
-  for (let at = segmentStart(of.fromLsn, segmentBytes); at < of.toLsn; at += BigInt(segmentBytes)) {
+  for (let at = segmentStart(of.fromLsn, segmentBytes); at < toLsn; at += BigInt(segmentBytes)) {
     of.signal.throwIfAborted()
     const bytes = await readSegment(of, at)
     if (!bytes) return undefined
-    const wanted = bytes.subarray(
-      0,
-      Number(of.toLsn - at < BigInt(segmentBytes) ? of.toLsn - at : BigInt(segmentBytes)),
-    )
+    const wanted = bytes.subarray(0, Number(toLsn - at < BigInt(segmentBytes) ? toLsn - at : BigInt(segmentBytes)))
     stream ??= new RecordStream(
       { startLsn: at, majorVersion, segmentBytes },
       {
         record: (record, { baseLsn }) => {
           const endLsn = baseLsn + BigInt(record.end)
-          if (endLsn > of.fromLsn && endLsn <= of.toLsn) touches.record(record, endLsn)
+          if (endLsn > of.fromLsn && endLsn <= toLsn) touches.record(record, endLsn)
         },
       },
     )
