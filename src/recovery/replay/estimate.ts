@@ -16,7 +16,7 @@ export interface ReplayEstimate {
 const FIXED_MS = 300
 /** Transaction, record and first read of each load. */
 const EACH_MS = 15
-/** Without a replay to learn from: reading pieces costs less than finding, parsing and checking files did. Measured; see bench/results. */
+/** Without a replay to learn from: a guess, since pieces are neither looked for, parsed nor checked again. Not measured. */
 const ASSUMED_FACTOR = 0.8
 const ASSUMED_SPREAD = 2
 const MOST_SAMPLES = 20
