@@ -12,7 +12,7 @@ const megabytes = Number(process.argv[3] ?? (gigabytes * 1000) / 100)
 /** Rows of some 1000 bytes that compress to about a third, in tables of at most 512 MB. */
 const ROW_BYTES = 1000
 
-await using world = await openWorld({ major: 18, settings: { max_wal_size: '4GB', wal_compression: 'lz4' } })
+await using world = await openWorld({ major: 18, settings: { max_wal_size: '4GB', wal_compression: 'pglz' } })
 await fill(world, 'wanted', megabytes)
 const others = Math.ceil((gigabytes * 1000 - megabytes) / 500)
 for (let index = 0; index < others; index++) await fill(world, `other_${index}`, 500)
