@@ -5,6 +5,7 @@ import type { CopyResult, PlainCopied, SegmentCopied } from '../copy/messages.ts
 import { backupErrors } from '../errors.ts'
 import { overlayMap, type FreshExtent } from '../plan/overlay.ts'
 import { isIndispensable } from '../source/exclusions.ts'
+import { NewMaps } from './new-maps.ts'
 
 /** A segment whose parts are on their way. */
 interface Expected {
@@ -17,14 +18,8 @@ interface Expected {
   vanished: boolean
 }
 
-/** A new map, which is on its way into a bundle: `ref` is there once settled() has resolved. */
-export interface NewMap {
-  readonly blockCount: number
-  ref: MapRef | undefined
-}
-
 export class Assembly {
-  readonly maps = new Map<string, NewMap>()
+  readonly maps = new NewMaps()
   /** Segments that something may be laid over once more: their newest maps stay in memory. */
   readonly layered = new Map<string, SegmentMap | undefined>()
   /** Packs that new maps name. */
@@ -112,12 +107,11 @@ export class Assembly {
   }
 
   private write(map: SegmentMap): void {
-    const made: NewMap = { blockCount: map.blockCount, ref: undefined }
-    this.maps.set(map.file, made)
+    const number = this.maps.add(map.file, map.blockCount)
     if (this.layered.has(map.file)) this.layered.set(map.file, map)
     for (const extent of map.extents) this.packs.add(extent.pack)
     this.writing = this.writing.then(async () => {
-      made.ref = await this.addMap(map)
+      this.maps.place(number, await this.addMap(map))
     })
     this.writing.catch(() => {})
   }

@@ -124,13 +124,17 @@ function originOf({ own, kind, base }: Finished, { backupId, warehouse, startedM
 
 function statisticsOf(
   of: Finished,
-  files: Manifest['files'],
+  files: ManifestDraft['files'],
   options: DraftOptions,
 ): Omit<BackupStatistics, 'deferredBytes'> {
   const { assembly, plan, stopped, base } = of
-  const segments = files.filter((file) => file.kind === 'segment').reduce((bytes, file) => bytes + file.bytes, 0)
+  let [bytes, segments] = [0, 0]
+  for (const file of files) {
+    bytes += file.bytes
+    if (file.kind === 'segment') segments += file.bytes
+  }
   return {
-    clusterBytes: files.reduce((bytes, file) => bytes + file.bytes, 0),
+    clusterBytes: bytes,
     readBytes: options.bytesRead,
     newBytes: assembly.newSegmentBytes + assembly.newPlainBytes,
     storedBytes: stopped.packs.reduce((bytes, pack) => bytes + pack.bytes, 0),

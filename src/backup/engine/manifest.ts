@@ -1,9 +1,11 @@
 // From what was copied to the manifest: every file with its map or extents, old and new.
 import type { Manifest, ManifestFile, MapRef, PackRef, Repository } from '../../repository/contract.ts'
+import type { Listing } from '../../base/packed-list.ts'
 import { BLOCK_BYTES } from '../../wal/contract.ts'
 import type { Lsn } from '../../wal/lsn.ts'
 import type { FilePlan, PlannedPlain, PlannedSegment } from '../plan/files.ts'
-import type { Assembly, NewMap } from './assembly.ts'
+import type { Assembly } from './assembly.ts'
+import type { NewMap } from './new-maps.ts'
 import type { StoredFindings } from './stored.ts'
 
 export interface FilesOf {
@@ -17,17 +19,21 @@ export interface FilesOf {
   readonly control: PlannedPlain['listed']
 }
 
-/** All files of the manifest, in order of their paths. What vanished during the copy is not among them: WAL knows. */
-export function manifestFiles(of: FilesOf): ManifestFile[] {
-  const files: ManifestFile[] = []
-  for (const segment of of.plan.segments) {
-    if (of.assembly.vanished.has(segment.listed.path)) continue
-    files.push(segmentFile(segment, of.assembly.maps.get(segment.listed.path), of))
+/**
+ * All files of the manifest, in order of their paths. What vanished during the copy is not among them: WAL knows. Each is made when it is asked for, and
+ * forgotten: a million of them need not lie in memory beside the plan.
+ */
+export function manifestFiles(of: FilesOf): Listing<ManifestFile> {
+  const planned = [...of.plan.segments, ...of.plan.plains, { listed: of.control, parent: undefined }]
+    .filter(({ listed }) => !of.assembly.vanished.has(listed.path))
+    .sort((one, other) => (one.listed.path < other.listed.path ? -1 : 1))
+  return {
+    length: planned.length,
+    *[Symbol.iterator]() {
+      for (const one of planned)
+        yield 'plan' in one ? segmentFile(one, of.assembly.maps.get(one.listed.path), of) : plainFile(one, of.assembly)
+    },
   }
-  for (const plain of [...of.plan.plains, { listed: of.control, parent: undefined }]) {
-    if (!of.assembly.vanished.has(plain.listed.path)) files.push(plainFile(plain, of.assembly))
-  }
-  return files.sort((one, other) => (one.path < other.path ? -1 : 1))
 }
 
 function segmentFile(segment: PlannedSegment, made: NewMap | undefined, of: FilesOf): ManifestFile {
@@ -81,18 +87,22 @@ const EXACT_MAP_BYTES = 64 * 1024 * 1024
  * the parent that nothing may use any more stay listed, until a backup shares less. Reading the maps also proves them to be whole.
  */
 export async function packsOf(
-  files: readonly ManifestFile[],
+  files: Iterable<ManifestFile>,
   own: { mapPacks: ReadonlySet<string>; packs: readonly PackRef[]; backupId: string },
   parent: { manifest: Manifest | undefined; repository: Repository; signal: AbortSignal },
 ): Promise<readonly string[]> {
   const names = new Set(own.packs.map((pack) => pack.id))
   for (const pack of own.mapPacks) names.add(pack)
   const shared: MapRef[] = []
+  let sharedBytes = 0
   for (const file of files) {
     if (file.kind === 'plain') for (const extent of file.extents) names.add(extent.pack)
-    else if (file.storedBy !== own.backupId) shared.push(file.map)
+    else if (file.storedBy !== own.backupId && sharedBytes <= EXACT_MAP_BYTES) {
+      sharedBytes += file.map.bytes
+      shared.push(file.map)
+    }
   }
-  if (shared.reduce((bytes, ref) => bytes + ref.bytes, 0) > EXACT_MAP_BYTES) {
+  if (sharedBytes > EXACT_MAP_BYTES) {
     for (const pack of parent.manifest?.packs ?? []) names.add(pack)
   } else {
     for (let at = 0; at < shared.length; at += 1000) {

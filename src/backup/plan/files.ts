@@ -72,6 +72,9 @@ export interface PlanBy {
   readonly deferral?: Deferral | undefined
 }
 
+const PROVE = { kind: 'prove' } as const
+const FULL = { kind: 'whole', reason: 'full backup' } as const
+
 export async function planFiles(entries: AsyncIterable<ListedEntry>, by: PlanBy): Promise<FilePlan> {
   const planner = new Planner(by)
   for await (const entry of entries) planner.add(entry)
@@ -137,7 +140,9 @@ class Planner implements FilePlan {
     }
     const plan = this.decide({ ...name, blockCount, parent, path: listed.path })
     const firstBlock = name.segment * BLOCKS_PER_SEGMENT
-    this.segments.push({ listed, firstBlock, blockCount, plan, parent })
+    // The parent's own string: the path need not lie in memory twice.
+    const own = parent === undefined ? listed : { ...listed, path: parent.path }
+    this.segments.push({ listed: own, firstBlock, blockCount, plan, parent })
   }
 
   private decide(of: {
@@ -148,7 +153,7 @@ class Planner implements FilePlan {
     parent: SegmentFile | undefined
     path: string
   }): SegmentPlan {
-    if (this.base === undefined) return { kind: 'whole', reason: 'full backup' }
+    if (this.base === undefined) return FULL
     const since = this.sinceImage(of.parent, this.base)
     const facts: SegmentFacts = {
       fork: of.fork,
@@ -161,8 +166,7 @@ class Planner implements FilePlan {
       doubt: this.doubtAbout(of.file, since),
     }
     const plan = planSegment(facts)
-    if (this.base.purpose === 'static')
-      return plan.kind === 'share' ? { kind: 'prove' } : { kind: 'whole', reason: 'full backup' }
+    if (this.base.purpose === 'static') return plan.kind === 'share' ? PROVE : FULL
     if (of.parent && mayKeepImage(facts, plan)) {
       const image = imageToKeep(this.deferral, { key: keyOf(of.file), imageLsn: of.parent.imageLsn })
       if (image) return { kind: 'defer', imageLsn: image.lsn, instead: plan }
@@ -180,6 +184,9 @@ class Planner implements FilePlan {
    * where they are, and loses the transaction when replay comes to it. So replay never begins before what is in such a file.
    */
   finish(): void {
+    // From here on each segment knows its parent.
+    this.known.clear()
+    this.suspects.clear()
     if (!this.plains.some(({ listed }) => listed.path.startsWith('pg_twophase/'))) return
     if (!this.segments.some(({ plan }) => plan.kind === 'defer')) return
     this.hasPrepared = true

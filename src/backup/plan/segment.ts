@@ -36,6 +36,11 @@ export type SegmentPlan =
 /** What a segment by itself says (and is done where nothing is deferred after all); purpose and tiers have their say in files.ts. */
 type FirstPlan = Exclude<SegmentPlan, { kind: 'prove' | 'defer' }>
 
+/** One object for all segments of a plan that says no more: there can be a million of them. */
+export const SHARE = { kind: 'share' } as const
+const MAP_FORK_TOUCHED = { kind: 'whole', reason: 'map fork of a changed relation' } as const
+const NEW = { kind: 'whole', reason: 'new' } as const
+
 /**
  * Decides about one segment file of an incremental backup. Three sets of blocks are read: those that WAL names; every block at or above the
  * shortest length the fork was cut to; every block beyond what the parent stored. The last two because extending a file with zeros is not
@@ -44,7 +49,7 @@ type FirstPlan = Exclude<SegmentPlan, { kind: 'prove' | 'defer' }>
 export function planSegment(facts: SegmentFacts): FirstPlan {
   if (facts.doubt !== undefined) return { kind: 'whole', reason: facts.doubt }
   const stored = facts.parentBlockCount
-  if (stored === undefined) return { kind: 'whole', reason: 'new' }
+  if (stored === undefined) return NEW
   if (facts.fork === 'vm' || facts.fork === 'fsm') return planMapFork(facts, stored)
   const firstBlock = facts.segment * BLOCKS_PER_SEGMENT
   const cut = (facts.change?.cut ?? Infinity) - firstBlock
@@ -53,14 +58,14 @@ export function planSegment(facts: SegmentFacts): FirstPlan {
   if (facts.blockCount < Math.min(stored, cut)) return { kind: 'whole', reason: 'shorter than stored' }
   const blocks = blocksToRead(facts, firstBlock, Math.min(stored, cut))
   if (blocks.length === facts.blockCount && blocks.length > 0) return { kind: 'whole', reason: 'every block changed' }
-  return blocks.length === 0 && facts.blockCount === stored ? { kind: 'share' } : { kind: 'blocks', blocks }
+  return blocks.length === 0 && facts.blockCount === stored ? SHARE : { kind: 'blocks', blocks }
 }
 
 /** Free space and visibility maps change without WAL naming their blocks: whole as soon as anything of the relation moved. */
 function planMapFork(facts: SegmentFacts, stored: number): FirstPlan {
-  if (facts.relationTouched) return { kind: 'whole', reason: 'map fork of a changed relation' }
+  if (facts.relationTouched) return MAP_FORK_TOUCHED
   if (facts.suspects.length > 0) return { kind: 'whole', reason: 'corrupt in the parent' }
-  return facts.blockCount === stored ? { kind: 'share' } : { kind: 'whole', reason: 'map fork of another length' }
+  return facts.blockCount === stored ? SHARE : { kind: 'whole', reason: 'map fork of another length' }
 }
 
 function blocksToRead(facts: SegmentFacts, firstBlock: number, tailStart: number): Uint32Array {

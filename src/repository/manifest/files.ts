@@ -77,12 +77,22 @@ export function decodeFiles(bytes: Buffer, options: DecodeOptions): ManifestFile
     return found
   }
   const files: ManifestFile[] = []
-  for (let left = reader.varint(); left > 0; left--) files.push(decodeFile(reader, text, options))
+  // Few positions for many files: one bigint of each.
+  const positions = new Map<Lsn, Lsn>()
+  const position = (lsn: Lsn): Lsn => positions.get(lsn) ?? (positions.set(lsn, lsn), lsn)
+  const tools = { text, position, startLsn: options.startLsn }
+  for (let left = reader.varint(); left > 0; left--) files.push(decodeFile(reader, tools))
   if (reader.remaining > 0) throw new RangeError(`${what} is longer than it should be`)
   return files
 }
 
-function decodeFile(reader: ByteReader, text: () => string, { startLsn }: DecodeOptions): ManifestFile {
+interface DecodeTools {
+  readonly text: () => string
+  readonly position: (lsn: Lsn) => Lsn
+  readonly startLsn: Lsn
+}
+
+function decodeFile(reader: ByteReader, { text, position, startLsn }: DecodeTools): ManifestFile {
   const path = reader.text()
   const kind = reader.u8()
   const common = { path, mode: reader.varint(), modifiedMs: reader.varint(), bytes: reader.varint() }
@@ -95,7 +105,7 @@ function decodeFile(reader: ByteReader, text: () => string, { startLsn }: Decode
     }
     const segment = { ...common, kind: 'segment', map, storedBy: text() } as const
     if (kind === OLD_SEGMENT) return { ...segment, imageLsn: startLsn, auditedMs: 0, auditBlock: 0 }
-    return { ...segment, imageLsn: reader.u64(), auditedMs: reader.varint(), auditBlock: reader.varint() }
+    return { ...segment, imageLsn: position(reader.u64()), auditedMs: reader.varint(), auditBlock: reader.varint() }
   }
   if (kind !== PLAIN) throw new RangeError(`${reader.what} has a file of kind ${kind}`)
   const sha256 = reader.bytes(32).toString('hex')
