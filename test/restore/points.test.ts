@@ -1,5 +1,6 @@
 // Acceptance 3: full, load, increment, load, WAL; recovered to the end, a time, an LSN, a name and before a load; each equal, table by table, to
-// what a client saw at that point. On every supported version, once without page checksums.
+// what a client saw at that point. On every supported version, once without page checksums; the newest and the oldest at every point, the others at half of
+// them ("npm run accept -- restore" goes on at random).
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
@@ -77,19 +78,19 @@ async function history(world: World): Promise<readonly Point[]> {
   return points
 }
 
-const cases: readonly { readonly major: Major; readonly checksums: boolean }[] = [
+const some = ['an LSN before the increment', 'before a load', 'the end']
+const cases: readonly { readonly major: Major; readonly checksums: boolean; readonly only?: readonly string[] }[] = [
   { major: 18, checksums: true },
-  { major: 17, checksums: true },
-  { major: 16, checksums: true },
+  { major: 17, checksums: false, only: some },
+  { major: 16, checksums: true, only: some },
   { major: 15, checksums: true },
-  { major: 17, checksums: false },
 ]
 
-for (const { major, checksums } of cases) {
+for (const { major, checksums, only } of cases) {
   test(`PostgreSQL ${major} ${checksums ? 'with' : 'without'} checksums comes back to every kind of point`, async (t) => {
     await using world = await openWorld({ major, checksums })
     const points = await history(world)
-    for (const point of points) {
+    for (const point of points.filter(({ what }) => only?.includes(what) ?? true)) {
       await t.test(point.what, async () => {
         await using recovered = await recover(world, point.wishes)
         const { proof, plan } = recovered.report
