@@ -9,6 +9,8 @@ import { NewMaps } from './new-maps.ts'
 
 /** A segment whose parts are on their way. */
 interface Expected {
+  /** The plan's own string: what the threads send are copies of it. */
+  readonly path: string
   readonly blockCount: number
   readonly parent: SegmentMap | undefined
   parts: number
@@ -51,8 +53,8 @@ export class Assembly {
 
   /** Says that a segment's parts will come. A segment of no parts is complete at once. */
   expect(path: string, segment: { parts: number; blockCount: number; parent: SegmentMap | undefined }): void {
-    const expected: Expected = { ...segment, fresh: [], endedAt: undefined, corrupt: [], vanished: false }
-    if (segment.parts === 0) this.complete(path, expected)
+    const expected: Expected = { path, ...segment, fresh: [], endedAt: undefined, corrupt: [], vanished: false }
+    if (segment.parts === 0) this.complete(expected)
     else this.expected.set(path, expected)
   }
 
@@ -74,7 +76,7 @@ export class Assembly {
     for (const one of result.corrupt) expected.corrupt.push(one)
     if (result.endedAt !== undefined) expected.endedAt = Math.min(expected.endedAt ?? Infinity, result.endedAt)
     this.newSegmentBytes += result.storedBlocks * BLOCK_BYTES
-    this.partDone(result.path, expected)
+    this.partDone(expected)
   }
 
   private takeVanished(path: string): void {
@@ -85,16 +87,17 @@ export class Assembly {
       return
     }
     expected.vanished = true
-    this.partDone(path, expected)
+    this.partDone(expected)
   }
 
-  private partDone(path: string, expected: Expected): void {
+  private partDone(expected: Expected): void {
     if (--expected.parts > 0) return
-    this.expected.delete(path)
-    this.complete(path, expected)
+    this.expected.delete(expected.path)
+    this.complete(expected)
   }
 
-  private complete(path: string, expected: Expected): void {
+  private complete(expected: Expected): void {
+    const { path } = expected
     if (expected.vanished) {
       this.vanished.add(path)
       return

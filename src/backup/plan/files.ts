@@ -140,9 +140,7 @@ class Planner implements FilePlan {
     }
     const plan = this.decide({ ...name, blockCount, parent, path: listed.path })
     const firstBlock = name.segment * BLOCKS_PER_SEGMENT
-    // The parent's own string: the path need not lie in memory twice.
-    const own = parent === undefined ? listed : { ...listed, path: parent.path }
-    this.segments.push({ listed: own, firstBlock, blockCount, plan, parent })
+    this.segments.push({ listed: sameAs(parent, listed) ?? listed, firstBlock, blockCount, plan, parent })
   }
 
   private decide(of: {
@@ -208,6 +206,15 @@ class Planner implements FilePlan {
       ? 'database copied, moved or dropped whole'
       : undefined
   }
+}
+
+/** The parent's record where it says the same: of most files of a large cluster nothing needs to lie in memory twice. */
+function sameAs(
+  parent: SegmentFile | undefined,
+  { path, mode, modifiedMs, bytes }: ListedFile,
+): ListedFile | undefined {
+  if (parent === undefined || parent.mode !== mode || parent.modifiedMs !== modifiedMs) return undefined
+  return parent.bytes === bytes && parent.path === path ? parent : undefined
 }
 
 export function keyOf(file: RelationFile): string {

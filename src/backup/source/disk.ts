@@ -196,7 +196,8 @@ class Walk {
     for (const entry of entries) {
       if (isSkippedName(entry.name)) continue
       if (database && isTemporaryRelation(entry.name)) continue
-      const inner = path === '' ? entry.name : `${path}/${entry.name}`
+      // Joined it lies in memory in one piece, not as two halves and what holds them together.
+      const inner = path === '' ? entry.name : [path, entry.name].join('/')
       if (entry.isDirectory() || entry.isSymbolicLink()) yield* this.folderOrLink(inner, entry)
       else if (entry.isFile()) yield* this.file(inner, entry.name, unlogged)
       else yield { kind: 'odd', path: inner, what: 'neither file nor folder' }
