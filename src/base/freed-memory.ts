@@ -28,6 +28,14 @@ export function keepHeapSmall(): void {
   setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`)
 }
 
+/** The same for a heap of hundreds of megabytes, of which a fifth is more than what is worth saving collections for. */
+const LARGE_GROWTH_PERCENT = 8
+
+/** For work that knows it will hold very many objects. A backup of 1,000,000 relations peaked at 1024 MB before. */
+export function keepLargeHeapSmall(): void {
+  setFlagsFromString(`--heap-growing-percent=${LARGE_GROWTH_PERCENT}`)
+}
+
 /** Smaller buffers may be parts of a pool that others are parts of, too. */
 const SMALLEST_BYTES = Math.max(128 * 1024, 2 * Buffer.poolSize)
 

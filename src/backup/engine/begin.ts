@@ -1,5 +1,6 @@
 // How a backup begins: the server is asked, its backup mode started, its directory proven to be its own, the parent chosen.
 import { messageOf } from '../../base/errors.ts'
+import { keepLargeHeapSmall } from '../../base/freed-memory.ts'
 import type { BackupKind, Manifest, ManifestList } from '../../repository/contract.ts'
 import { healedSince } from '../../repository/healed.ts'
 import type { ChangeMap, ControlData } from '../../wal/contract.ts'
@@ -119,6 +120,9 @@ export interface BaseTools extends TakeOptions {
 /** What nothing is built on: read anew by every backup. The relations are the larger half of a manifest. */
 const NOT_BUILT_ON = ['relations', 'folders', 'unlogged', 'scratch', 'outsideFiles'] as const satisfies ManifestList[]
 
+/** From so many files on memory matters more than the collector's time. */
+export const MANY_FILES = 300_000
+
 export async function findBase(kind: BackupKind, own: OwnFacts, options: BaseTools): Promise<FoundBase> {
   const warehouse = options.warehouse.declaration.name
   const notes: string[] = []
@@ -135,6 +139,7 @@ export async function findBase(kind: BackupKind, own: OwnFacts, options: BaseToo
   const reading = options.repository.readManifest(parent.id, options.signal, { without: NOT_BUILT_ON })
   // The WAL of the last seconds comes in while the manifest is read.
   const [manifest] = await Promise.all([reading, options.independent ? undefined : options.waitForWal()])
+  if (manifest.files.length > MANY_FILES) keepLargeHeapSmall()
   const { distrusted } = manifest
   if (options.independent) return { kind: 'full', base: undefined, distrusted, notes, missed: [] }
   if (refused !== undefined) notes.push(`not built on ${refused}`)

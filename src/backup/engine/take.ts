@@ -1,4 +1,5 @@
 // Takes one backup, by design.md section 7: begin, change map, listing, copying, end, WAL, manifest. Whatever fails on the way leaves nothing visible.
+import { keepLargeHeapSmall } from '../../base/freed-memory.ts'
 import type { BackupWriter, Manifest, ManifestDraft } from '../../repository/contract.ts'
 import type { ControlData } from '../../wal/contract.ts'
 import { parseBackupLabel } from '../../wal/labels.ts'
@@ -28,6 +29,7 @@ import {
   checkServer,
   findBase,
   lastTimeline,
+  MANY_FILES,
   ownFacts,
   sourceServer,
   type FoundBase,
@@ -143,6 +145,7 @@ class Taking {
     const { deferral, notes } = await decideDeferral({ own, base, tiers, startedMs: this.startedMs }, options)
     this.notes.push(...notes)
     const planned = await planFiles(listed, { tablespaces, base, leftOut: tiers?.leftOut, deferral })
+    if (planned.segments.length > MANY_FILES) keepLargeHeapSmall()
     if (planned.hasPrepared) this.notes.push('nothing is deferred: there are prepared transactions')
     for (const { path, what } of planned.odd) this.notes.push(`${path} is left out: ${what}`)
     const { reading, ...copied } = await this.copy(planned, { own, found, tablespaces })
