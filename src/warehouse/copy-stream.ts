@@ -16,7 +16,11 @@ export function copyOut(
 }
 
 /** `COPY … FROM STDIN`. Resolves with the number of rows once the server has taken all of them. */
-export async function copyIn(session: Pick<Session, 'client'>, sql: string, rows: AsyncIterable<Buffer>): Promise<number> {
+export async function copyIn(
+  session: Pick<Session, 'client'>,
+  sql: string,
+  rows: AsyncIterable<Buffer>,
+): Promise<number> {
   const copy = session.client.query(from(sql))
   await pipeline(rows, copy)
   return copy.rowCount
