@@ -65,5 +65,6 @@ test('PostgreSQL 18: what a killed recovery of a table has left is gone with the
   assert.equal(await contentOf(world, 'orders'), live)
   assert.equal(await serverRuns(folder), false)
   assert.equal(existsSync(folder), false)
+  await server.psql('drop table again')
   assert.deepEqual(await leftOn(world), [])
 })
