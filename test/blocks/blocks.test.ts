@@ -7,12 +7,14 @@ import { seededRandom } from '../../src/base/random.ts'
 import { openWorld, type World } from '../backup/world.ts'
 import { healScene, schema } from './scene.ts'
 import { coldRestart, damage, fileOf, heal, isSamePage, readPage, writePage } from './world.ts'
+import { ofTheDay } from '../support/turns.ts'
 
 const settings = { autovacuum: 'off' }
 const seed = Number(process.env['ACCEPT_SEED'] ?? 11)
 
-test('PostgreSQL 15: damaged pages are healed exactly under the live server', async () => {
-  await using world = await openWorld({ major: 15, settings })
+const major = ofTheDay([15, 18] as const)
+test(`PostgreSQL ${major}: damaged pages are healed exactly under the live server`, async () => {
+  await using world = await openWorld({ major, settings })
   await world.server.psql(schema)
   await world.take('full')
   await healScene(world, seededRandom(seed))

@@ -6,16 +6,15 @@ import { readFile, readlink, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
-import { systemClock } from '../../../src/base/clock.ts'
 import { seededRandom } from '../../../src/base/random.ts'
-import { DAY_MS } from '../../../src/base/units.ts'
 import { readMarker } from '../../../src/recovery/restore/marker.ts'
 import { contentsOf } from '../../backup/truth.ts'
+import { ofTheDay } from '../../support/turns.ts'
 import { recover } from '../recovered.ts'
 import { addStrangers, damage, openLost } from './world.ts'
 
 // One of them each day; `npm run accept -- recover-kill` has both.
-for (const major of [Math.floor(systemClock.now() / DAY_MS) % 2 === 0 ? 15 : 18] as const) {
+for (const major of [ofTheDay([15, 18] as const)]) {
   test(`PostgreSQL ${major}: damaged everywhere, its last WAL in no archive, and whole again`, async () => {
     await using lost = await openLost(major)
     const { world, directory, tablespace, contents } = lost
