@@ -102,7 +102,8 @@ export const tableErrors = defineErrors('recovery', {
   noKey: {
     exit: 'failed',
     message: (at: { table: string }) => `${at.table} has no primary key to merge by`,
-    hint: () => 'nothing was changed; leave the rows beside (--mode beside), or replace the table (--mode swap)',
+    hint: () =>
+      'nothing was changed; leave the rows beside (--mode beside) and insert from there what is missing, or replace the table (--mode swap)',
   },
   nothingToMerge: {
     exit: 'failed',

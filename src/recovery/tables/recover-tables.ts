@@ -99,6 +99,7 @@ class Recovery {
     this.database = row!.name
     await this.refuseTaken(session)
     await this.refuseFixed(session)
+    await this.refuseKeyless(session)
     const swept = await sweepStaging(session)
     if (swept.length > 0)
       this.notes.push(`what ${swept.length} recoveries that died had left on the server is gone now`)
@@ -184,6 +185,20 @@ class Recovery {
         tree.map((one) => one.oid),
       )
       if (fixed.length > 0) throw errors.cannotSwap({ tables: [shownName(live)], dependents: fixed })
+    }
+  }
+
+  /** Before hours of work: what has no key now had none then, most likely. Merging asks again, of the recovered table. */
+  private async refuseKeyless(session: Session): Promise<void> {
+    const { names, request } = this.parts
+    if (request.diff || request.mode !== 'merge') return
+    for (const { schema, name } of names) {
+      const live = schema === undefined ? undefined : await liveRelation(session, { schema, name })
+      if (live?.kind !== 'r' && live?.kind !== 'p') continue
+      const [key] = await session.query('select from pg_catalog.pg_index where indrelid = $1 and indisprimary', [
+        live.oid,
+      ])
+      if (key === undefined) throw errors.noKey({ table: shownName(live) })
     }
   }
 
