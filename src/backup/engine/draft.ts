@@ -1,13 +1,6 @@
 // The manifest of a backup, from all that was found and copied.
 import { changeMapBytes } from '../../repository/change-map-size.ts'
-import type {
-  BackupKind,
-  BackupStatistics,
-  Manifest,
-  ManifestDraft,
-  PackRef,
-  Repository,
-} from '../../repository/contract.ts'
+import type { BackupKind, BackupStatistics, ManifestDraft, PackRef, Repository } from '../../repository/contract.ts'
 import type { ControlData } from '../../wal/contract.ts'
 import type { BackupLabel } from '../../wal/labels.ts'
 import type { Lsn } from '../../wal/lsn.ts'

@@ -1,7 +1,9 @@
 // Tables back to a point: out of a sandbox, into staging on the live server, then, in one transaction, to where they belong. Nothing stays of one that fails.
 import { availableParallelism } from 'node:os'
 
+import { timeLimit } from '../../base/clock.ts'
 import { demandConfirmation, type OperationContext } from '../../base/operation.ts'
+import { MINUTE_MS } from '../../base/units.ts'
 import { formatLsn } from '../../wal/lsn.ts'
 import { warehouses, type Session, type Warehouse } from '../../warehouse/contract.ts'
 import { quoteName } from '../../warehouse/quote.ts'
@@ -486,7 +488,7 @@ class Recovery {
   private async tidy(): Promise<void> {
     const { context } = this.parts
     try {
-      await using session = await this.connect(this.database, AbortSignal.timeout(60_000))
+      await using session = await this.connect(this.database, timeLimit(MINUTE_MS))
       await dropStaging(session, this.id)
     } catch (error) {
       context.log.warn(
