@@ -39,15 +39,20 @@ async function home(): Promise<AsyncDisposable & { readonly path: string; readon
 class User implements AsyncDisposable {
   readonly process: ChildProcess
   readonly lines: string[] = []
+  readonly complaints: string[] = []
 
   constructor(path: string) {
-    this.process = spawn(process.execPath, [child, path], { stdio: ['ignore', 'pipe', 'inherit'] })
+    this.process = spawn(process.execPath, [child, path], { stdio: ['ignore', 'pipe', 'pipe'] })
     createInterface({ input: this.process.stdout! }).on('line', (line) => this.lines.push(line))
+    createInterface({ input: this.process.stderr! }).on('line', (line) => this.complaints.push(line))
   }
 
   async says(word: string, from = 0): Promise<void> {
     while (!this.lines.slice(from).some((line) => line.startsWith(word))) {
-      assert.equal(this.process.exitCode, null, `the child ended: ${this.lines.join(', ')}`)
+      // Killed, too: whoever waits for it would wait for ever.
+      const { exitCode, signalCode } = this.process
+      const said = [...this.lines, ...this.complaints].join('\n')
+      assert.deepEqual({ exitCode, signalCode }, { exitCode: null, signalCode: null }, `the child ended: ${said}`)
       await systemClock.sleep(10)
     }
   }
