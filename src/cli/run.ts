@@ -43,6 +43,8 @@ export async function runCommandLine(line: CommandLine): Promise<number> {
   } catch (error) {
     return reportError(error, streams, fallback)
   } finally {
+    // What does not fit into the pipe is written behind our back: a reader that leaves then is none of the reader's fault either.
+    await new Promise<void>((resolve) => streams.out.write('', () => resolve()))
     streams.out.off('error', leaveOnBrokenPipe)
   }
 }
