@@ -50,6 +50,15 @@ test('checksums can be off on every version', async () => {
   }
 })
 
+test('an empty postmaster.pid, as a power cut leaves it, does not keep the server from starting', async () => {
+  await using server = await startServer({ major: 18, start: false })
+  const file = join(server.dataDirectory, 'postmaster.pid')
+  await writeFile(file, '')
+  await server.start()
+  assert.notEqual(await server.pid(), 0)
+  await server.stop()
+})
+
 test('a postmaster.pid whose number belongs to another process now does not keep the server from starting', async () => {
   await using server = await startServer({ major: 18, start: false })
   const file = join(server.dataDirectory, 'postmaster.pid')

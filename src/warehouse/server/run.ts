@@ -44,6 +44,7 @@ export async function startServer(options: StartOptions): Promise<StartedServer>
   await assertDataDirectory(options)
   const deadline = clock.monotonic() + (options.timeoutMs ?? 60_000)
   const zombies: { since: number | undefined } = { since: undefined }
+  const empty: { since: number | undefined } = { since: undefined }
   let child: Child | undefined
   let status = 'nothing yet'
   for (;;) {
@@ -59,7 +60,7 @@ export async function startServer(options: StartOptions): Promise<StartedServer>
       child = await spawnServer(options)
     }
     if (child?.exited()) {
-      await afterEarlyExit(options, child)
+      if ((await afterEarlyExit(options, child)) === 'empty lock file') await clearDeadFile(options, empty)
       child = undefined
     }
     if (clock.monotonic() > deadline) {
@@ -88,13 +89,13 @@ async function whenReady(file: PostmasterFile): Promise<Omit<StartedServer, 'ado
 
 /**
  * PostgreSQL will not start while the number in postmaster.pid belongs to a process of its user, also when that is a zombie (whose parent
- * may never reap it) or a stranger. After two seconds of that, and only if no process at all works in the data directory, the file goes.
+ * may never reap it) or a stranger; nor while the file is empty, as another process that just starts the server, or a power cut, leaves it. After two seconds of that, and only if no process at all works in the data directory, the file goes.
  */
-async function clearDeadFile(options: StartOptions, zombies: { since: number | undefined }): Promise<void> {
-  zombies.since ??= options.clock.monotonic()
+async function clearDeadFile(options: StartOptions, seen: { since: number | undefined }): Promise<void> {
+  seen.since ??= options.clock.monotonic()
   const found = await inspectPostmaster(options.dataDirectory)
-  // A zombie may still be reaped; whoever got a number after a reboot stays.
-  if (found.state === 'zombie' && options.clock.monotonic() - zombies.since < 2000) return
+  // A zombie may still be reaped, and an empty file may still be written; whoever got a number after a reboot stays.
+  if (found.state !== 'stale' && options.clock.monotonic() - seen.since < 2000) return
   if ((await processesIn(options.dataDirectory)).length > 0) return
   await rm(join(options.dataDirectory, 'postmaster.pid'), { force: true })
 }
@@ -142,11 +143,12 @@ async function spawnServer(options: StartOptions): Promise<Child> {
 }
 
 /** Decides whether an exit while starting is worth another try: it is when another process was first, or a free port was taken. */
-async function afterEarlyExit(options: StartOptions, child: Child): Promise<void> {
+async function afterEarlyExit(options: StartOptions, child: Child): Promise<'empty lock file' | undefined> {
   const text = (await readFile(options.logFile).catch(() => Buffer.alloc(0))).subarray(child.logStart).toString('utf8')
-  if (/lock file ".*" already exists|pre-existing shared memory block/.test(text)) return
+  if (/lock file ".*" already exists|pre-existing shared memory block/.test(text)) return undefined
+  if (/lock file ".*" is empty|bogus data in lock file/.test(text)) return 'empty lock file'
   if (/could not bind|Address already in use/i.test(text)) {
-    if (options.port === undefined) return
+    if (options.port === undefined) return undefined
     throw warehouseErrors.portTaken({ port: options.port })
   }
   const fatal = text.split('\n').findLast((line) => /FATAL|PANIC|ERROR|error while loading/.test(line))
