@@ -1,26 +1,16 @@
 // A real browser on the built console, over made-up rooms, so that every condition can be shown.
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 
-import { startBrowser } from '../support/browser.ts'
 import { skipUnless } from '../support/requirements.ts'
-import { buildConsole } from './built.ts'
-import { visit, type Stage } from './visit.ts'
+import { openStage, visit, type Stage } from './visit.ts'
 
 describe('console', { skip: skipUnless('chromium') }, () => {
-  let folder: string
   let stage: Stage
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'wharf-console-'))
-    stage = { built: await buildConsole(join(folder, 'console')), browser: await startBrowser() }
+    stage = await openStage()
   })
-  after(async () => {
-    await stage.browser.close()
-    await rm(folder, { recursive: true, force: true })
-  })
+  after(() => stage[Symbol.asyncDispose]())
 
   test('the first screen answers the question, and is live', async () => {
     await visit(stage, {}, async (page) => {

@@ -1,26 +1,16 @@
 // The recovery page in a real browser: a moment, a part, its plan; found, started, watched.
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 
-import { startBrowser } from '../support/browser.ts'
 import { skipUnless } from '../support/requirements.ts'
-import { buildConsole } from './built.ts'
-import { visit, type Stage } from './visit.ts'
+import { openStage, visit, type Stage } from './visit.ts'
 
 describe('recovery page', { skip: skipUnless('chromium') }, () => {
-  let folder: string
   let stage: Stage
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'wharf-console-'))
-    stage = { built: await buildConsole(join(folder, 'console')), browser: await startBrowser() }
+    stage = await openStage()
   })
-  after(async () => {
-    await stage.browser.close()
-    await rm(folder, { recursive: true, force: true })
-  })
+  after(() => stage[Symbol.asyncDispose]())
 
   test('recovery by keyboard: a moment on the time line, its plan, the command', async () => {
     await visit(stage, {}, async (page, { url }) => {

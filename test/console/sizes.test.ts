@@ -1,14 +1,9 @@
 // No page of the console scrolls sideways or makes the browser complain, on a desk or a phone, light or dark.
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 
-import { startBrowser } from '../support/browser.ts'
 import { skipUnless } from '../support/requirements.ts'
-import { buildConsole } from './built.ts'
-import { visit, type Stage } from './visit.ts'
+import { openStage, visit, type Stage } from './visit.ts'
 
 const paths = [
   '/',
@@ -23,16 +18,11 @@ const paths = [
 ]
 
 describe('console at every size', { skip: skipUnless('chromium') }, () => {
-  let folder: string
   let stage: Stage
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'wharf-console-'))
-    stage = { built: await buildConsole(join(folder, 'console')), browser: await startBrowser() }
+    stage = await openStage()
   })
-  after(async () => {
-    await stage.browser.close()
-    await rm(folder, { recursive: true, force: true })
-  })
+  after(() => stage[Symbol.asyncDispose]())
 
   for (const width of [390, 1280]) {
     test(`no page scrolls sideways at ${width} px, nor complains, in light and dark`, async () => {

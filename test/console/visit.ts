@@ -1,15 +1,35 @@
 // A logged-in page of the console over made-up rooms; whatever the browser complains of is collected.
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 
+import { startBrowser } from '../support/browser.ts'
+import { buildConsole } from './built.ts'
 import { startFixtureServer, type FixtureServer } from './fixture-server.ts'
 import type { Scenario } from './fixtures.ts'
 
-export interface Stage {
+export interface Stage extends AsyncDisposable {
   readonly browser: Browser
   /** Folder of the built console. */
   readonly built: string
+}
+
+/** A browser and the console built for it. */
+export async function openStage(): Promise<Stage> {
+  const folder = await mkdtemp(join(tmpdir(), 'wharf-console-'))
+  const built = await buildConsole(join(folder, 'console'))
+  const browser = await startBrowser()
+  return {
+    browser,
+    built,
+    [Symbol.asyncDispose]: async () => {
+      await browser.close()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
 }
 
 export interface VisitOptions {
