@@ -1,5 +1,5 @@
 // Acceptance 3: full, load, increment, load, WAL; recovered to the end, a time, an LSN, a name and before a load; each equal, table by table, to
-// what a client saw at that point. On every supported version, once without page checksums; the newest and the oldest at every point, the others at half of
+// what a client saw at that point. Without page checksums on 17; the newest and the oldest at every point, of the others one each day at half of
 // them ("npm run accept -- restore" goes on at random).
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -9,6 +9,7 @@ import { contentsOf } from '../backup/truth.ts'
 import { openWorld, type World } from '../backup/world.ts'
 import type { Major } from '../support/postgres.ts'
 import { recover, type Wishes } from './recovered.ts'
+import { ofTheDay } from '../support/turns.ts'
 
 interface Point {
   readonly what: string
@@ -79,10 +80,18 @@ async function history(world: World): Promise<readonly Point[]> {
 }
 
 const some = ['an LSN before the increment', 'before a load', 'the end']
-const cases: readonly { readonly major: Major; readonly checksums: boolean; readonly only?: readonly string[] }[] = [
+interface Case {
+  readonly major: Major
+  readonly checksums: boolean
+  readonly only?: readonly string[]
+}
+
+const cases: readonly Case[] = [
   { major: 18, checksums: true },
-  { major: 17, checksums: false, only: some },
-  { major: 16, checksums: true, only: some },
+  ofTheDay<Case>([
+    { major: 17, checksums: false, only: some },
+    { major: 16, checksums: true, only: some },
+  ]),
   { major: 15, checksums: true },
 ]
 
