@@ -26,6 +26,8 @@ const schema = `
   insert into sales.orders select n, '2026-01-01', repeat('n', 50) from generate_series(1, 2000) n;
   create table sales.quiet (id int primary key);
   insert into sales.quiet select generate_series(1, 500);
+  create table sales.swapped (id int primary key);
+  insert into sales.swapped select generate_series(1, 50);
   create table sales.events (id int, day date) partition by range (day);
   create table sales.events_1 partition of sales.events for values from ('2026-01-01') to ('2026-02-01');
   create table sales.events_2 partition of sales.events for values from ('2026-02-01') to ('2026-03-01');
@@ -40,6 +42,10 @@ async function orders(world: World): Promise<Expected[]> {
     return xid
   }
   const last = (): number => expected.at(-1)!.xid
+  // Of the same name, but not in that schema.
+  await world.server.psql(
+    'create schema elsewhere; create table elsewhere.orders (id int); delete from elsewhere.orders',
+  )
   await did('delete', 10, 'delete from sales.orders where id <= 10; commit')
   await did(
     'delete',
@@ -76,6 +82,24 @@ async function orders(world: World): Promise<Expected[]> {
   await did('rename', 0, 'alter table sales.orders rename to orders_old; commit')
   assert.ok(last() > 0)
   return expected
+}
+
+/** None of its files is dropped: another one has its name since. */
+async function swapped(world: World): Promise<Expected[]> {
+  const did = async (kind: string, rows: number, sql: string): Promise<Expected> => ({
+    kind,
+    rows,
+    xid: await transaction(world, `${sql}; commit`),
+  })
+  return [
+    await did('rename', 0, 'alter table sales.swapped rename to swapped_old'),
+    await did(
+      'create',
+      0,
+      'create table sales.other (id int primary key); insert into sales.other select generate_series(1, 40); alter table sales.other rename to swapped',
+    ),
+    await did('delete', 4, 'delete from sales.swapped where id <= 4'),
+  ]
 }
 
 async function events(world: World): Promise<Expected[]> {
@@ -137,6 +161,7 @@ for (const major of [ofTheDay([18, 15] as const)]) {
     await world.take('full')
     const done = await orders(world)
     const partitioned = await events(world)
+    const swaps = await swapped(world)
     await server.psql('delete from sales.quiet where id <= 3; select pg_switch_wal()')
     for (let k = 0; k < 4; k++)
       await server.psql(
@@ -162,6 +187,7 @@ for (const major of [ofTheDay([18, 15] as const)]) {
     )
 
     assert.deepEqual(seen(await askWhen(world, { table: 'sales.events' })), partitioned)
+    assert.deepEqual(seen(await askWhen(world, { table: 'sales.swapped' })), swaps)
 
     const quiet = await askWhen(world, { table: 'sales.quiet' })
     assert.deepEqual(

@@ -39,14 +39,14 @@ export class CatalogChanges {
   record(record: WalRecord): boolean {
     if (record.rmgr === rmgr.relMap) this.mapped(record)
     const { pgClass, pgInherits, majorVersion } = this.catalog
-    if (touches(record, pgClass)) {
+    if (touchesCatalog(record, pgClass)) {
       const found = pgClass.follower.record(record)
       if (!found) return true
       const row = (tuple: typeof found.before): ClassRow | undefined => tuple && classRow(tuple, majorVersion)
       this.sink.classChanged(record.xid, { before: row(found.before), after: row(found.after) })
       return true
     }
-    if (!touches(record, pgInherits)) return false
+    if (!touchesCatalog(record, pgInherits)) return false
     const found = pgInherits.follower.record(record)
     const gone = found?.change === 'insert' ? undefined : found?.before && inheritsRow(found.before)
     const added = found?.after && inheritsRow(found.after)
@@ -68,7 +68,7 @@ export class CatalogChanges {
   }
 }
 
-function touches(record: WalRecord, { file }: FollowedCatalog): boolean {
+export function touchesCatalog(record: WalRecord, { file }: FollowedCatalog): boolean {
   for (let n = 0; n < record.blockCount; n++) if (isOf(record, n, file)) return true
   return false
 }

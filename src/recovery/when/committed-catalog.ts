@@ -171,10 +171,15 @@ export class CommittedCatalog {
   }
 
   private isNamed(row: ClassRow): boolean {
-    if (row.name !== this.wanted.name || !'rpmt'.includes(row.kind)) return false
-    // A schema that was made after the backup has no name here: the table's own must do.
+    if (row.name !== this.wanted.name || row.persistence === 't' || !'rpmt'.includes(row.kind)) return false
     const schema = this.catalog.namespaces.get(row.namespace)
-    return schema === undefined || schema === this.wanted.schema
+    if (schema !== undefined) return schema === this.wanted.schema
+    // A schema that was made after the backup has no name here: the table's own must do, as long as no other has it for certain.
+    return !this.rows().some((one) => one.oid !== row.oid && this.isNamedForCertain(one))
+  }
+
+  private isNamedForCertain({ name, namespace }: ClassRow): boolean {
+    return name === this.wanted.name && this.catalog.namespaces.get(namespace) === this.wanted.schema
   }
 
   private label(oid: number): string {

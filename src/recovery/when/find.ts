@@ -6,11 +6,13 @@ import { formatLsn, type Lsn } from '../../wal/lsn.ts'
 import { liesOn } from '../target/history.ts'
 import { firstRecordFrom } from '../target/records.ts'
 import { resolveTarget, type ResolvedTarget } from '../target/resolve.ts'
+import { shownName } from '../tables/names.ts'
 import { readCatalog, type BackupCatalog } from './backup-catalog.ts'
 import { ChunkRecords } from './chunk-records.ts'
 import { CommittedCatalog } from './committed-catalog.ts'
 import { whenErrors as errors } from './errors.ts'
 import type { FoundEvent } from './event.ts'
+import { mustFollow } from './must-follow.ts'
 import type { AskedName } from './relation-name.ts'
 import { survey, type Survey, type SurveyedChunk } from './survey.ts'
 import { RelationWatch } from './watch.ts'
@@ -26,7 +28,7 @@ export interface WhenRequest {
 
 export interface WhenFound {
   readonly database: string
-  /** `schema.name`; of a partitioned table with the number of partitions that were watched. */
+  /** `schema.name`, quoted where SQL needs it. */
   readonly relation: string
   readonly backup: BackupSummary
   readonly oldestBackup: BackupSummary
@@ -62,10 +64,11 @@ export async function findWhen(request: WhenRequest, tools: Tools): Promise<When
     wal: tools.repository.wal,
     chunks,
     database: catalog.database.oid,
+    pgClass: catalog.pgClass.file,
     signal: tools.signal,
     progress: (done, total) => tools.report({ phase: 'reading change maps', done, total, unit: 'count' }),
   })
-  const follow = mustFollow(catalog, committed, surveyed)
+  const follow = await mustFollow({ catalog, committed, surveyed }, tools)
   const watch = new RelationWatch(catalog, committed, follow)
   const readBytes = await readThrough({ watch, catalog, surveyed, follow }, tools)
   const names = committed.rows()
@@ -77,7 +80,7 @@ export async function findWhen(request: WhenRequest, tools: Tools): Promise<When
     })
   return {
     database: catalog.database.name,
-    relation: `${request.relation.schema}.${request.relation.name}`,
+    relation: shownName(request.relation),
     backup,
     oldestBackup: backups[0]!,
     timeline: resolved.history.timeline,
@@ -149,19 +152,6 @@ async function catalogOf(request: WhenRequest, backup: BackupSummary, tools: Too
 function databasesWith(manifest: Pick<Manifest, 'relations'>, { schema, name }: AskedName): string[] {
   const found = manifest.relations.filter((one) => one.name === name && one.schema === schema)
   return [...new Set(found.map((one) => one.database))]
-}
-
-/** The catalogs must be followed where the table's files are dropped, its partitions change, or it is not there yet. */
-function mustFollow(catalog: BackupCatalog, committed: CommittedCatalog, { chunks }: Survey): boolean {
-  if (!committed.hasTarget) return true
-  const files = [...committed.relfilenodes()]
-  const inherits = catalog.pgInherits.file.relfilenode
-  return chunks.some(
-    (one) =>
-      one.isOpaque ||
-      files.some((file) => one.dropped.has(file)) ||
-      (committed.hasPartitions && one.touched.has(inherits)),
-  )
 }
 
 async function readThrough(

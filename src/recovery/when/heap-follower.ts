@@ -31,6 +31,11 @@ export class HeapFollower {
     this.pages.set(block, tuples)
   }
 
+  /** All that is known, dead ones among them. */
+  *tuples(): Generator<TuplePlace & { readonly tuple: TupleBytes }> {
+    for (const [block, tuples] of this.pages) for (const [offset, tuple] of tuples) yield { block, offset, tuple }
+  }
+
   /** Takes in a record one of whose blocks is of this relation; tells what it does to a row. */
   record(record: WalRecord): FollowedChange | undefined {
     const about = tupleChange(record)

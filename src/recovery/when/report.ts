@@ -1,4 +1,5 @@
 // What `recover when` shows: newest first, with the option that brings back the moment before.
+import { shellQuoted } from '../../base/shell.ts'
 import { formatTable } from '../../base/table.ts'
 import { formatLsn } from '../../wal/lsn.ts'
 import { formatMoment } from '../target/time.ts'
@@ -71,7 +72,7 @@ export function reportOf(
 
 /** The load where there is one, else the position, which is never ambiguous; the transaction's id may have come round. */
 function undoOf(event: Found): readonly string[] {
-  const load = event.load === undefined ? [] : [`--before-load ${event.load}`]
+  const load = event.load === undefined ? [] : [`--before-load ${word(event.load)}`]
   return [...load, `--lsn ${formatLsn(event.startLsn)}`, `--xid ${event.xid} --exclusive`]
 }
 
@@ -132,8 +133,14 @@ export function reportText(report: WhenReport): string {
       `${leftOut.events} smaller ones are left out, of ${leftOut.deleted} deleted and ${leftOut.updated} updated rows: --most shows more`,
     )
   const newest = events.find((one) => one.undo.length > 0)
-  if (newest) lines.push('', `wharf recover table ${report.relation} --database ${report.database} ${newest.undo[0]}`)
+  if (newest)
+    lines.push('', `wharf recover table ${word(report.relation)} --database ${word(report.database)} ${newest.undo[0]}`)
   return [...lines, '', ...report.notes.map((note) => `note: ${note}`)].join('\n').trimEnd()
+}
+
+/** For a shell. */
+function word(text: string): string {
+  return /^[\w./:-]+$/.test(text) ? text : shellQuoted(text)
 }
 
 function rowsText({ kind, rows, isAtLeast }: WhenReport['events'][number]): string {

@@ -1,6 +1,6 @@
 // What the change maps say of each chunk of WAL: which relations of one database it touches. Cheap: no WAL is read for it.
 import type { WalArchive } from '../../repository/contract.ts'
-import type { CommitEntry } from '../../wal/contract.ts'
+import type { CommitEntry, RelationFile } from '../../wal/contract.ts'
 import type { PlacedChunk } from '../target/commit-index.ts'
 
 /** Chunks whose maps are fetched at a time: the store answers them side by side. */
@@ -11,6 +11,8 @@ export interface SurveyedChunk {
   /** relfilenodes of the database whose main fork WAL changes here, and those that are made or dropped. */
   readonly touched: ReadonlySet<number>
   readonly dropped: ReadonlySet<number>
+  /** Of pg_class. */
+  readonly classBlocks: Uint32Array
   /** Nobody can tell what it touches: it must be read. */
   readonly isOpaque: boolean
   /** Why nothing in it can be understood. */
@@ -27,6 +29,8 @@ export interface SurveyParts {
   readonly wal: Pick<WalArchive, 'readIndex'>
   readonly chunks: readonly PlacedChunk[]
   readonly database: number
+  /** The file of pg_class. */
+  readonly pgClass: RelationFile
   readonly signal: AbortSignal
   readonly progress?: (done: number, total: number) => void
 }
@@ -48,7 +52,7 @@ export async function survey(parts: SurveyParts): Promise<Survey> {
 
 async function surveyChunk(
   placed: PlacedChunk,
-  { wal, database, signal }: SurveyParts,
+  { wal, database, pgClass, signal }: SurveyParts,
 ): Promise<{ chunk: SurveyedChunk; loads: readonly CommitEntry[] }> {
   const { changeMap, commits, problem } = await wal.readIndex(placed.info, signal)
   const touched = new Set<number>()
@@ -59,7 +63,8 @@ async function surveyChunk(
     if (change.cut === 0) dropped.add(file.relfilenode)
   }
   const doubtful = [...(changeMap?.doubtfulDatabases() ?? [])].some((one) => one.database === database)
+  const classBlocks = changeMap?.fork(pgClass, 'main')?.blocks ?? new Uint32Array()
   const isOpaque = !changeMap || doubtful || changeMap.doubts.length > 0
   const loads = commits.filter((one) => one.kind === 'load')
-  return { chunk: { placed, touched, dropped, isOpaque, problem }, loads }
+  return { chunk: { placed, touched, dropped, classBlocks, isOpaque, problem }, loads }
 }
