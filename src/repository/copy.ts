@@ -3,6 +3,7 @@ import type { Progress } from '../base/operation.ts'
 import type { BackupSummary, Repository } from './contract.ts'
 import { copyContents, missingPacks, readCommon, type BackupCopy } from './copy/backup.ts'
 import { copyWal, requireRange } from './copy/wal.ts'
+import { copyHealed } from './healed.ts'
 import { copyKept } from './kept/copy.ts'
 import { manifestName } from './manifest/store.ts'
 import { keepWal } from './prune/shared.ts'
@@ -51,6 +52,12 @@ async function copyLeased(options: CopyOptions): Promise<CopyResult> {
   const startLsn = manifest.replayFromLsn < manifest.startLsn ? manifest.replayFromLsn : manifest.startLsn
   const there = await to.listBackups(signal, { warehouse: manifest.warehouse, onDamaged: () => {} })
   const isThere = there.some((one) => one.id === id)
+  // Before the manifest is there: whoever builds on it then must know.
+  await copyHealed(
+    { from: from.notices, to: to.notices },
+    { warehouse: manifest.warehouse, systemIdentifier, sinceLsn: startLsn },
+    signal,
+  )
   if (!isThere) await keepWal({ ...manifest, replayFromLsn: startLsn }, to.readOptions(signal))
   const bringWal = async (until: 'all' | 'needed') => {
     options.report?.({ phase: 'copying wal', note: id })

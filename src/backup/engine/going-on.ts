@@ -1,5 +1,7 @@
 // A backup goes on with what interrupted ones have stored: notes what it is of for its own successors, and says which blocks need not be read.
 import type { BackupWriter, Repository } from '../../repository/contract.ts'
+import { healedSince } from '../../repository/healed.ts'
+import { healedRelations } from '../plan/files.ts'
 import type { OwnFacts } from '../plan/parent.ts'
 import { chooseInterrupted, type Reuse } from '../resume/kept.ts'
 import type { Noting } from '../resume/noting.ts'
@@ -30,7 +32,15 @@ export async function goOn(
   const notes = refused === undefined ? [] : [refused]
   if (usable.length === 0) return { reuse: undefined, notes }
   await options.waitForWal()
-  const resumed = await resume({ ...options, interrupted: usable })
+  // Whatever this backup builds on: what was stored before a block was healed may hold the bad page.
+  const sinceLsn = usable.reduce((least, one) => (one.startLsn < least ? one.startLsn : least), startLsn)
+  const healed = await healedSince(
+    repository.notices,
+    { warehouse: options.warehouse, systemIdentifier, sinceLsn },
+    signal,
+  )
+  const distrusted = [...options.distrusted, ...healedRelations({ healed })]
+  const resumed = await resume({ ...options, distrusted, interrupted: usable })
   await writer.adoptPacks(resumed.packs, signal)
   return { reuse: resumed.reuse, notes: [...notes, ...resumed.notes] }
 }

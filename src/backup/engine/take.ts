@@ -8,7 +8,7 @@ import type { ServerFacts, Session } from '../../warehouse/contract.ts'
 import { CopyPool } from '../copy/pool.ts'
 import { backupErrors } from '../errors.ts'
 import { chooseChunks } from '../plan/changes.ts'
-import { healedRelations, planFiles, type FilePlan } from '../plan/files.ts'
+import { planFiles, type FilePlan } from '../plan/files.ts'
 import { replayFrom } from '../plan/defer.ts'
 import { ownSpans, type OwnFacts } from '../plan/parent.ts'
 import { withoutPreparedLater } from '../plan/prepared.ts'
@@ -199,7 +199,7 @@ class Taking {
     const { reuse, notes } = await goOn({
       own,
       plan: planned,
-      distrusted: [...distrusted, ...healedRelations(base)],
+      distrusted,
       tools,
       warehouse: options.warehouse.declaration.name,
       repository: options.repository,

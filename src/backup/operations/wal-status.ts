@@ -5,6 +5,7 @@ import { defineOperation } from '../../base/operation.ts'
 import type { Context } from '../../base/room.ts'
 import { formatDuration, formatSize } from '../../base/units.ts'
 import type { Repository } from '../../repository/contract.ts'
+import { HEALED_BLOCK } from '../../repository/healed.ts'
 import { formatLsn } from '../../wal/lsn.ts'
 import { warehouses, type Warehouse } from '../../warehouse/contract.ts'
 import { holeBytes, holesOf, openAll, walStatusOf } from '../receiver/standing.ts'
@@ -71,7 +72,9 @@ async function linesOf(context: Context, name: string, signal: AbortSignal): Pro
   for (const status of await walStatusOf(context, name, signal)) {
     const repository = opened.find((one) => one.name === status.repository)
     const ranges = repository ? await repository.wal.replayable(system, signal) : []
-    const notices = repository ? await repository.notices.list(name, signal) : []
+    const told = repository ? await repository.notices.list(name, signal) : []
+    // Those are for the next backups, not for people.
+    const notices = told.filter(({ reason }) => reason !== HEALED_BLOCK)
     const { timeline, durableLsn, serverLsn, lagBytes, lagMs, lastMessageAt, error } = status
     lines.push({
       warehouse: name,
