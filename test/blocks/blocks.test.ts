@@ -1,14 +1,18 @@
 // Acceptance 2, a slice: pages of a table, its indexes and TOAST damaged under the live server come back as the server had written them, or are refused with a reason.
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { appendFile, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { seededRandom } from '../../src/base/random.ts'
+import type { Context } from '../../src/base/room.ts'
+import { openPlace } from '../../src/recovery/blocks/place.ts'
 import { openWorld, type World } from '../backup/world.ts'
 import { healScene, schema } from './scene.ts'
 import { coldRestart, damage, fileOf, heal, isSamePage, readPage, writePage } from './world.ts'
 import { ofTheDay } from '../support/turns.ts'
 
+const signal = new AbortController().signal
 const settings = { autovacuum: 'off' }
 const seed = Number(process.env['ACCEPT_SEED'] ?? 11)
 
@@ -109,6 +113,21 @@ test('what cannot be proven is refused with its reason, and nothing is written',
     message: 'there is no relation public.no_such in database postgres',
   })
 
+  // A standby of the same cluster, in a folder of the same name, on this host.
+  const facts = await world.warehouse.facts(signal)
+  const standbysHost = {
+    facts: () => Promise.resolve(facts),
+    connect: () =>
+      Promise.resolve({
+        query: () => Promise.resolve([{ file: Buffer.from(`4242\n${server.dataDirectory}\n`) }]),
+        [Symbol.asyncDispose]: () => Promise.resolve(),
+      }),
+  }
+  const context = { use: () => Promise.resolve({ get: () => standbysHost }) } as unknown as Context
+  await assert.rejects(openPlace({ warehouse: 'retail', ...facts, dataDirectory: undefined }, context, signal), {
+    message: `the data directory ${server.dataDirectory} cannot be healed from here: the server that runs on it here is another one`,
+  })
+
   // Not asked for, and not answered: nothing is written.
   const place = { file, block: 4, blocks: 100 }
   const truth = await readPage(world, file, 4)
@@ -141,8 +160,30 @@ test('what cannot be proven is refused with its reason, and nothing is written',
   )
   assert.deepEqual(await readFile(stopped.blocks[0]!.kept!), bad)
   assert.ok(isSamePage(await readPage(world, file, 4), truth))
-  await server.start()
-  await assert.rejects(heal(world, { dataDirectory: server.dataDirectory, relation: ['t'], block: '4' }), {
+  const offline = { dataDirectory: server.dataDirectory, relation: ['t'], block: '4' }
+  await assert.rejects(heal(world, { file: ['base/5/4242'], dataDirectory: server.dataDirectory }), {
+    message: 'there is no file base/5/4242 in the data directory',
+  })
+  // Somebody starts it while the good pages are made.
+  await damage(world, place, { kind: 'flip', old: undefined, random: seededRandom(seed) })
+  const again = await readPage(world, file, 4)
+  const started = async (): Promise<boolean> => {
+    await server.start()
+    return true
+  }
+  await assert.rejects(heal(world, offline, { confirm: started }), {
     message: `a server runs on ${server.dataDirectory}`,
   })
+  assert.deepEqual(await readPage(world, file, 4), again)
+  await assert.rejects(heal(world, offline), { message: `a server runs on ${server.dataDirectory}` })
+
+  // A timeline that the repository knows nothing of: its WAL is that of another history.
+  await server.stop()
+  await writeFile(join(server.dataDirectory, 'recovery.signal'), '')
+  await appendFile(join(server.dataDirectory, 'postgresql.auto.conf'), "restore_command = 'false'\n")
+  await server.start()
+  await assert.rejects(heal(world, { relation: ['t'], block: '4' }), {
+    message: "the server's timeline 2 is not the one in the repository: the repository knows none of it",
+  })
+  assert.deepEqual(await readPage(world, file, 4), again)
 })

@@ -6,6 +6,7 @@ import type { OperationContext } from '../../src/base/operation.ts'
 import type { Random } from '../../src/base/random.ts'
 import { areEqual } from '../../src/recovery/blocks/judge.ts'
 import { block as operation } from '../../src/recovery/operations/block.ts'
+import { room as repositoryRoom } from '../../src/repository/room.ts'
 import { room as warehouseRoom } from '../../src/warehouse/room.ts'
 import { BLOCK_BYTES } from '../../src/wal/contract.ts'
 import type { World } from '../backup/world.ts'
@@ -33,16 +34,16 @@ export interface HealOutput {
 export async function heal(
   world: World,
   options: Readonly<Record<string, unknown>>,
-  asking: { readonly confirm?: boolean } = {},
+  asking: { readonly confirm?: boolean | (() => Promise<boolean>) } = {},
 ): Promise<HealOutput> {
   const passphraseFile = join(world.folder, 'passphrase')
   await writeFile(passphraseFile, 'correct horse\n', { mode: 0o600 })
   await using scope = new AsyncDisposableStack()
   const config = { warehouses: { retail: { url: world.server.url, repositories: ['r'] } } }
   const context: OperationContext = {
-    ...testContext({ home: join(world.folder, 'home'), rooms: [warehouseRoom], config }, scope),
+    ...testContext({ home: join(world.folder, 'home'), rooms: [warehouseRoom, repositoryRoom], config }, scope),
     progress: () => {},
-    confirm: () => Promise.resolve(asking.confirm ?? true),
+    confirm: () => (typeof asking.confirm === 'function' ? asking.confirm() : Promise.resolve(asking.confirm ?? true)),
     actor: 'test',
   }
   const input = operation.input.parse({

@@ -1,4 +1,4 @@
-// What an operator can be told by `recover block` before any block is looked at. Why single blocks are refused is text of its own: refusals.ts.
+// What an operator can be told by `recover block` before any block is looked at. Why single blocks are refused is text of its own: result.ts.
 import { defineErrors } from '../../base/errors.ts'
 
 export const blockErrors = defineErrors('recovery', {
@@ -32,6 +32,11 @@ export const blockErrors = defineErrors('recovery', {
       `there is no relation ${at.relation} in database ${at.database}`,
     hint: () => 'an index and a TOAST table have names of their own; names are case sensitive',
   },
+  blockNoStorage: {
+    exit: 'usage',
+    message: (relation: string) => `${relation} has no file of its own`,
+    hint: () => 'of a partitioned table or index name the partitions',
+  },
   blockNotHere: {
     exit: 'failed',
     message: (at: { folder: string; why: string }) =>
@@ -43,6 +48,18 @@ export const blockErrors = defineErrors('recovery', {
     message: (at: { folder: string; found: string; wanted: string }) =>
       `${at.folder} is of cluster ${at.found}, the backups are of cluster ${at.wanted}`,
     hint: () => 'name the right warehouse with --warehouse',
+  },
+  blockOtherTimeline: {
+    exit: 'failed',
+    message: (at: { timeline: number; why: string }) =>
+      `the server's timeline ${at.timeline} is not the one in the repository: ${at.why}`,
+    hint: () =>
+      'pages of another history would be wrong here; let the repository receive the WAL of this server, and take a backup of it',
+  },
+  blockNoFile: {
+    exit: 'notFound',
+    message: (file: string) => `there is no file ${file} in the data directory`,
+    hint: () => 'the relation was dropped or rewritten; pg_relation_filepath() tells where it lies now',
   },
   blockServerRuns: {
     exit: 'busy',
@@ -65,6 +82,11 @@ export const blockErrors = defineErrors('recovery', {
     exit: 'busy',
     message: (at: { table: string; waitedMs: number }) => `${at.table} could not be locked within ${at.waitedMs} ms`,
     hint: () => 'nothing was changed; somebody uses the table: run again later, or with a longer --lock-timeout',
+  },
+  blockLockLost: {
+    exit: 'failed',
+    message: (table: string) => `the lock of ${table} was lost while a block was being healed`,
+    hint: () => 'the block was not written; run again',
   },
   blockNoBufferView: {
     exit: 'environment',

@@ -116,6 +116,7 @@ async function pathByName(
     })
     const found = await relationByName(session, asked)
     if (found?.path) return found.path
+    if (found) throw errors.blockNoStorage(relation)
     throw errors.unknownBlockRelation({ relation, database: database ?? session.client.database ?? '' })
   }
   const found = manifest.relations.filter(

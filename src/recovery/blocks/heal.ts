@@ -4,7 +4,7 @@ import { pageLsn } from '../../wal/data-page.ts'
 import { keepPage, readBlock, writeBlock } from './bad-page.ts'
 import { blockErrors as errors } from './errors.ts'
 import { judge } from './judge.ts'
-import { beyondEnd, changedSince, notInWal, otherBytes, type BlockResult } from './result.ts'
+import { beyondEnd, changedInSandbox, changedSince, notInWal, otherBytes, type BlockResult } from './result.ts'
 import { keyOf, type WantedBlock } from './wanted.ts'
 
 export interface HealParts {
@@ -12,6 +12,8 @@ export interface HealParts {
   readonly checksums: boolean
   /** By keyOf(). */
   readonly good: ReadonlyMap<string, Buffer>
+  /** Up to here the good pages hold all WAL, and none that is later. */
+  readonly goodToLsn: Lsn
   /** Ends of the last records, beyond what `good` holds for certain, that change a block. */
   readonly touches: ReadonlyMap<string, Lsn>
   readonly dryRun: boolean
@@ -20,6 +22,8 @@ export interface HealParts {
   readonly at: string
   /** Tells every repository that the block must be read by its next backup. Before anything is written. */
   readonly note: (block: WantedBlock) => Promise<void>
+  /** Right before the write: rejects unless nobody else can touch the block. */
+  readonly demandAlone: () => Promise<void>
   /** The page as the server sees it now; undefined where no server runs. */
   readonly readBack: ((block: WantedBlock) => Promise<Buffer | undefined>) | undefined
   readonly signal: AbortSignal
@@ -33,6 +37,7 @@ export async function healBlock(block: WantedBlock, parts: HealParts): Promise<B
   if (!disk) return refused(beyondEnd)
   const good = parts.good.get(key)
   if (!good) return refused(notInWal)
+  if (pageLsn(good, 0) > parts.goodToLsn) return refused(changedInSandbox)
   const touched = parts.touches.get(key)
   if (touched !== undefined && touched > pageLsn(good, 0)) return refused(changedSince)
   const found = judge({ disk, good, block: block.block, checksums: parts.checksums })
@@ -42,6 +47,7 @@ export async function healBlock(block: WantedBlock, parts: HealParts): Promise<B
   const kept = await keepPage(parts.keepIn, { block, page: disk, at: parts.at })
   await parts.note(block)
   parts.signal.throwIfAborted()
+  await parts.demandAlone()
   if (!(await readBlock(parts.dataDirectory, block))?.equals(disk)) return refused(otherBytes)
   await writeBlock(parts.dataDirectory, block, good)
   const back = parts.readBack ? await parts.readBack(block) : await readBlock(parts.dataDirectory, block)

@@ -14,12 +14,15 @@ export interface LiveRelation {
   readonly table: string
   readonly tableOid: string
   readonly tableKind: string
+  /** A TOAST table or its index. */
+  readonly isToast: boolean
 }
 
 const FACTS = `
   select c.oid::text, format('%I.%I', n.nspname, c.relname) as name, c.relkind as kind, c.relpersistence as persistence,
          pg_catalog.pg_relation_filepath(c.oid) as path,
-         format('%I.%I', tn.nspname, t.relname) as table, t.oid::text as "tableOid", t.relkind as "tableKind"
+         format('%I.%I', tn.nspname, t.relname) as table, t.oid::text as "tableOid", t.relkind as "tableKind",
+         own.oid is not null as "isToast"
     from pg_catalog.pg_class c
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     left join pg_catalog.pg_index i on i.indexrelid = c.oid

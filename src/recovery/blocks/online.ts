@@ -1,6 +1,7 @@
 // Healing under a running server: the table locked against everybody, everything that the server holds of the blocks on disk and out of its memory, the WAL since the
 // sandbox's end read, then the bytes. All in one transaction that is rolled back: extensions that it makes for itself go with it.
 import { codeOf, messageOf } from '../../base/errors.ts'
+import { HEALED_AHEAD_BYTES } from '../../repository/healed.ts'
 import { parseLsn, type Lsn } from '../../wal/lsn.ts'
 import { withoutPageHeader } from '../../wal/segments.ts'
 import type { ServerFacts, Session } from '../../warehouse/contract.ts'
@@ -11,14 +12,14 @@ import { inMemory, walGone, type BlockResult } from './result.ts'
 import { touchesInServer } from './touches.ts'
 import { keyOf, type WantedBlock } from './wanted.ts'
 
-export interface OnlineParts extends Omit<HealParts, 'touches' | 'readBack' | 'note'> {
+export interface OnlineParts extends Omit<HealParts, 'touches' | 'readBack' | 'note' | 'demandAlone'> {
   /** With the database that the blocks are of. */
   readonly session: Session
   readonly facts: ServerFacts
   /** All of one relation. */
   readonly blocks: readonly WantedBlock[]
-  /** Up to here the good pages hold all WAL. */
-  readonly goodToLsn: Lsn
+  /** Rejects where the server never wrote all the WAL that the good pages are of. */
+  readonly demandOwnWal: (serverLsn: Lsn) => void
   readonly lockTimeoutMs: number
   readonly note: (block: WantedBlock, lsn: Lsn) => Promise<void>
 }
@@ -30,9 +31,14 @@ export async function healOnline(parts: OnlineParts): Promise<readonly BlockResu
     ? refusalOnline(relation)
     : `no relation of the database has its file ${blocks[0]!.path}: it was dropped or rewritten`
   if (!relation || refusal !== undefined) return refuseAll(blocks, refusal!)
+  // A session that is ended while the repositories are told would lose the lock before the write.
+  await session.query(
+    `select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings
+      where name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`,
+  )
   // Most of the work before the lock is taken.
   await session.query('checkpoint')
-  await session.query('begin')
+  await session.query('begin isolation level read committed read write')
   try {
     return await inTransaction(relation, parts)
   } finally {
@@ -50,11 +56,13 @@ async function inTransaction(relation: LiveRelation, parts: OnlineParts): Promis
   const buffers = await openBufferView(session)
   await lock(relation, parts)
   const again = await relationByFile(session, blocks[0]!.file)
-  if (again?.oid !== relation.oid) return refuseAll(blocks, `${relation.name} was dropped or rewritten meanwhile`)
+  // The lock was taken by name, and names change hands.
+  if (again?.oid !== relation.oid || !(await isLocked(again, session)))
+    return refuseAll(blocks, `${relation.name} was dropped or rewritten meanwhile`)
   // Nobody changes the blocks from here on. What was changed goes to disk, and with it all WAL up to now.
-  const [row] = await session.query<{ lsn: string }>('select pg_catalog.pg_current_wal_insert_lsn()::text as lsn')
-  const lockedLsn = withoutPageHeader(parseLsn(row!.lsn), facts.walSegmentBytes)
+  const lockedLsn = withoutPageHeader(await insertLsn(session), facts.walSegmentBytes)
   await session.query('checkpoint')
+  parts.demandOwnWal(lockedLsn)
   const touches =
     lockedLsn <= parts.goodToLsn
       ? new Map<string, Lsn>()
@@ -77,7 +85,10 @@ async function inTransaction(relation: LiveRelation, parts: OnlineParts): Promis
         await healBlock(block, {
           ...parts,
           touches,
-          note: (one) => parts.note(one, lockedLsn),
+          note: (one) => noteUntilNow(one, parts),
+          demandAlone: async () => {
+            if (!(await isLocked(again, session))) throw errors.blockLockLost(again.table)
+          },
           readBack: (one) => buffers.readBack(relation, one),
         }),
       )
@@ -85,10 +96,36 @@ async function inTransaction(relation: LiveRelation, parts: OnlineParts): Promis
   return results
 }
 
+async function insertLsn(session: Session): Promise<Lsn> {
+  const [row] = await session.query<{ lsn: string }>('select pg_catalog.pg_current_wal_insert_lsn()::text as lsn')
+  return parseLsn(row!.lsn)
+}
+
+/** What is told is valid for backups that begin some way ahead: of that at least half is left when the block is written. */
+async function noteUntilNow(block: WantedBlock, { session, note }: OnlineParts): Promise<void> {
+  for (;;) {
+    const lsn = await insertLsn(session)
+    await note(block, lsn)
+    if ((await insertLsn(session)) <= lsn + HEALED_AHEAD_BYTES / 2n) return
+  }
+}
+
+async function isLocked(relation: LiveRelation, session: Session): Promise<boolean> {
+  const [row] = await session.query<{ held: boolean }>(
+    `select exists (select from pg_catalog.pg_locks where pid = pg_catalog.pg_backend_pid() and locktype = 'relation'
+       and relation = $1::oid and mode = 'AccessExclusiveLock' and granted) as held`,
+    [relation.tableOid],
+  )
+  return row!.held
+}
+
 async function lock(relation: LiveRelation, { session, lockTimeoutMs }: OnlineParts): Promise<void> {
   await session.query(`set local lock_timeout = ${lockTimeoutMs}`)
   try {
     await session.query(`lock table only ${relation.table} in access exclusive mode`)
+    // Vacuum works on TOAST tables by themselves. LOCK refuses them; a setting that is rolled back locks them against it.
+    if (relation.isToast)
+      await session.query(`alter table only ${relation.table} set (toast.autovacuum_enabled = false)`)
   } catch (error) {
     // 55P03: lock_not_available.
     if (codeOf(error) === '55P03')

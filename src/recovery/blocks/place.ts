@@ -2,12 +2,15 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { codeOf, messageOf } from '../../base/errors.ts'
+import { codeOf, isWharfError, messageOf } from '../../base/errors.ts'
 import type { Context } from '../../base/room.ts'
 import { parseControlFile } from '../../wal/control-file.ts'
 import type { ControlData } from '../../wal/contract.ts'
+import { formatLsn, type Lsn } from '../../wal/lsn.ts'
+import { historyName } from '../../wal/segments.ts'
+import { parseHistory, spansOf, type TimelineSpan } from '../../wal/timelines.ts'
 import { warehouses, type ServerFacts, type Warehouse } from '../../warehouse/contract.ts'
-import { serverRuns } from '../../warehouse/servers.ts'
+import { serverRuns, useOf } from '../../warehouse/servers.ts'
 import { blockErrors as errors } from './errors.ts'
 
 export type HealPlace =
@@ -39,6 +42,7 @@ export async function openPlace(
     throw errors.blockNotHere({ folder: dataDirectory, why: 'the directory of that name here is of another cluster' })
   if (!(await serverRuns(dataDirectory)))
     throw errors.blockNotHere({ folder: dataDirectory, why: 'no server runs on it on this host' })
+  await demandSameServer(warehouse, dataDirectory, signal)
   if (facts.inRecovery)
     throw errors.blockNotHere({ folder: dataDirectory, why: 'it is a standby, which takes no locks' })
   refuseOther(control, { ...of, dataDirectory })
@@ -49,9 +53,69 @@ async function stoppedPlace(of: { dataDirectory: string; systemIdentifier: bigin
   const { dataDirectory } = of
   const control = await controlOf(dataDirectory)
   refuseOther(control, of)
-  if (await serverRuns(dataDirectory)) throw errors.blockServerRuns(dataDirectory)
+  if ((await useOf(dataDirectory)) !== undefined) throw errors.blockServerRuns(dataDirectory)
   if (control.state !== 'shut down') throw errors.blockNotShutDown({ folder: dataDirectory, state: control.state })
   return { kind: 'stopped', dataDirectory, control }
+}
+
+/** Making the good pages takes a while: rejects where a server was started on the directory since then. */
+export async function demandStillStopped({ dataDirectory, control }: HealPlace): Promise<void> {
+  if ((await useOf(dataDirectory)) !== undefined) throw errors.blockServerRuns(dataDirectory)
+  const now = await controlOf(dataDirectory)
+  if (now.state !== 'shut down') throw errors.blockNotShutDown({ folder: dataDirectory, state: now.state })
+  if (now.checkpointLsn === control.checkpointLsn && now.timeline === control.timeline) return
+  throw errors.blockNotHere({ folder: dataDirectory, why: 'a server ran on it in the meantime' })
+}
+
+export function timelineOf(place: HealPlace): number {
+  return place.kind === 'online' ? place.facts.timeline : place.control.timeline
+}
+
+/** Timelines have numbers, not names: two servers that were promoted apart from each other have written different WAL under the same one. */
+export async function demandSameHistory(place: HealPlace, spans: readonly TimelineSpan[]): Promise<void> {
+  const timeline = timelineOf(place)
+  const own = await readFile(join(place.dataDirectory, 'pg_wal', historyName(timeline)), 'utf8').catch(() => undefined)
+  if (own === undefined) return
+  const same = spansOf(timeline, parseHistory(timeline, own))
+  const isSame = spans.length === same.length && spans.every((one, n) => isSameSpan(one, same[n]!))
+  if (!isSame) throw errors.blockOtherTimeline({ timeline, why: 'the one in the repository branched off elsewhere' })
+}
+
+function isSameSpan(one: TimelineSpan, other: TimelineSpan): boolean {
+  return one.timeline === other.timeline && one.startLsn === other.startLsn && one.endLsn === other.endLsn
+}
+
+/** More than the record of the checkpoint on shutting down, with the header of a page within it. */
+const LAST_RECORD_BYTES = 256n
+
+/** WAL that the server never wrote: it was brought back to an earlier state, and wrote on under the same number. */
+export function demandOwnWal(place: HealPlace, of: { readonly toLsn: Lsn; readonly serverLsn: Lsn }): void {
+  const endLsn = place.kind === 'online' ? of.serverLsn : of.serverLsn + LAST_RECORD_BYTES
+  if (of.toLsn <= endLsn) return
+  const why = `the repository has WAL up to ${formatLsn(of.toLsn)}, and the server is at ${formatLsn(of.serverLsn)} only`
+  throw errors.blockOtherTimeline({ timeline: timelineOf(place), why })
+}
+
+/** Turns what cannot be found out about a timeline into what that means here. */
+export function timelineError(error: unknown, place: HealPlace): unknown {
+  if (isWharfError(error, 'recovery.unknown-timeline'))
+    return errors.blockOtherTimeline({ timeline: timelineOf(place), why: 'the repository knows none of it' })
+  if (isWharfError(error, 'recovery.no-history'))
+    return errors.blockOtherTimeline({ timeline: timelineOf(place), why: 'the repository has no history of it' })
+  return error
+}
+
+/** Up to the shared memory; the line behind it changes while a server runs. */
+const PID_LINES = 7
+
+/** A standby may lie under the same path on this host, of the same cluster: the files here must be those of the server that is asked. */
+async function demandSameServer(warehouse: Warehouse, dataDirectory: string, signal: AbortSignal): Promise<void> {
+  await using session = await warehouse.connect({ purpose: 'heal', signal })
+  const [row] = await session.query<{ file: Buffer }>("select pg_catalog.pg_read_binary_file('postmaster.pid') as file")
+  const here = await readFile(join(dataDirectory, 'postmaster.pid'), 'utf8').catch(() => '')
+  const lines = (text: string): string => text.split('\n').slice(0, PID_LINES).join('\n')
+  if (lines(row!.file.toString('utf8')) === lines(here)) return
+  throw errors.blockNotHere({ folder: dataDirectory, why: 'the server that runs on it here is another one' })
 }
 
 function refuseOther(control: ControlData, of: { dataDirectory: string; systemIdentifier: bigint }): void {

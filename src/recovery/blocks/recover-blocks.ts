@@ -1,27 +1,22 @@
 // Damaged blocks from beginning to end: found, good pages made beside the server, written where that is proven to be right.
 import type { Progress } from '../../base/operation.ts'
 import type { Context } from '../../base/room.ts'
-import { join } from 'node:path'
 
 import type { BackupSummary, Repository } from '../../repository/contract.ts'
-import { repositories } from '../../repository/contract.ts'
-import { noteHealed } from '../../repository/healed.ts'
 import { parseLsn, type Lsn } from '../../wal/lsn.ts'
-import { warehouses } from '../../warehouse/contract.ts'
 import { addRecord } from '../rates/times.ts'
 import { openChosenRepository, type RepositoryChoice } from '../restore/open-repository.ts'
 import { readingOf } from '../restore/reading.ts'
 import { firstRecordFrom } from '../target/records.ts'
 import { resolveTarget, type ResolvedTarget } from '../target/resolve.ts'
 import { chooseBackup } from './choose-backup.ts'
+import { healAll } from './heal-all.ts'
 import { findBlocks, type BlockNames } from './find-blocks.ts'
-import { healBlock } from './heal.ts'
-import { healOnline } from './online.ts'
-import { openPlace, type HealPlace } from './place.ts'
-import { walGone, type BlockResult } from './result.ts'
-import { rollForward, type RolledForward } from './roll-forward.ts'
-import { touchesInServer } from './touches.ts'
+import { demandSameHistory, openPlace, timelineError, timelineOf, type HealPlace } from './place.ts'
+import type { BlockResult } from './result.ts'
+import { rollForward } from './roll-forward.ts'
 import type { WantedBlock } from './wanted.ts'
+import { nobody, whomToTell } from './whom-to-tell.ts'
 
 export interface BlockRequest extends BlockNames, RepositoryChoice {
   readonly dataDirectory?: string | undefined
@@ -66,12 +61,14 @@ export async function recoverBlocks(request: BlockRequest, context: Context, too
     context,
     signal,
   )
-  const manifest = await repository.readManifest(first.resolved.backup.id, signal)
+  const onServer = await newest(repository, request, { place, context, signal })
+  await demandSameHistory(place, onServer.resolved.history.spans)
+  const manifest = await repository.readManifest(onServer.resolved.backup.id, signal)
   const blocks = await findBlocks(request, { place, manifest, signal })
   const nothing = { results: [], way: place.kind, backup: undefined, toLsn: undefined, passedOver: [], notes: [] }
   if (blocks.length === 0) return nothing
   const notes = place.kind === 'online' ? await bringWal(place, { repository, request, context, tools }) : []
-  const { resolved, backups } = await newest(repository, request, { context, signal })
+  const { resolved, backups } = await newest(repository, request, { place, context, signal })
   const source = await chooseBackup({
     warehouse: request.warehouse,
     repository,
@@ -96,7 +93,8 @@ export async function recoverBlocks(request: BlockRequest, context: Context, too
   )
   if (!request.dryRun) await tools.confirm(blocks, place)
   tools.report({ phase: 'healing' })
-  const results = await heal({ request, place, blocks, rolled, repository }, context, tools)
+  const told = request.dryRun ? nobody : await whomToTell(repository, request, { context, signal })
+  const results = await healAll({ request, place, blocks, rolled, repositories: told.repositories }, context, signal)
   await addRecord(context.home, {
     at: new Date(context.clock.now()).toISOString(),
     warehouse: request.warehouse,
@@ -114,14 +112,15 @@ export async function recoverBlocks(request: BlockRequest, context: Context, too
     backup: source.manifest.id,
     toLsn: rolled.toLsn,
     passedOver: source.passedOver,
-    notes,
+    notes: [...notes, ...told.notes],
   }
 }
 
+/** Of the timeline that the server itself is on, where a place is given: the newest one may be another server's. */
 async function newest(
   repository: Repository,
   request: BlockRequest,
-  { context, signal }: { context: Context; signal: AbortSignal },
+  { place, context, signal }: { place?: HealPlace; context: Context; signal: AbortSignal },
 ): Promise<{ resolved: ResolvedTarget; backups: readonly BackupSummary[] }> {
   const all = await repository.listBackups(signal, {
     warehouse: request.warehouse,
@@ -133,8 +132,11 @@ async function newest(
     warehouse: request.warehouse,
     repository: repository.name,
     request: { kind: 'latest' },
+    timeline: place && timelineOf(place),
     recordFrom: (view, lsn, reach) => firstRecordFrom({ wal: repository.wal, view, endLsn: reach.endLsn, signal }, lsn),
     signal,
+  }).catch((error: unknown) => {
+    throw place ? timelineError(error, place) : error
   })
   const { systemIdentifier } = resolved.backup
   return { resolved, backups: all.filter((one) => one.systemIdentifier === systemIdentifier) }
@@ -155,7 +157,7 @@ async function bringWal(
   const until = context.clock.monotonic() + request.waitMs
   tools.report({ phase: 'waiting for WAL' })
   for (;;) {
-    const { resolved } = await newest(repository, request, { context, signal: tools.signal })
+    const { resolved } = await newest(repository, request, { place, context, signal: tools.signal })
     if (resolved.reach.endLsn >= wanted) return []
     if (context.clock.monotonic() >= until)
       return [
@@ -163,108 +165,4 @@ async function bringWal(
       ]
     await context.clock.sleep(POLL_MS, tools.signal)
   }
-}
-
-async function heal(
-  of: {
-    request: BlockRequest
-    place: HealPlace
-    blocks: readonly WantedBlock[]
-    rolled: RolledForward
-    repository: Repository
-  },
-  context: Context,
-  tools: Tools,
-): Promise<readonly BlockResult[]> {
-  const { request, place, rolled } = of
-  const { dataDirectory, control } = place
-  const note = async (block: WantedBlock, lsn: Lsn): Promise<void> => {
-    const healed = { file: block.path, block: block.inFile, lsn }
-    const about = {
-      warehouse: request.warehouse,
-      systemIdentifier: control.systemIdentifier,
-      atMs: context.clock.now(),
-    }
-    for (const one of await allRepositories(of.repository, request, { context, signal: tools.signal }))
-      await noteHealed(one.notices, { ...about, healed }, tools.signal)
-  }
-  const common = {
-    dataDirectory,
-    checksums: control.dataChecksumVersion === 1,
-    good: rolled.pages,
-    dryRun: request.dryRun,
-    keepIn: request.keepIn ?? join(context.home, 'bad-pages', request.warehouse),
-    at: new Date(context.clock.now()).toISOString(),
-    signal: tools.signal,
-  }
-  const results: BlockResult[] = []
-  if (place.kind === 'stopped') {
-    const touches = await touchesInServer(of.blocks, {
-      dataDirectory,
-      timeline: control.timeline,
-      segmentBytes: control.walSegmentBytes,
-      majorVersion: control.majorVersion,
-      fromLsn: rolled.toLsn,
-      toLsn: control.checkpointLsn,
-      signal: tools.signal,
-    })
-    for (const block of of.blocks) {
-      const atLsn = control.checkpointLsn
-      if (!touches) results.push({ block, outcome: 'refused', why: walGone })
-      else
-        results.push(
-          await healBlock(block, { ...common, touches, note: (one) => note(one, atLsn), readBack: undefined }),
-        )
-    }
-    return results
-  }
-  for (const blocks of byRelation(of.blocks)) {
-    const { database } = blocks[0]!.file
-    const name = place.facts.databases.find((one) => one.oid === database)?.name
-    if (database === 0 || name === undefined) {
-      const why =
-        database === 0
-          ? 'it is of a shared catalog: healed with the server stopped only'
-          : `there is no database ${database}`
-      results.push(...blocks.map((block) => ({ block, outcome: 'refused', why }) as const))
-      continue
-    }
-    await using session = await place.warehouse.connect({ purpose: 'heal', database: name, signal: tools.signal })
-    results.push(
-      ...(await healOnline({
-        ...common,
-        session,
-        facts: place.facts,
-        blocks,
-        goodToLsn: rolled.toLsn,
-        lockTimeoutMs: request.lockTimeoutMs,
-        note,
-      })),
-    )
-  }
-  return results
-}
-
-/** The repositories that hold backups of the warehouse: each has parents of its own. */
-async function allRepositories(
-  repository: Repository,
-  request: BlockRequest,
-  { context, signal }: { context: Context; signal: AbortSignal },
-): Promise<readonly Repository[]> {
-  if (request.repositoryPath !== undefined || request.repositoryS3 !== undefined) return [repository]
-  const { repositories: names } = (await context.use(warehouses)).get(request.warehouse).declaration
-  const service = await context.use(repositories)
-  return await Promise.all(names.map((name) => service.open(name, signal)))
-}
-
-function byRelation(blocks: readonly WantedBlock[]): readonly (readonly WantedBlock[])[] {
-  const relations = new Map<string, WantedBlock[]>()
-  for (const one of blocks) {
-    const { tablespace, database, relfilenode } = one.file
-    const key = `${tablespace}/${database}/${relfilenode}`
-    const same = relations.get(key)
-    if (same) same.push(one)
-    else relations.set(key, [one])
-  }
-  return [...relations.values()]
 }

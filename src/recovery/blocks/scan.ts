@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { codeOf } from '../../base/errors.ts'
 import { BLOCK_BYTES, BLOCKS_PER_SEGMENT } from '../../wal/contract.ts'
 import { verifyPage } from '../../wal/data-page.ts'
+import { blockErrors as errors } from './errors.ts'
 
 const PIECE_BLOCKS = 128
 
@@ -20,8 +21,9 @@ export async function badBlocks(of: {
   for (let segment = 0; ; segment++) {
     const path = join(of.dataDirectory, segment === 0 ? of.first : `${of.first}.${segment}`)
     const handle = await open(path, 'r').catch((error: unknown) => {
-      if (codeOf(error) === 'ENOENT' && segment > 0) return undefined
-      throw error
+      if (codeOf(error) !== 'ENOENT') throw error
+      if (segment === 0) throw errors.blockNoFile(of.first)
+      return undefined
     })
     if (!handle) return found
     await using opened = handle

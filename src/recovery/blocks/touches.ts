@@ -4,27 +4,30 @@ import { join } from 'node:path'
 
 import { codeOf } from '../../base/errors.ts'
 import type { WalArchive } from '../../repository/contract.ts'
-import { heapRmgr } from '../../wal/heap-records.ts'
+import { heapInfo, heapRmgr } from '../../wal/heap-records.ts'
 import type { Lsn } from '../../wal/lsn.ts'
 import { RecordStream } from '../../wal/record-stream.ts'
 import type { WalRecord } from '../../wal/record.ts'
 import { segmentName, segmentStart, withoutPageHeader } from '../../wal/segments.ts'
 import { fileAt } from '../../wal/transaction-end.ts'
-import { rmgr, smgrInfo } from '../../wal/layouts.ts'
+import { LONG_HEADER_BYTES, pageFlags, rmgr, SHORT_HEADER_BYTES, smgrInfo, WAL_PAGE_BYTES } from '../../wal/layouts.ts'
 import type { PlacedChunk } from '../target/commit-index.ts'
 import { ChunkRecords } from '../when/chunk-records.ts'
 import { keyOf, type WantedBlock } from './wanted.ts'
 
 const forkNumbers = { main: 0, fsm: 1, vm: 2, init: 3 } as const
-/** Sets bits of the visibility map; whether the heap page's own position moves depends on settings. */
+/** Sets bits of the visibility map, and one on the heap page; whether that page's own position moves, and reaches the disk, depends on the server. */
 const HEAP2_VISIBLE = 0x40
 
 /** Remembers for each block the end of the last record that changes it. */
 export class Touches {
   readonly last = new Map<string, Lsn>()
+  private readonly withVisible: boolean
   private readonly byNumber = new Map<number, WantedBlock[]>()
 
-  constructor(blocks: readonly WantedBlock[]) {
+  /** `withVisible`: a page without the bit that says what the visibility map says counts as an older one. */
+  constructor(blocks: readonly WantedBlock[], { withVisible }: { readonly withVisible: boolean }) {
+    this.withVisible = withVisible
     for (const block of blocks) {
       const same = this.byNumber.get(block.file.relfilenode)
       if (same) same.push(block)
@@ -34,7 +37,7 @@ export class Touches {
 
   record(record: WalRecord, endLsn: Lsn): void {
     if (record.rmgr === rmgr.smgr && record.kind === smgrInfo.truncate) this.truncated(record, endLsn)
-    if (record.rmgr === heapRmgr.heap2 && (record.info & 0x70) === HEAP2_VISIBLE) return
+    if (!this.withVisible && record.rmgr === heapRmgr.heap2 && (record.info & heapInfo.mask) === HEAP2_VISIBLE) return
     for (let n = 0; n < record.blockCount; n++) {
       for (const one of this.byNumber.get(record.relfilenode[n]!) ?? []) {
         const isSame =
@@ -65,7 +68,7 @@ export async function touchesInRepository(
     readonly signal: AbortSignal
   },
 ): Promise<ReadonlyMap<string, Lsn>> {
-  const touches = new Touches(blocks)
+  const touches = new Touches(blocks, { withVisible: false })
   const records = new ChunkRecords({
     wal: of.wal,
     chunks: of.chunks,
@@ -101,13 +104,15 @@ export async function touchesInServer(
     readonly signal: AbortSignal
   },
 ): Promise<ReadonlyMap<string, Lsn> | undefined> {
-  const touches = new Touches(blocks)
+  const touches = new Touches(blocks, { withVisible: true })
   const { segmentBytes, majorVersion } = of
   // Right behind a page's header no record exists yet.
   const toLsn = withoutPageHeader(of.toLsn, segmentBytes)
   if (toLsn <= of.fromLsn) return touches.last
+  const startLsn = await firstSegment(of)
+  if (startLsn === undefined) return undefined
   let stream: RecordStream | undefined
-  for (let at = segmentStart(of.fromLsn, segmentBytes); at < toLsn; at += BigInt(segmentBytes)) {
+  for (let at = startLsn; at < toLsn; at += BigInt(segmentBytes)) {
     of.signal.throwIfAborted()
     const bytes = await readSegment(of, at)
     if (!bytes) return undefined
@@ -126,6 +131,32 @@ export async function touchesInServer(
   // What was not understood may have named anything.
   if (stream && (stream.problems.length > 0 || !stream.synced)) return undefined
   return touches.last
+}
+
+/**
+ * The segment in which the first record begins that ends after `fromLsn`: it may lie across segments, and what was received ends anywhere. Undefined where
+ * that is gone.
+ */
+async function firstSegment(of: {
+  readonly dataDirectory: string
+  readonly timeline: number
+  readonly segmentBytes: number
+  readonly fromLsn: Lsn
+}): Promise<Lsn | undefined> {
+  const size = BigInt(of.segmentBytes)
+  for (let at = segmentStart(of.fromLsn, of.segmentBytes); ; at -= size) {
+    const bytes = await readSegment(of, at)
+    if (!bytes) return undefined
+    if (at === 0n || at + BigInt(continuedBytes(bytes)) <= of.fromLsn) return at
+  }
+}
+
+/** How far the record that began in the segment before goes into this one; 0 where none does. */
+function continuedBytes(segment: Buffer): number {
+  if ((segment.readUInt16LE(2) & pageFlags.continuation) === 0) return 0
+  const remaining = segment.readUInt32LE(16)
+  const pages = Math.ceil(remaining / (WAL_PAGE_BYTES - SHORT_HEADER_BYTES))
+  return LONG_HEADER_BYTES + remaining + pages * SHORT_HEADER_BYTES + 8
 }
 
 async function readSegment(
