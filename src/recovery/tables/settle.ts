@@ -1,0 +1,190 @@
+// From tables with rows to tables in their place: indexes, keys and the rest, the comparison, the question, one transaction.
+import { demandConfirmation } from '../../base/operation.ts'
+import type { Session } from '../../warehouse/contract.ts'
+import { quoteName } from '../../warehouse/quote.ts'
+import type { TableDefinition } from './definition.ts'
+import { diffTables, type TableDiff } from './diff.ts'
+import { makeKeys, type Coming } from './keys.ts'
+import { analyzeTables, finishTables, makeIndexes, setSequences } from './make.ts'
+import { mergeTable, type Merged } from './merge.ts'
+import { nameWith, shownName, sqlName } from './names.ts'
+import { staged } from './naming.ts'
+import { putInPlace } from './put.ts'
+import { diffText, type RecoveredTable } from './report.ts'
+import { addStep, keptEnding, openWriter, type Root, type Work } from './request.ts'
+import type { TablesSandbox } from './sandbox-for.ts'
+import type { Making } from './statements.ts'
+
+/** From tables with rows to tables in their place. */
+export async function settle(
+  work: Work,
+  session: Session,
+  of: { found: TablesSandbox; making: Making; roots: readonly Root[]; rows: ReadonlyMap<number, number> },
+): Promise<readonly RecoveredTable[]> {
+  const { making, roots, found } = of
+  const staying = roots.some(({ how }) => how !== 'compare' && how !== 'merge')
+  await dress(work, session, { found, making, roots, staying })
+  const diffs = await compare(work, session, making, roots)
+  const { context } = work
+  await ask(work, roots, diffs)
+  const started = context.clock.monotonic()
+  const merged = new Map<number, Merged>()
+  let kept: readonly { table: string; keptAs: string }[] = []
+  if (staying || roots.some(({ how }) => how === 'merge')) {
+    context.progress({ phase: 'putting in place' })
+    await session.query('begin')
+    for (const { definition, live, how } of mergeOrder(roots))
+      if (how === 'merge') merged.set(definition.oid, await mergeTable(session, stagedName(making, definition), live!))
+    if (staying) kept = (await place(work, session, making, roots)).kept
+    await session.query('commit')
+    addStep(work, 'swap', { started, bytes: 0, count: roots.length })
+  }
+  return roots.map((root) => resultOf(root, { ...of, diffs, merged, kept }))
+}
+
+function stagedName(making: Making, definition: TableDefinition): string {
+  return staged(making.naming.tables.get(definition.oid)!)
+}
+
+/** Indexes, keys and all the rest. Of rows that are only compared or merged nothing is needed but the key. */
+async function dress(
+  work: Work,
+  session: Session,
+  of: { found: TablesSandbox; making: Making; roots: readonly Root[]; staying: boolean },
+): Promise<void> {
+  const { making, roots, staying } = of
+  const { context, signal } = work
+  const started = context.clock.monotonic()
+  const count = await makeIndexes({
+    making,
+    workers: work.workers,
+    onlyKeys: !staying,
+    openTarget: () => openWriter(work),
+    signal,
+    progress: (done, total) => context.progress({ phase: 'building indexes', done, total, unit: 'count' }),
+  })
+  if (staying) {
+    {
+      await using source = await of.found.open()
+      await setSequences(session, source, making)
+    }
+    await finishTables(session, making)
+    const comingOf = (table: TableDefinition): Coming => {
+      const { how } = roots.find((one) => one.definition.oid === table.root)!
+      return how === 'merge' || how === 'compare' ? 'beside' : how
+    }
+    work.notes.push(...(await makeKeys(session, making, comingOf)))
+  }
+  context.progress({ phase: 'gathering statistics' })
+  await analyzeTables(session, making)
+  const bytes = making.definitions.reduce((sum, one) => sum + one.bytes, 0)
+  addStep(work, 'build-indexes', { started, bytes, count })
+}
+
+async function compare(
+  work: Work,
+  session: Session,
+  making: Making,
+  roots: readonly Root[],
+): Promise<ReadonlyMap<number, TableDiff>> {
+  const diffs = new Map<number, TableDiff>()
+  if (!work.request.compare && !roots.some(({ how }) => how === 'compare')) return diffs
+  for (const { definition, live } of roots) {
+    if (!live) continue
+    work.context.progress({ phase: 'comparing', note: shownName(definition) })
+    diffs.set(definition.oid, await diffTables(session, stagedName(making, definition), sqlName(live)))
+  }
+  return diffs
+}
+
+async function ask(work: Work, roots: readonly Root[], diffs: ReadonlyMap<number, TableDiff>): Promise<void> {
+  const { context } = work
+  const changing = roots.filter(({ how }) => how === 'swap' || how === 'merge')
+  if (changing.length === 0) return
+  const lines = changing.flatMap(({ definition }) => {
+    const diff = diffs.get(definition.oid)
+    return diff === undefined ? [] : diffText(shownName(definition), diff)
+  })
+  for (const line of lines) context.say?.(line)
+  const names = changing.map(({ definition }) => shownName(definition)).join(', ')
+  const question =
+    changing[0]!.how === 'swap'
+      ? `replace ${names} by what it was (the live one is kept as ${changing.map(({ live }) => nameWith(live!.name, keptEnding(work))).join(', ')})?`
+      : `put the missing and changed rows back into ${names}?`
+  await demandConfirmation(context, question)
+}
+
+async function place(
+  work: Work,
+  session: Session,
+  making: Making,
+  roots: readonly Root[],
+): Promise<{ kept: readonly { table: string; keptAs: string }[] }> {
+  for (const schema of making.naming.stagings.keys()) {
+    const [row] = await session.query<{ there: boolean }>(
+      'select exists (select from pg_catalog.pg_namespace where nspname = $1) as there',
+      [schema],
+    )
+    if (row!.there) continue
+    await session.query(`create schema ${quoteName(schema)}`)
+    work.notes.push(`schema ${schema} did not exist any more: it was made anew`)
+  }
+  const replaced = roots.flatMap(({ definition, live, how }) =>
+    how === 'swap' && live ? [{ live, by: definition.oid }] : [],
+  )
+  for (const { definition, how } of roots) {
+    const parent = definition.partitionOf
+    if (how === 'returned' && parent)
+      work.notes.push(
+        `${shownName(definition)} was a partition of ${shownName(parent)}: alter table ${shownName(parent)} attach partition ${shownName(definition)} ${parent.bound}`,
+      )
+  }
+  return await putInPlace(session, making, { replaced, ending: keptEnding(work) })
+}
+
+function resultOf(
+  { definition, how }: Root,
+  of: {
+    making: Making
+    rows: ReadonlyMap<number, number>
+    diffs: ReadonlyMap<number, TableDiff>
+    merged: ReadonlyMap<number, Merged>
+    kept: readonly { table: string; keptAs: string }[]
+  },
+): RecoveredTable {
+  const parts = of.making.definitions.filter((one) => one.root === definition.root)
+  const table = shownName(definition)
+  const outcomes = {
+    beside: 'beside',
+    swap: 'swapped',
+    returned: 'returned',
+    merge: 'merged',
+    compare: 'compared',
+  } as const
+  const stays = how !== 'merge' && how !== 'compare'
+  return {
+    table,
+    rows: parts.reduce((sum, one) => sum + (of.rows.get(one.oid) ?? 0), 0),
+    partitions: parts.length - 1,
+    outcome: outcomes[how],
+    place: stays ? shownName(of.making.naming.tables.get(definition.oid)!) : how === 'merge' ? table : undefined,
+    keptAs: of.kept.find((one) => one.table === table)?.keptAs,
+    merged: of.merged.get(definition.oid),
+    diff: of.diffs.get(definition.oid),
+  }
+}
+
+/** Tables before those that refer to them. */
+function mergeOrder(roots: readonly Root[]): readonly Root[] {
+  const ordered: Root[] = []
+  const visit = (root: Root, path: readonly Root[]): void => {
+    if (ordered.includes(root) || path.includes(root)) return
+    for (const key of root.definition.constraints) {
+      const other = roots.find((one) => one.definition.oid === key.references?.oid)
+      if (other) visit(other, [...path, root])
+    }
+    ordered.push(root)
+  }
+  for (const root of roots) visit(root, [])
+  return ordered
+}
