@@ -107,8 +107,8 @@ export interface KeptWriter extends AsyncDisposable {
   commit(load: Omit<KeptLoad, 'warehouse'>): Promise<void>
   /** Rejects unless the lease is held still: right before the load commits. */
   demandLease(): void
-  /** Takes the head away again, of a load that was rolled back. Never rejects. */
-  withdraw(): Promise<void>
+  /** Takes the head of this load away again: it was rolled back. Others that this writer has committed stay. Never rejects. */
+  withdraw(id: string): Promise<void>
 }
 
 export interface KeptLoads {

@@ -77,14 +77,14 @@ export async function loadTransaction(
   } catch (error) {
     await session.query('rollback').catch(() => {})
     // Whether a commit whose answer was lost took effect, WAL knows alone.
-    if (!isSent || isRefusal(error)) await intent.keep?.withdraw()
+    if (!isSent || isRefusal(error)) await intent.keep?.withdraw(id)
     throw error
   }
 }
 
-/** The server answered, and the answer was no. */
-function isRefusal(error: unknown): boolean {
-  return /^(?!08|57|58|XX)[0-9A-Z]{5}$/.test(codeOf(error) ?? '')
+/** The server answered, and the answer was no. EPIPE and its like are no answer: no class of SQLSTATE begins with E. */
+export function isRefusal(error: unknown): boolean {
+  return /^(?!08|57|58|XX|E)[0-9A-Z]{5}$/.test(codeOf(error) ?? '')
 }
 
 /** Holds the fence's row until the end of the transaction: a late worker waits for it and is then refused. */

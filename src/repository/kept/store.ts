@@ -89,7 +89,8 @@ class StoredKeptWriter implements KeptWriter {
   private readonly options: PieceOptions
   private readonly warehouse: string
   private readonly reading: Reading
-  private head: string | undefined
+  /** Names of heads whose storing has begun. */
+  private readonly heads = new Set<string>()
 
   constructor(options: PieceOptions, warehouse: string, reading: Reading) {
     this.options = options
@@ -105,7 +106,7 @@ class StoredKeptWriter implements KeptWriter {
     const name = keptName(this.warehouse, load.id)
     await this.options.store.barrier(this.options)
     this.demandLease()
-    this.head = name
+    this.heads.add(name)
     await writeKept({ ...load, warehouse: this.warehouse }, this.options)
     this.demandLease()
   }
@@ -114,10 +115,11 @@ class StoredKeptWriter implements KeptWriter {
     if (this.reading.lost.aborted) throw errors.keptLeaseLost({ warehouse: this.warehouse })
   }
 
-  async withdraw(): Promise<void> {
-    if (this.head === undefined) return
+  async withdraw(id: string): Promise<void> {
+    const name = keptName(this.warehouse, id)
+    if (!this.heads.has(name)) return
     // Whoever may not delete leaves it to expiry.
-    await this.options.store.remove(this.head, { signal: timeLimit(WITHDRAW_MS) }).catch(() => {})
+    await this.options.store.remove(name, { signal: timeLimit(WITHDRAW_MS) }).catch(() => {})
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
