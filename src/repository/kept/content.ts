@@ -1,17 +1,18 @@
 // Contents of kept loads: cut into pieces that are stored once, by what they hold.
 import { createHash } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 
 import { isWharfError } from '../../base/errors.ts'
 import { MIB } from '../../base/units.ts'
 import type { KeptContent, KeptContentWriter, KeptPiece } from '../kept-contract.ts'
 import { isReplaceable, orReplacement } from '../heal/fall-back.ts'
 import { damaged, readSections, type ReadOptions } from '../object/decode.ts'
-import { encodeObject } from '../object/encode.ts'
-import type { Section } from '../object/section.ts'
+import { ObjectStream } from '../object/encode.ts'
 import { inputKey, inputName, MOST_OF_A_PIECE, parseInputName } from './names.ts'
 
 export const PIECE_BYTES = 16 * MIB
-const SECTION_BYTES = 4 * MIB
+/** Encoded at a stretch: some ten milliseconds. */
+const SECTION_BYTES = MIB
 
 export interface PieceOptions extends ReadOptions {
   /** Names under a tombstone: nothing new may build on them. */
@@ -39,8 +40,8 @@ async function putAs(name: string, plain: Buffer, options: PieceOptions): Promis
   if (stored === 'damaged') return false
   try {
     // Put again where it is there already: the barrier covers what another process may have left before its own.
-    const chunks = stored ?? encodeObject(options.ring, { name, kind: 'input' }, sectionsOf(plain))
-    await store.put(name, chunks, { signal })
+    if (stored) await store.put(name, stored, { signal })
+    else await writePiece(name, plain, options)
     return true
   } catch (error) {
     if (!isWharfError(error, 'repository.object-exists')) throw error
@@ -59,12 +60,19 @@ async function readWhole(name: string, options: ReadOptions): Promise<Buffer[] |
   }
 }
 
-export function sectionsOf(plain: Buffer): Section[] {
-  const sections: Section[] = []
-  for (let at = 0; at < plain.length; at += SECTION_BYTES) {
-    sections.push({ type: 'input', label: Buffer.alloc(0), plain: plain.subarray(at, at + SECTION_BYTES) })
+/** Durable with the next barrier. Others come to their turn between two sections: leases must be renewed while a load is kept. */
+export async function writePiece(name: string, plain: Buffer, { store, ring, signal }: ReadOptions): Promise<void> {
+  const stream = await ObjectStream.create(store, ring, { name, kind: 'input', signal })
+  try {
+    for (let at = 0; at < plain.length; at += SECTION_BYTES) {
+      await setImmediate()
+      await stream.add({ type: 'input', label: Buffer.alloc(0), plain: plain.subarray(at, at + SECTION_BYTES) }, true)
+    }
+    await stream.finish()
+  } catch (error) {
+    await stream.abandon()
+    throw error
   }
-  return sections
 }
 
 /** The plain bytes of a piece, proven by its name. `object` is read for it: itself or a replacement. */

@@ -1,29 +1,31 @@
 // A kept load, or a piece of an input, out of another repository that holds the same load.
-import { encodeObject } from '../object/encode.ts'
 import { damaged } from '../object/decode.ts'
 import type { KeptContent } from '../kept-contract.ts'
 import type { HealParts } from '../heal/heal.ts'
 import { isReplaceable } from '../heal/fall-back.ts'
-import { putPiece, readPiece, sectionsOf } from './content.ts'
+import { putPiece, readPiece, writePiece } from './content.ts'
 import { translated } from './copy.ts'
 import { readAllKept } from './expiry.ts'
 import { readKept, writeKept } from './head.ts'
-import { inputKey, inputName } from './names.ts'
+import { inputKey, inputName, parseInputName } from './names.ts'
 
 /** More objects of one content are not looked for in the other repository. */
 const MOST_TRIES = 9
 
 /** Puts the piece under `name`, which stands in for `object`. */
 export async function healInput(object: string, name: string, { to, from, signal }: HealParts): Promise<string> {
-  const own = to.readOptions(signal)
-  const { kept } = await readAllKept(own)
-  const piece = kept
+  const key = parseInputName(object)?.key
+  const loads = []
+  // The load that names it may be damaged here as well.
+  for (const repository of [to, from]) loads.push(...(await readAllKept(repository.readOptions(signal))).kept)
+  const piece = loads
     .flatMap((one) => one.load.steps.flatMap((step) => ('content' in step ? step.content.pieces : [])))
-    .find((one) => one.object === object)
+    .find((one) => inputKey(one.sha256, to.ring.seed) === key)
   if (!piece) throw damaged(object, 'no kept load that can be read names it')
   const plain = await findPiece(piece.sha256, { to, from, signal })
   if (!plain) throw damaged(object, 'the other repository does not hold it')
-  await to.store.put(name, encodeObject(to.ring, { name, kind: 'input' }, sectionsOf(plain)), { signal, durable: true })
+  await writePiece(name, plain, to.readOptions(signal))
+  await to.store.barrier({ signal })
   return name
 }
 
