@@ -95,7 +95,7 @@ export async function reviveBackup(
     if (standing.dead.has(name) && !(await options.store.stat(name, options)))
       throw errors.objectMissing({ name, location: options.store.location })
   }
-  for (const name of await deadKept(manifest.warehouse, standing, options)) names.add(name)
+  for (const name of await deadKept(manifest, standing, options)) names.add(name)
   await revive(names, { ...why, what: `backup ${id}`, standing }, options)
   return manifest
 }

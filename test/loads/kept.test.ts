@@ -1,13 +1,18 @@
 // Acceptance: an unlogged nightly load that was lost with its server is back, equal to the truth; and what is kept of loads is whole, and no more than that.
 import assert from 'node:assert/strict'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
 
 import { isWharfError } from '../../src/base/errors.ts'
+import { replacedTables } from '../../src/loads/keep/session-facts.ts'
 import { checkRepository } from '../../src/repository/check/check.ts'
 import type { KeptLoad } from '../../src/repository/contract.ts'
 import type { ReplayReport } from '../../src/recovery/run-replay.ts'
+import { warehouses } from '../../src/warehouse/contract.ts'
 import type { Major } from '../support/postgres.ts'
-import { dayOf, openKeptWorld, truthOf, type KeptWorld } from './kept-world.ts'
+import { writeOld } from './feeds.ts'
+import { dayOf, openKeptWorld, truthOf, writeFeed, type KeptWorld } from './kept-world.ts'
 
 const signal = new AbortController().signal
 const seed = Number(process.env['ACCEPT_SEED'] ?? Math.floor(Math.random() * 1e9))
@@ -34,7 +39,8 @@ async function loadDays(at: KeptWorld, days: readonly number[]): Promise<void> {
 describe(`kept loads and their replay (PostgreSQL ${major}, seed ${seed})`, () => {
   test('what was lost with the server is back, once, also after another crash and after a point in time', async () => {
     await using at = await openKeptWorld(major)
-    await loadDays(at, [1])
+    await emptiedForCertain(at)
+    await firstDayBesideBadFile(at)
     const { repository } = at.world
     await at.backup()
     await loadDays(at, [2, 3])
@@ -102,6 +108,44 @@ describe(`kept loads and their replay (PostgreSQL ${major}, seed ${seed})`, () =
     await repository.close()
   })
 })
+
+/** The file behind it is refused: what was loaded before it in the same task stays kept. */
+async function firstDayBesideBadFile(at: KeptWorld): Promise<void> {
+  await writeFeed(at.folder, 1)
+  const bad = join(at.folder, 'feeds', `orders-${dayOf(2)}.csv`)
+  await writeOld(bad, 'id,region,amount,note\nno number,1,1,\n')
+  const run = await at.stage.run('nightly', { businessDate: dayOf(1) })
+  assert.equal(run.state, 'failed')
+  await keptIsWhole(at)
+  await rm(bad)
+  await loadDays(at, [1])
+}
+
+/** What a TRUNCATE emptied, as far as it is certain that it did, and which table that was. */
+async function emptiedForCertain(at: KeptWorld): Promise<void> {
+  await using session = await (await at.stage.context.use(warehouses)).get('dw').connect({ purpose: 'test', signal })
+  const emptied = async (sql: string, named: readonly string[]): Promise<readonly string[]> => {
+    await session.query('begin')
+    try {
+      await session.query(sql)
+      return await replacedTables(session, named)
+    } finally {
+      await session.query('rollback')
+    }
+  }
+  assert.deepEqual(await emptied('truncate stage.orders, core.daily', ['stage.orders', 'core.daily']), [
+    'core.daily',
+    'stage.orders',
+  ])
+  const anew = 'drop table stage.today; create unlogged table stage.today (id int)'
+  assert.deepEqual(await emptied(anew, ['stage.today']), ['stage.today'])
+  assert.deepEqual(await emptied('drop table stage.today', ['stage.today']), [])
+  const undone = 'savepoint s; truncate stage.orders; rollback to s; insert into stage.orders values (1)'
+  assert.deepEqual(await emptied(undone, ['stage.orders']), [])
+  const elsewhere =
+    'create temp table orders (id int); truncate orders; drop table orders; set local search_path = stage'
+  assert.deepEqual(await emptied(elsewhere, ['orders']), [])
+}
 
 async function idOf(at: KeptWorld, task: string, item: string): Promise<string> {
   const [row] = await at.server.psql<{ id: string }>(

@@ -8,6 +8,7 @@ import { seededRandom } from '../../src/base/random.ts'
 import { checkRepository } from '../../src/repository/check/check.ts'
 import type { KeptContent, Repository } from '../../src/repository/contract.ts'
 import { copyBackup } from '../../src/repository/copy.ts'
+import { copyKept } from '../../src/repository/kept/copy.ts'
 import { healFindings } from '../../src/repository/heal/heal.ts'
 import { reviveBackup } from '../../src/repository/prune.ts'
 import type { StoredRepository } from '../../src/repository/stored.ts'
@@ -139,15 +140,15 @@ test('a copy of a backup brings the kept loads that it may need; what is damaged
   await keepSample(from, { id }, input)
   // WAL of these backups does not exist: the loads alone are looked at.
   await copyBackup({ from, to, id: backup!.id, wal: 'all', signal }).catch(() => {})
-  const { copyKept } = await import('../../src/repository/kept/copy.ts')
   const parties = { from: from as StoredRepository, to: to as StoredRepository, signal }
   assert.ok((await copyKept(parties, backup!)) <= 1)
   assert.deepEqual(await ids(to), [id])
   assert.ok((await inputOf(to, id)).equals(input))
-  for (const prefix of ['inputs/', 'loads/']) {
-    for (const name of await one.names(prefix)) await writeFile(join(one.path, name), 'rubbish')
-    const store = await one.store()
-    const check = async () => (await checkRepository({ store, unlock: one.unlock, depth: 'all', signal })).findings
+  const store = await one.store()
+  const check = async () => (await checkRepository({ store, unlock: one.unlock, depth: 'all', signal })).findings
+  const damageAndHeal = async (prefixes: readonly string[]): Promise<void> => {
+    for (const prefix of prefixes)
+      for (const name of await one.names(prefix)) await writeFile(join(one.path, name), 'rubbish')
     const findings = await check()
     assert.ok(findings.length > 0)
     const healed = await healFindings(findings, { to: parties.from, from: parties.to, signal })
@@ -158,4 +159,55 @@ test('a copy of a backup brings the kept loads that it may need; what is damaged
     assert.deepEqual(await check(), [])
     assert.ok((await inputOf(from, id)).equals(input))
   }
+  for (const prefix of ['inputs/', 'loads/']) await damageAndHeal([prefix])
+  // Both at once: neither tells what the other was.
+  await damageAndHeal(['inputs/', 'loads/', 'healed/'])
+})
+
+test('who withdraws one load leaves those that the same task has committed before it', async () => {
+  await using world = await PruneWorld.open()
+  const repository = await world.repository()
+  const [first, second] = ['20260101T000000Z-00000001', '20260101T000000Z-00000002']
+  await keepSample(repository, { id: first })
+  const [load] = await repository.kept.list('dw', signal)
+  await repository.store.remove(`loads/dw/${first}`, { signal })
+  await using writer = await repository.kept.begin({ warehouse: 'dw', purpose: 'test', signal })
+  await writer.commit({ ...load!, id: first })
+  await writer.withdraw(second)
+  assert.deepEqual(await ids(repository), [first], 'it failed before its head')
+  await writer.commit({ ...load!, id: second })
+  await writer.withdraw(second)
+  assert.deepEqual(await ids(repository), [first])
+})
+
+test('a backup comes back also where it is too late for a load that only an older one needed', async () => {
+  await using world = await PruneWorld.open()
+  const repository = await world.repository()
+  const all = await world.chain(repository, 3)
+  const id = `${all[0]!.id.slice(0, 8)}T120000Z-00000001`
+  await keepSample(repository, { id, unlogged: [], alsoLogged: ['core.a'] })
+  await world.mark(repository, all.slice(0, 1))
+  assert.deepEqual(await ids(repository), [])
+  world.clock.nowMs += GRACE
+  await world.mark(repository, all.slice(1, 2))
+  await reviveBackup(repository, all[1]!.id, { by: 'me', reason: 'audit', signal })
+  assert.deepEqual(
+    (await repository.listBackups(signal)).map((one) => one.id),
+    all.slice(1).map((one) => one.id),
+  )
+})
+
+test('a load that the target of a copy was about to let go stays there for the backup that comes', async () => {
+  await using one = await PruneWorld.open({ seed: 1 })
+  await using two = await PruneWorld.open({ seed: 2 })
+  const [from, to] = [(await one.repository()) as StoredRepository, (await two.repository()) as StoredRepository]
+  const [backup] = await one.chain(from, 1)
+  const own = await two.chain(to, 2)
+  const id = `${own[0]!.id.slice(0, 8)}T120000Z-00000001`
+  for (const repository of [from, to]) await keepSample(repository, { id, unlogged: [], alsoLogged: ['core.a'] })
+  await two.mark(to, own.slice(0, 1))
+  assert.deepEqual(await ids(to), [])
+  assert.equal(await copyKept({ from, to, signal }, backup!), 0)
+  assert.deepEqual(await ids(to), [id])
+  assert.equal(String(await inputOf(to, id)), '1\tone\n')
 })

@@ -10,6 +10,8 @@ export interface Changes {
   readonly logged: readonly string[]
   /** Tables that were read and not written. */
   readonly read: readonly string[]
+  /** Tables of which rows were read, written or not, with their roots. An index that is made reads its table. */
+  readonly scanned: ReadonlySet<string>
 }
 
 interface Row {
@@ -47,15 +49,18 @@ export function changes(before: Counts, after: Counts): Changes {
   const unlogged: { relation: string; root: string }[] = []
   const logged: string[] = []
   const read: string[] = []
+  const scanned = new Set<string>()
   for (const row of after.values()) {
     const earlier = before.get(row.relation)
     const count = BigInt(row.written) - BigInt(earlier?.written ?? 0)
+    const isScanned = BigInt(row.scans) > BigInt(earlier?.scans ?? 0)
+    if (isScanned) scanned.add(row.relation).add(row.root)
     const isWritten = count !== 0n || (row.held && earlier?.held !== true)
     if (isWritten) {
       written.set(row.root, (written.get(row.root) ?? 0n) + count)
       if (row.unlogged) unlogged.push({ relation: row.relation, root: row.root })
       else logged.push(row.relation)
-    } else if (BigInt(row.scans) > BigInt(earlier?.scans ?? 0)) read.push(row.relation)
+    } else if (isScanned) read.push(row.relation)
   }
-  return { written, unlogged, logged: logged.sort(), read: read.sort() }
+  return { written, unlogged, logged: logged.sort(), read: read.sort(), scanned }
 }

@@ -34,7 +34,9 @@ export class LoadRecorder {
   private readonly task: Recording
   private readonly parts: KeepingParts
   private readonly steps: Recorded[] = []
-  private readonly emptied: string[] = []
+  /** Tables that were emptied before anything could have read their rows, and those of which that is not certain. */
+  private readonly emptied = { first: [] as string[], later: [] as string[] }
+  private hasRead = false
   private copying: { readonly sql: string; readonly contents: readonly KeptContentWriter[] } | undefined
 
   constructor(task: Recording, parts: KeepingParts) {
@@ -44,12 +46,19 @@ export class LoadRecorder {
 
   /** A statement of ours. */
   statement(sql: string): void {
-    this.emptied.push(...emptiedBy(sql))
+    this.noteEmptied(sql)
     this.steps.push(() => ({ kind: 'statement', sql }))
   }
 
+  private noteEmptied(sql: string): void {
+    const { first, later, readsNothing } = emptiedBy(sql)
+    this.emptied[this.hasRead ? 'later' : 'first'].push(...first)
+    this.emptied.later.push(...later)
+    this.hasRead ||= !readsNothing
+  }
+
   async script(sql: Pick<ReadSql, 'name' | 'text' | 'bytes'>): Promise<void> {
-    this.emptied.push(...emptiedBy(sql.text))
+    this.noteEmptied(sql.text)
     const { name } = sql
     const contents = await Promise.all(
       this.parts.writers.map(async (writer) => {
@@ -114,9 +123,9 @@ export class LoadRecorder {
     for (const writer of writers) writer.demandLease()
   }
 
-  /** Never rejects. */
-  async withdraw(): Promise<void> {
-    await Promise.all(this.parts.writers.map((writer) => writer.withdraw()))
+  /** Of this load alone: the writers serve every load of the task. Never rejects. */
+  async withdraw(id: string): Promise<void> {
+    await Promise.all(this.parts.writers.map((writer) => writer.withdraw(id)))
   }
 
   private async load(at: Committing): Promise<Omit<KeptLoad, 'warehouse' | 'steps'>> {
@@ -135,11 +144,19 @@ export class LoadRecorder {
       },
       unlogged: changed.unlogged,
       alsoLogged: changed.logged,
-      replaces: await replacedTables(session, this.emptied),
+      replaces: await this.replaced(changed),
       reads: changed.read,
       follows: await newestLoads(session, Object.keys(written), at.id),
       file: facts.file ?? null,
     }
+  }
+
+  /** What was emptied late counts if nothing of it was read at all. */
+  private async replaced({ scanned }: Changes): Promise<readonly string[]> {
+    const { session } = this.parts
+    const first = await replacedTables(session, this.emptied.first)
+    const later = await replacedTables(session, this.emptied.later)
+    return [...new Set([...first, ...later.filter((name) => !scanned.has(name))])].sort()
   }
 
   private where(at: Pick<Committing, 'lsn' | 'timeline' | 'id' | 'workMs' | 'parameters'>) {

@@ -62,14 +62,16 @@ export async function newestLoads(
   return Object.fromEntries(rows.map(({ relation, load }) => [relation, load]))
 }
 
-/** Those of the names that are tables, written as `schema.table`; and tables that this transaction itself has made. */
+/**
+ * Those of the names, of tables that were truncated or dropped, that are tables now, written as `schema.table`. TRUNCATE leaves its lock, as making a table does: a
+ * name without one meant another table then (search_path), or its savepoint was rolled back.
+ */
 export async function replacedTables(session: Session, named: readonly string[]): Promise<readonly string[]> {
+  if (named.length === 0) return []
   const rows = await session.query<{ relation: string }>(
     `select n.nspname || '.' || c.relname as relation from pg_class c join pg_namespace n on n.oid = c.relnamespace
-      where c.relkind in ('r', 'p') and c.relpersistence <> 't'
-        and (c.oid in (select to_regclass(t) from unnest($1::text[]) t)
-             or (c.oid in (select relation from pg_locks where pid = pg_backend_pid() and locktype = 'relation' and mode = 'AccessExclusiveLock')
-                 and exists (select from pg_attribute a where a.attrelid = c.oid and a.attnum = -1 and a.xmin = pg_current_xact_id()::xid)))
+      where c.relkind in ('r', 'p') and c.relpersistence <> 't' and c.oid in (select to_regclass(t) from unnest($1::text[]) t)
+        and c.oid in (select relation from pg_locks where pid = pg_backend_pid() and locktype = 'relation' and mode = 'AccessExclusiveLock')
       order by 1`,
     [named],
   )

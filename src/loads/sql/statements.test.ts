@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { lineAndColumn, statementStarts, transactionControl } from './statements.ts'
+import { emptiedBy, lineAndColumn, statementStarts, transactionControl } from './statements.ts'
 
 const words = (sql: string): string[] => statementStarts(sql).map((start) => start.word)
 
@@ -51,4 +51,22 @@ test('transaction control is found, with its place', () => {
     'do $$ begin null; end $$',
   ])
     assert.equal(transactionControl(good), undefined, good)
+})
+
+test('tables that a script empties, apart from those that it may have read before', () => {
+  assert.deepEqual(
+    emptiedBy('set work_mem = 1; truncate stage.a, "B" restart identity; drop table if exists c cascade'),
+    {
+      first: ['stage.a', '"B"', 'c'],
+      later: [],
+      readsNothing: true,
+    },
+  )
+  assert.deepEqual(emptiedBy('truncate a; insert into b select * from c; truncate table c; drop table d'), {
+    first: ['a'],
+    later: ['c'],
+    readsNothing: false,
+  })
+  for (const unsure of ['truncate only a', 'drop view a', 'truncate a /* b */, c', "select 'truncate a'"])
+    assert.deepEqual([emptiedBy(unsure).first, emptiedBy(unsure).later], [[], []], unsure)
 })

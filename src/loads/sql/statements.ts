@@ -85,19 +85,38 @@ export function lineAndColumn(text: string, offset: number): { line: number; col
 }
 
 const NAME = String.raw`(?:"[^",]+"|[A-Za-z_][A-Za-z0-9_$]*)`
+const NAMES = String.raw`(${NAME}(?:\.${NAME})?(?:\s*\*)?(?:\s*,\s*${NAME}(?:\.${NAME})?(?:\s*\*)?)*)`
 const TRUNCATE = new RegExp(
-  String.raw`^truncate\s+(?:table\s+)?(${NAME}(?:\.${NAME})?(?:\s*\*)?(?:\s*,\s*${NAME}(?:\.${NAME})?(?:\s*\*)?)*)\s*(?:(?:restart|continue)\s+identity\s*)?(?:cascade|restrict)?\s*(?:;|$)`,
+  String.raw`^truncate\s+(?:table\s+)?${NAMES}\s*(?:(?:restart|continue)\s+identity\s*)?(?:cascade|restrict)?\s*(?:;|$)`,
   'i',
 )
-
+const DROP = new RegExp(String.raw`^drop\s+table\s+(?:if\s+exists\s+)?${NAMES}\s*(?:cascade|restrict)?\s*(?:;|$)`, 'i')
 const WHOLE_NAME = new RegExp(String.raw`^${NAME}(?:\.${NAME})?$`)
+/** They read no rows. */
+const READS_NOTHING = new Set(['TRUNCATE', 'DROP', 'SET'])
 
-/** Tables that a TRUNCATE empties for certain, as they are written there. Only what is plain: anything else counts as nothing. */
-export function emptiedBy(sql: string): readonly string[] {
-  return statementStarts(sql)
-    .filter((start) => start.word === 'TRUNCATE')
-    .flatMap(({ offset }) => {
-      const names = TRUNCATE.exec(sql.slice(offset))?.[1]?.split(/\s*,\s*/) ?? []
-      return names.map((name) => name.replace(/\s*\*$/, '')).filter((name) => WHOLE_NAME.test(name))
-    })
+/** Tables that a script empties for certain, as they are written there. Only what is plain: anything else counts as nothing. */
+export interface Emptied {
+  /** By TRUNCATE or DROP TABLE, before anything could have read their rows. */
+  readonly first: readonly string[]
+  /** By a TRUNCATE behind something that may have read them. */
+  readonly later: readonly string[]
+  /** Whether what comes behind the script finds that nothing was read. */
+  readonly readsNothing: boolean
+}
+
+export function emptiedBy(sql: string): Emptied {
+  const starts = statementStarts(sql)
+  const reading = starts.findIndex(({ word }) => !READS_NOTHING.has(word))
+  const leading = reading < 0 ? starts : starts.slice(0, reading)
+  return {
+    first: leading.flatMap((start) => [...namesIn(sql, start, TRUNCATE), ...namesIn(sql, start, DROP)]),
+    later: starts.slice(leading.length).flatMap((start) => namesIn(sql, start, TRUNCATE)),
+    readsNothing: reading < 0,
+  }
+}
+
+function namesIn(sql: string, { offset }: StatementStart, statement: RegExp): readonly string[] {
+  const names = statement.exec(sql.slice(offset))?.[1]?.split(/\s*,\s*/) ?? []
+  return names.map((name) => name.replace(/\s*\*$/, '')).filter((name) => WHOLE_NAME.test(name))
 }

@@ -109,6 +109,39 @@ test('what the journal holds and the unlogged tables lack, in order, from the la
   ])
 })
 
+test('a load whose rows another one used that is run again is run before it, though they were replaced since', () => {
+  const staging = (id: string, lsn: bigint) => load(id, lsn, { replaces: ['s.a'] })
+  const history = (id: string, lsn: bigint) => {
+    const unlogged = [{ relation: 's.b', root: 's.b' }]
+    const plainLoad = load(id, lsn)
+    return { ...plainLoad, unlogged, reads: ['s.a'], journal: { ...plainLoad.journal, written: { 's.b': 1 } } }
+  }
+  const nights = [staging('a1', 10n), history('b1', 20n), staging('a2', 30n), history('b2', 40n), staging('a3', 50n)]
+  assert.deepEqual(
+    chosen(nights).replay,
+    ['a1', 'b1', 'a2', 'b2', 'a3'].map((id) => `${id} unlogged`),
+  )
+  // Once the reader is there, its rows are not needed any more.
+  assert.deepEqual(chosen(nights, { replayed: ['a1 s.a', 'b1 s.b'] }).replay, [
+    'a2 unlogged',
+    'b2 unlogged',
+    'a3 unlogged',
+  ])
+  // A reader that is replaced itself needs nothing.
+  const rebuilt = { ...history('b3', 60n), replaces: ['s.b'] }
+  assert.deepEqual(chosen([...nights, rebuilt]).replay, ['a3 unlogged', 'b3 unlogged'])
+})
+
+test('what a server left behind with an old timeline is not brought back by --after', () => {
+  const loads = [load('undone', 20n), load('held', 15n, { timeline: 2 }), load('late', 30n, { timeline: 2 })]
+  const outcomes = { undone: committed(21n), late: committed(31n) }
+  const found = chosen(loads, { journal: ['held'], outcomes, options: { after: true } })
+  assert.deepEqual(found.replay, ['held unlogged', 'late after'])
+  assert.deepEqual(found.left, [
+    "undone: it committed on timeline 1, which this server's history left before it came to 2",
+  ])
+})
+
 test('nothing twice: neither what was replayed, nor what a load emptied that was replayed', () => {
   const loads = [load('one', 10n), load('two', 20n, { replaces: ['s.a'] }), load('three', 30n)]
   assert.deepEqual(chosen(loads, { replayed: ['two s.a'], filled: ['s.a'] }).replay, ['three unlogged'])

@@ -170,7 +170,18 @@ function judgeAfter(
     if (!options.unknown)
       return hand(load, state, 'whether it committed is not known: the WAL that would tell is not there (--unknown)')
   } else if (!options.after) return undefined
+  const timeline = newestHeld(of)
+  if (load.timeline < timeline) {
+    const why = `it committed on timeline ${load.timeline}, which this server's history left before it came to ${timeline}`
+    return hand(load, state, why)
+  }
   return { load, mode: 'after', empty: [] }
+}
+
+/** Whatever committed on an older timeline and is not in the journal was left behind with it: the server's own history has come by the newer one. */
+function newestHeld({ loads, states }: Candidates): number {
+  const held = loads.filter((one) => states.get(one.database)?.journal.has(one.id) === true)
+  return held.reduce((most, one) => Math.max(most, one.timeline), 0)
 }
 
 const sameThing = (one: KeptLoad, other: KeptLoad): boolean =>
@@ -194,7 +205,10 @@ function leave(load: KeptLoad, as: { state: LeftLoad['state']; why: string; tabl
   return { id: load.id, what: nameOf(load), tables: [], ...as }
 }
 
-/** From the last one back: a load all of whose tables are emptied by a later one that is replayed as well, or was, is not needed. */
+/**
+ * From the last one back: a load all of whose tables are emptied by a later one that is replayed as well, or was, is not needed, unless one between them that
+ * is replayed has a use for what it wrote.
+ */
 function withoutReplaced(
   wanted: readonly (Chosen | Done)[],
   states: Candidates['states'],
@@ -204,17 +218,25 @@ function withoutReplaced(
   const superseded: LeftLoad[] = []
   for (const one of wanted.toReversed()) {
     const { load } = one
-    const lost = lostTables(load, states.get(load.database)!)
-    const isReplaced = one.mode === 'unlogged' && lost.every((root) => emptied.has(`${load.database}.${root}`))
-    if (one.mode === 'done') {
-      for (const root of load.replaces) emptied.add(`${load.database}.${root}`)
+    const state = states.get(load.database)!
+    const isEmptied = (root: string): boolean => emptied.has(`${load.database}.${root}`)
+    if (one.mode === 'unlogged' && lostTables(load, state).every(isEmptied)) {
+      superseded.push(leave(load, { state: 'not needed', why: 'a later load replaced what it wrote' }))
       continue
     }
-    if (isReplaced) superseded.push(leave(load, { state: 'not needed', why: 'a later load replaced what it wrote' }))
-    else kept.push(one)
+    if (one.mode !== 'done') {
+      kept.push(one)
+      for (const root of usedBy(load, state)) emptied.delete(`${load.database}.${root}`)
+    }
     for (const root of load.replaces) emptied.add(`${load.database}.${root}`)
   }
   return { kept: kept.toReversed(), superseded: superseded.toReversed() }
+}
+
+/** Roots of the tables whose rows a load may read: what it wrote it may have read as well. What it replaces it emptied before. */
+function usedBy(load: KeptLoad, state: DatabaseState): readonly string[] {
+  const read = load.reads.map((relation) => state.tables.get(relation)?.root ?? relation)
+  return [...read, ...Object.keys(load.journal.written)]
 }
 
 /** Nothing is added to rows of which nobody knows whose they are. */

@@ -5,9 +5,12 @@ import { isDamage } from '../check/findings.ts'
 import type { Manifest } from '../contract.ts'
 import { errors } from '../errors.ts'
 import type { KeptContent, KeptLoad, KeptStep } from '../kept-contract.ts'
+import { revive } from '../prune/revive.ts'
 import { tablesOf } from '../prune/roots.ts'
+import { readStanding } from '../prune/standing.ts'
 import type { StoredRepository } from '../stored.ts'
 import { whyNeeded } from './expiry.ts'
+import { piecesOf, readKeptIfThere } from './head.ts'
 import { keptName } from './names.ts'
 
 export interface KeptCopy {
@@ -22,10 +25,11 @@ export async function copyKept(copy: KeptCopy, manifest: Manifest): Promise<numb
   const { from, to, report, signal } = copy
   const loads = await from.kept.list(manifest.warehouse, signal)
   if (loads.length === 0) return 0
-  const staying = [{ ...manifest, ...tablesOf(manifest) }]
+  const why = whyNeeded({ staying: [{ ...manifest, ...tablesOf(manifest) }], loads })
+  const needed = loads.filter((load) => why(load) !== undefined)
+  await reviveThere(needed, copy, manifest)
   const wanted: KeptLoad[] = []
-  for (const load of loads) {
-    if (whyNeeded(load, { staying, loads }) === undefined) continue
+  for (const load of needed) {
     if (!(await to.store.stat(keptName(load.warehouse, load.id), { signal }))) wanted.push(load)
   }
   if (wanted.length === 0) return 0
@@ -44,6 +48,24 @@ export async function copyKept(copy: KeptCopy, manifest: Manifest): Promise<numb
     }
   }
   return wanted.length
+}
+
+/** What is there already, under a tombstone, is taken out of it with its pieces: nobody would find it, and it would go. */
+async function reviveThere(
+  needed: readonly KeptLoad[],
+  { to, signal }: KeptCopy,
+  { id, madeBy }: Manifest,
+): Promise<void> {
+  const options = to.readOptions(signal)
+  const standing = await readStanding(options)
+  const names: string[] = []
+  for (const { warehouse, id: load } of needed) {
+    const name = keptName(warehouse, load)
+    const there = standing.dead.has(name) && (await readKeptIfThere(name, options))
+    if (there) names.push(name, ...piecesOf(there).filter((piece) => standing.dead.has(piece)))
+  }
+  const why = { by: madeBy, reason: `needed by ${id}`, what: `what is kept of loads for ${id}`, standing }
+  await revive(names, why, options)
 }
 
 async function copyContent(

@@ -56,18 +56,58 @@ function isOlder(root: KeptRoot, load: KeptLoad): boolean {
   return root.id.slice(0, 16) <= load.id.slice(0, 16)
 }
 
-/** Why it must stay; undefined where no recovery can need it any more. `staying` are the backups of its warehouse that stay; `loads` its kept loads. */
-export function whyNeeded(
+export interface KeptNeeds {
+  /** Backups of the warehouse that stay. */
+  readonly staying: readonly KeptRoot[]
+  /** Its kept loads. */
+  readonly loads: readonly KeptLoad[]
+}
+
+/** Why a load must stay; undefined where no recovery can need it any more. */
+export function whyNeeded(of: KeptNeeds): (load: KeptLoad) => string | undefined {
+  const known = new Map<KeptLoad, string | undefined>()
+  const histories = new Map<string, TableHistory>()
+  const historyOf = (table: Table, load: KeptLoad): TableHistory => {
+    const key = JSON.stringify([load.systemIdentifier.toString(), load.database, table.relation, table.root])
+    const history = histories.get(key) ?? tableHistory(table, load, of)
+    histories.set(key, history)
+    return history
+  }
+  const why = (load: KeptLoad): string | undefined => {
+    if (!known.has(load)) known.set(load, judge(load, of, { why, historyOf }))
+    return known.get(load)
+  }
+  return why
+}
+
+type Table = KeptLoad['unlogged'][number]
+
+/** By position. */
+interface TableHistory {
+  /** What emptied it for certain, for every backup that stays. */
+  readonly replacements: readonly KeptLoad[]
+  /** What may have read its rows, and is replayed for what it wrote. */
+  readonly users: readonly KeptLoad[]
+}
+
+function judge(
   load: KeptLoad,
-  of: { readonly staying: readonly KeptRoot[]; readonly loads: readonly KeptLoad[] },
+  of: KeptNeeds,
+  tools: { why: (load: KeptLoad) => string | undefined; historyOf: (table: Table, load: KeptLoad) => TableHistory },
 ): string | undefined {
   const older = of.staying.find((root) => isOlder(root, load))
   if (older) return `backup ${older.id} is not newer`
   if (of.staying.length === 0) return `no backup of ${load.warehouse} is newer`
-  const alive = load.unlogged.find(
-    (table) => !isGone(table.relation, load, of.staying) && !isReplaced(table.root, load, of),
-  )
-  return alive && `nothing that is kept has replaced the unlogged table ${alive.relation} since`
+  for (const table of load.unlogged) {
+    if (isGone(table.relation, load, of.staying)) continue
+    const { replacements, users } = tools.historyOf(table, load)
+    const next = replacements.find((one) => one.lsn > load.lsn)
+    if (!next) return `nothing that is kept has replaced the unlogged table ${table.relation} since`
+    const isBetween = (one: KeptLoad): boolean => one.lsn > load.lsn && one.lsn < next.lsn
+    const user = users.find((one) => isBetween(one) && tools.why(one) !== undefined)
+    if (user) return `load ${user.id}, which is needed, used its rows of ${table.relation}`
+  }
+  return undefined
 }
 
 /** No backup that stays has it as an unlogged table: dropped, renamed, or logged since. All of them are newer than the load. */
@@ -78,28 +118,32 @@ function isGone(relation: string, load: KeptLoad, staying: readonly KeptRoot[]):
 }
 
 /**
- * A later load emptied it first, is known to have committed (one after it found it in the journal), and no backup that stays is older than that. Only on the
- * newest timeline: elsewhere the history may have gone on without it.
+ * A replacement emptied it first, is known to have committed (one after it found it in the journal), and no backup that stays is older than it. Only on the
+ * newest timeline, and where no backup of another one stays: there the history may have gone on without it.
  */
-function isReplaced(
-  table: string,
-  load: KeptLoad,
-  of: { readonly staying: readonly KeptRoot[]; readonly loads: readonly KeptLoad[] },
-): boolean {
-  const same = of.loads.filter(
-    (one) => one.systemIdentifier === load.systemIdentifier && one.database === load.database,
-  )
-  const clusters = of.staying.filter((one) => one.systemIdentifier === load.systemIdentifier)
-  const newest = Math.max(...[...clusters, ...same].map((one) => one.timeline))
-  const known = new Set(same.flatMap((one) => one.follows[table] ?? []))
-  return same.some(
-    (one) =>
-      one.timeline === newest &&
-      one.lsn > load.lsn &&
-      one.replaces.includes(table) &&
-      known.has(one.id) &&
-      !of.staying.some((root) => isOlder(root, one)),
-  )
+function tableHistory(table: Table, load: KeptLoad, of: KeptNeeds): TableHistory {
+  const same = of.loads
+    .filter((one) => one.systemIdentifier === load.systemIdentifier && one.database === load.database)
+    .toSorted((one, other) => (one.lsn < other.lsn ? -1 : one.lsn > other.lsn ? 1 : 0))
+  const roots = of.staying.filter((one) => one.systemIdentifier === load.systemIdentifier)
+  const newest = [...roots, ...same].reduce((most, one) => Math.max(most, one.timeline), 0)
+  const isStraight = roots.every((root) => root.timeline === newest)
+  const known = new Set(same.flatMap((one) => one.follows[table.root] ?? []))
+  const replaces = (one: KeptLoad): boolean =>
+    one.timeline === newest &&
+    one.replaces.includes(table.root) &&
+    known.has(one.id) &&
+    !of.staying.some((root) => isOlder(root, one))
+  return {
+    replacements: isStraight ? same.filter(replaces) : [],
+    users: same.filter((one) => one.unlogged.length > 0 && uses(one, table)),
+  }
+}
+
+/** Whether it may have read rows that were there before: what it wrote it may have read as well, unless it emptied it first. */
+function uses(one: KeptLoad, { relation, root }: Table): boolean {
+  if (one.reads.includes(relation) || one.reads.includes(root)) return true
+  return Object.hasOwn(one.journal.written, root) && !one.replaces.includes(root)
 }
 
 /** A head of which WAL says that its load never committed: nothing is lost with it. */

@@ -39,6 +39,9 @@ export function judge(entries: readonly CommitEntry[], load: KeptLoad): KeptOutc
   if (found?.commit) return { state: 'committed', lsn: found.commit.endLsn, timeUs: found.commit.timeUs }
   const xid = Number((load.xid ?? 0n) & 0xffff_ffffn)
   if (entries.some((one) => one.kind === 'abort' && one.xid === xid)) return { state: 'aborted' }
-  const late = BigInt(load.keptMs) * 1000n + LATE_US
+  // By the server's clock: that of the worker may be wrong by days.
+  const first = entries.find((one) => one.kind === 'commit')?.timeUs ?? 0n
+  const keptUs = BigInt(load.keptMs) * 1000n
+  const late = (first > keptUs ? first : keptUs) + LATE_US
   return entries.some((one) => one.kind === 'commit' && one.timeUs > late) ? { state: 'absent' } : undefined
 }

@@ -1,14 +1,15 @@
 // Kept loads and pieces of their inputs that expire: what no recovery can need, what never committed, what no load names.
 import { isLost, readAllKept, whyNeeded, type KeptFound, type KeptObject } from '../kept/expiry.ts'
-import { piecesOf, readKeptIfThere } from '../kept/head.ts'
-import { INPUT_PREFIX, parseKeptName } from '../kept/names.ts'
+import { piecesOf } from '../kept/head.ts'
+import { INPUT_PREFIX } from '../kept/names.ts'
 import { outcomeOf } from '../kept/outcome.ts'
+import type { Manifest } from '../contract.ts'
 import type { ReadOptions } from '../object/decode.ts'
 import { StoredWal } from '../wal/archive.ts'
 import type { WalArchive, WalChunkInfo } from '../wal-contract.ts'
 import type { Sizes } from './mark.ts'
-import type { Roots } from './roots.ts'
-import type { Standing } from './standing.ts'
+import { tablesOf, type Roots } from './roots.ts'
+import { MARGIN_MS, type Standing } from './standing.ts'
 
 interface Of {
   readonly roots: Roots
@@ -48,8 +49,8 @@ export async function expiredKept(of: Of, options: ReadOptions): Promise<Expired
 }
 
 function notNeeded(own: readonly KeptObject[], staying: Roots['roots']): string[] {
-  const loads = own.map((one) => one.load)
-  return own.filter((one) => whyNeeded(one.load, { staying, loads }) === undefined).map((one) => one.object)
+  const why = whyNeeded({ staying, loads: own.map((one) => one.load) })
+  return own.filter((one) => why(one.load) === undefined).map((one) => one.object)
 }
 
 async function lostOf(own: readonly KeptObject[], of: Of, options: ReadOptions): Promise<string[]> {
@@ -94,15 +95,20 @@ function unnamedInputs(found: KeptFound, of: Of, expired: ReadonlySet<string>): 
     .map((one) => one.name)
 }
 
-/** Kept loads of the warehouse that are under a tombstone, with their pieces: a backup that comes back may need them. */
-export async function deadKept(warehouse: string, standing: Standing, options: ReadOptions): Promise<string[]> {
-  const names = new Set<string>()
-  for (const name of standing.dead.keys()) {
-    if (parseKeptName(name)?.warehouse !== warehouse) continue
-    const load = await readKeptIfThere(name, options)
-    if (!load) continue
-    names.add(name)
-    for (const piece of piecesOf(load)) if (standing.dead.has(piece)) names.add(piece)
-  }
-  return [...names]
+/**
+ * Kept loads under a tombstone, with their pieces, that a recovery from a backup may need which comes back. What it is too late for is left out: the backup must
+ * not be lost for it. Of a head that cannot be read nobody knows the pieces: all that are dead come back.
+ */
+export async function deadKept(manifest: Manifest, standing: Standing, options: ReadOptions): Promise<string[]> {
+  const { warehouse } = manifest
+  const found = await readAllKept(options)
+  const own = found.kept.filter((one) => one.load.warehouse === warehouse)
+  const staying = [{ ...manifest, ...tablesOf(manifest) }]
+  const why = whyNeeded({ staying, loads: own.map((one) => one.load) })
+  const latestMs = (await options.store.now(options)) + 2 * MARGIN_MS
+  const inTime = (name: string): boolean => (standing.dead.get(name)?.matureMs ?? 0) > latestMs
+  const names = own.flatMap(({ object, load }) => (why(load) === undefined ? [] : [object, ...piecesOf(load)]))
+  const unread = found.unreadable.flatMap((one) => (one.warehouse === warehouse ? [one.object] : []))
+  const pieces = unread.length === 0 ? [] : [...standing.dead.keys()].filter((name) => name.startsWith(INPUT_PREFIX))
+  return [...new Set([...names, ...unread, ...pieces])].filter(inTime)
 }

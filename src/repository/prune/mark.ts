@@ -92,7 +92,7 @@ async function reviveHeld(request: MarkRequest, options: ReadOptions): Promise<v
     const object = manifestName(warehouse, id)
     const { manifest } = await readManifest(object, options)
     const own = namesOf(manifest).add(object).add(confirmationName(warehouse, id))
-    const kept = await deadKept(warehouse, standing, options)
+    const kept = await deadKept(manifest, standing, options)
     const names = [...standing.dead.keys()].filter((name) => own.has(namedAs(name))).concat(kept)
     await revive(names, { by: 'expiry', reason: `held: ${held.get(id)}`, what: `backup ${id}`, standing }, options)
   }

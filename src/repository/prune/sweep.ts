@@ -317,7 +317,7 @@ function judgeKept(name: string, look: Look): Verdict {
   const loads = kept.flatMap(({ object, load }) =>
     load.warehouse === warehouse && !look.standing.dead.has(object) ? [load] : [],
   )
-  const why = whyNeeded(own, { staying: staying(look).filter((root) => root.warehouse === warehouse), loads })
+  const why = whyNeeded({ staying: staying(look).filter((root) => root.warehouse === warehouse), loads })(own)
   return why === undefined ? DELETE : leave(why)
 }
 
