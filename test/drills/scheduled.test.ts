@@ -1,6 +1,6 @@
 // A drill as a schedule starts it, with declared names and a control database that listens: its event, and its hash in the audit chain.
 import assert from 'node:assert/strict'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
@@ -16,6 +16,7 @@ import {
 import { readArchive } from '../../src/recovery/drills/archive.ts'
 import { drillSchedules, drillTask } from '../../src/recovery/drills/schedules.ts'
 import { makeSigner, openSealed, sealed } from '../../src/recovery/drills/seal.ts'
+import { drillList } from '../../src/recovery/operations/drill-list.ts'
 import { drillShow } from '../../src/recovery/operations/drill-show.ts'
 import { room as recoveryRoom } from '../../src/recovery/room.ts'
 import { repositories } from '../../src/repository/contract.ts'
@@ -37,7 +38,7 @@ function listening(heard: Heard): Room {
   const database = {
     emit: async (event: ControlEvent) => void heard.events.push(event),
     audit: async (entry: AuditEntry) => void heard.audit.push(entry),
-    query: async () => heard.audit.map(({ detail }) => ({ drill: detail['drill'], digest: detail['digest'] })),
+    query: async () => heard.audit.map(({ detail }) => detail),
   } as unknown as ControlDatabase
   return {
     name: 'control',
@@ -113,7 +114,14 @@ test('PostgreSQL 15: a scheduled drill is an event and a line of the audit chain
       actor: 'schedule',
       action: 'drill run',
       subject: 'retail',
-      detail: { drill: result.drill, number: 1, outcome: 'passed', digest },
+      detail: {
+        drill: result.drill,
+        number: 1,
+        outcome: 'passed',
+        digest,
+        host: context.environment.hostname,
+        home: context.home,
+      },
     },
   ])
 
@@ -128,4 +136,13 @@ test('PostgreSQL 15: a scheduled drill is an event and a line of the audit chain
   const shown = await show()
   assert.equal(shown.whole, false)
   assert.ok(shown.problems.includes('the audit chain of the control database holds another hash of it'))
+  const list = async () => (await drillList.run({}, context as OperationContext, never)).problems
+  assert.deepEqual(await list(), [
+    'drill number 1 is not the document that was written last',
+    `drill ${result.drill}: the audit chain of the control database holds another hash of it`,
+  ])
+  await rm(join(context.home, 'drills'), { recursive: true })
+  assert.deepEqual(await list(), [
+    `drill ${result.drill} is missing: the audit chain of the control database knows of it`,
+  ])
 })

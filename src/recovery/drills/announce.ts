@@ -3,7 +3,6 @@
 import { messageOf } from '../../base/errors.ts'
 import type { Context } from '../../base/room.ts'
 import { existingControlDatabase, runningControlDatabase } from '../../control/running.ts'
-import type { ControlDatabase } from '../../control/contract.ts'
 import type { Evidence } from './evidence.ts'
 import { findingText } from './damage.ts'
 
@@ -23,7 +22,7 @@ export async function announceDrill(context: Context, drill: { evidence: Evidenc
       actor,
       action: 'drill run',
       subject: warehouse,
-      detail: { drill: id, number, outcome, digest },
+      detail: { drill: id, number, outcome, digest, host: context.environment.hostname, home: context.home },
     })
     await control.emit({ kind: `recovery.drill-${outcome}`, subject: warehouse, data: eventOf(evidence) })
   }
@@ -42,15 +41,4 @@ export async function announceDrill(context: Context, drill: { evidence: Evidenc
 function eventOf(evidence: Evidence): Readonly<Record<string, unknown>> {
   const { id, tier, backup, repository, durationMs, findings } = evidence
   return { drill: id, tier, backup, repository, durationMs, findings: findings.slice(0, mostFindings).map(findingText) }
-}
-
-/** Hashes that the audit chain holds of drills, by id; undefined where no control database runs. */
-export async function auditedDigests(context: Context): Promise<ReadonlyMap<string, string> | undefined> {
-  const control = await runningControlDatabase(context).catch((): ControlDatabase | undefined => undefined)
-  const rows = await control
-    ?.query<{ drill: string; digest: string }>(
-      `select detail->>'drill' as drill, detail->>'digest' as digest from control.audit where action = 'drill run' and detail ? 'digest'`,
-    )
-    .catch(() => undefined)
-  return rows && new Map(rows.map((row) => [row.drill, row.digest]))
 }

@@ -54,7 +54,10 @@ export async function inspect(server: PrivateServer, parts: InspectParts): Promi
       queries: queries.results,
     },
     findings: [...seen.flatMap((one) => one.visibility?.findings ?? []), ...journal.findings, ...queries.findings],
-    notes: parts.before === undefined ? [] : changedWithoutLoad(counts, parts.before.proof.counts, loaded),
+    notes: [
+      ...journal.notes,
+      ...(parts.before === undefined ? [] : changedWithoutLoad(counts, parts.before.proof.counts, loaded)),
+    ],
   }
 }
 

@@ -45,10 +45,12 @@ export async function readJournal(session: PrivateSession): Promise<JournalsFoun
 export function judgeJournal(
   wal: LoadsByWal,
   found: JournalsFound,
-): { proof: JournalProof | undefined; findings: readonly Finding[] } {
+): { proof: JournalProof | undefined; findings: readonly Finding[]; notes: readonly string[] } {
   if (!found.hasJournal) {
     // A mark may stand in WAL without a journal: anybody may write one, and then there is nothing to hold it against.
-    return { proof: undefined, findings: [] }
+    const { size } = wal.before
+    const note = `WAL names ${size} loads that were committed before the target, and no database has a journal: they were not compared`
+    return { proof: undefined, findings: [], notes: size === 0 ? [] : [note] }
   }
   const missing = [...wal.before].filter((id) => !found.ids.has(id))
   const early = [...wal.after].filter((id) => found.ids.has(id))
@@ -63,6 +65,7 @@ export function judgeJournal(
       ...missing.map((id) => finding(`load ${id} was committed before the target, and the recovered journal lacks it`)),
       ...early.map((id) => finding(`load ${id} was committed after the target, and the recovered journal has it`)),
     ],
+    notes: [],
   }
 }
 

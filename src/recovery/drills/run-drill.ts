@@ -101,8 +101,8 @@ class Drill {
     } catch (error) {
       await this.noteFailure(error)
     } finally {
-      await this.prepared?.close()
       await this.leave(folder)
+      await this.prepared?.close()
     }
     // Whoever asked for something that is not there gets told so: that is no drill. What a schedule cannot find is a failure.
     if (!this.prepared && request.trigger === 'command' && !isDamage(this.failure)) throw this.failure
@@ -203,6 +203,15 @@ class Drill {
     return this.failure !== undefined || this.findings.length > 0 ? 'failed' : 'passed'
   }
 
+  /** What was not asked for was not looked at: that is said too. */
+  private unchecked(): readonly string[] {
+    if (!this.done) return []
+    const { verify = this.policy.verify } = this.request
+    if (verify === 'full') return []
+    const what = verify === 'connect' ? 'pages, indexes, tables' : 'indexes, tables'
+    return [`${what} and visibility maps were not checked: verify was ${verify}`]
+  }
+
   private evidence(id: string): Omit<Evidence, 'number' | 'previous'> {
     const { request, context, prepared, done, inspected } = this
     const { clock, environment } = context
@@ -227,7 +236,7 @@ class Drill {
       durationMs: clock.monotonic() - this.begun,
       proof: { ...emptyProof, ...proofOf(done?.proof), ...inspected?.proof },
       findings: this.findings,
-      notes: [...(inspected?.notes ?? []), ...missing(done?.proof, inspected)],
+      notes: [...(inspected?.notes ?? []), ...missing(done?.proof, inspected), ...this.unchecked()],
     }
   }
 }

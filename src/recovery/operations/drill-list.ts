@@ -4,6 +4,7 @@ import { defineOperation } from '../../base/operation.ts'
 import { formatTable } from '../../base/table.ts'
 import { formatDuration } from '../../base/units.ts'
 import { readArchive } from '../drills/archive.ts'
+import { auditedDrills, auditProblems } from '../drills/audited.ts'
 
 const output = z.object({
   drills: z.array(
@@ -29,7 +30,7 @@ export const drillList = defineOperation<{ warehouse?: string | undefined }, Out
   name: 'drill list',
   summary: 'list the drills that this home has evidence of, oldest first',
   description:
-    'Each document is checked: its signature, and its place in the chain. What was edited or removed is said.',
+    'Each document is checked: its signature, its place in the chain, and, where the control database runs, its hash in the audit chain. What was edited or removed is said.',
   input: z.strictObject({ warehouse: z.string().optional().describe('only of this warehouse') }),
   positional: ['warehouse'],
   output,
@@ -40,6 +41,8 @@ export const drillList = defineOperation<{ warehouse?: string | undefined }, Out
   where: 'here',
   run: async ({ warehouse }, context) => {
     const archive = await readArchive(context.home)
+    const here = { host: context.environment.hostname, home: context.home }
+    const audited = auditProblems(archive, await auditedDrills(context), here)
     const drills = archive.drills
       .filter(({ evidence }) => warehouse === undefined || !evidence || evidence.warehouse === warehouse)
       .map(({ number, evidence, problems }) => ({
@@ -55,7 +58,7 @@ export const drillList = defineOperation<{ warehouse?: string | undefined }, Out
         findings: evidence?.findings?.length ?? 0,
         problems: [...problems],
       }))
-    return { drills, problems: [...archive.problems] }
+    return { drills, problems: [...archive.problems, ...audited] }
   },
   text: listText,
   exit: ({ drills, problems }) =>

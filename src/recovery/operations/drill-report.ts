@@ -4,6 +4,7 @@ import { duration } from '../../base/config-types.ts'
 import { defineOperation } from '../../base/operation.ts'
 import { formatDuration } from '../../base/units.ts'
 import { readArchive } from '../drills/archive.ts'
+import { auditedDrills, auditProblems } from '../drills/audited.ts'
 import { findingText } from '../drills/damage.ts'
 import type { Evidence } from '../drills/evidence.ts'
 import { scoreOf } from '../rates/accuracy.ts'
@@ -60,6 +61,8 @@ export const drillReport = defineOperation({
   where: 'here',
   run: async ({ warehouse, since, markdown }, context): Promise<Output> => {
     const archive = await readArchive(context.home)
+    const here = { host: context.environment.hostname, home: context.home }
+    const audited = auditProblems(archive, await auditedDrills(context), here)
     const now = context.clock.now()
     const drills = archive.drills
       .flatMap(({ evidence, problems }) => (evidence && problems.length === 0 ? [evidence] : []))
@@ -78,7 +81,7 @@ export const drillReport = defineOperation({
           drills.filter((one) => one.warehouse === name),
         ),
       ),
-      problems: [...edited, ...archive.problems],
+      problems: [...edited, ...archive.problems, ...audited],
       fingerprint: archive.fingerprint ?? null,
       markdown,
     }

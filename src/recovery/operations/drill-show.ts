@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 import { defineOperation } from '../../base/operation.ts'
-import { auditedDigests } from '../drills/announce.ts'
+import { auditedDrills, auditVerdict, missingByAudit } from '../drills/audited.ts'
 import { readArchive, type Archive, type KeptDrill } from '../drills/archive.ts'
 import { evidenceSchema } from '../drills/shapes.ts'
 import { evidenceText } from '../drills/text.ts'
@@ -34,11 +34,14 @@ export const drillShow = defineOperation<{ drill: string }, Output>({
     const archive = await readArchive(context.home)
     const found = find(archive, drill)
     if (!found) throw errors.unknownDrill(drill)
-    const audited = auditVerdict(found, await auditedDigests(context))
+    const known = await auditedDrills(context)
+    const audited = auditVerdict(found, known)
+    const here = { host: context.environment.hostname, home: context.home }
     const problems = [
       ...found.problems,
       ...archive.problems,
       ...(audited === 'differs' ? ['the audit chain of the control database holds another hash of it'] : []),
+      ...missingByAudit(archive, known, here),
     ]
     return {
       evidence: found.evidence ?? null,
@@ -56,13 +59,6 @@ export const drillShow = defineOperation<{ drill: string }, Output>({
 function find({ drills }: Archive, wanted: string): KeptDrill | undefined {
   if (wanted === 'last') return drills.at(-1)
   return drills.find((one) => one.evidence?.id === wanted || String(one.number) === wanted)
-}
-
-function auditVerdict(one: KeptDrill, digests: ReadonlyMap<string, string> | undefined): Output['audited'] {
-  if (!digests || !one.evidence) return 'not asked'
-  const known = digests.get(one.evidence.id)
-  if (known === undefined) return 'missing'
-  return known === one.digest ? 'agrees' : 'differs'
 }
 
 const auditWords = {

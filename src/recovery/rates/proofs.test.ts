@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -72,6 +72,13 @@ test('recoveries of the whole and drills that passed are proof; of a part, not v
       last: { id: 'd2', at: failed.finishedAt, outcome: 'failed', grave: false, findings: ['check "rows": no'] },
       evidenceProblems: [],
     })
+    // What somebody makes of a drill says nothing, and hides no failure.
+    const forged = await keepEvidence(home, { ...evidence, id: 'd4', outcome: 'cancelled' })
+    const file = join(home, 'drills', '000004.json')
+    await writeFile(file, (await readFile(file, 'utf8')).replace('"cancelled"', '"passed"'))
+    const standing = await drillStandingOf(home, 'retail')
+    assert.deepEqual([forged.evidence.number, standing.last?.id, standing.last?.outcome], [4, 'd2', 'failed'])
+    assert.ok(standing.evidenceProblems.length > 0)
   } finally {
     await rm(home, { recursive: true })
   }

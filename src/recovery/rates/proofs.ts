@@ -36,8 +36,12 @@ const lighter: ReadonlySet<string> = new Set(['environment', 'query'])
 /** Whether the newest drill that came to an end found something, and whether evidence was edited. */
 export async function drillStandingOf(home: string, warehouse: string): Promise<DrillStanding> {
   const { drills, problems } = await readArchive(home)
-  const own = drills.flatMap(({ evidence }) => (evidence?.warehouse === warehouse ? [evidence] : []))
-  const last = own.findLast((one) => one.outcome !== 'cancelled')
+  const own = drills.filter(({ evidence }) => evidence?.warehouse === warehouse)
+  // One that passed counts if it is as it was written: nobody can write one over a failure.
+  const last = own.findLast(
+    ({ evidence, problems: edits }) =>
+      evidence!.outcome === 'failed' || (evidence!.outcome === 'passed' && edits.length === 0),
+  )?.evidence
   const edited = drills
     .filter((one) => one.problems.length > 0 && (one.evidence === undefined || one.evidence.warehouse === warehouse))
     .map((one) => `drill ${one.evidence?.id ?? `number ${one.number}`}: ${one.problems.join('; ')}`)
