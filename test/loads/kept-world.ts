@@ -30,7 +30,7 @@ export const tablesSql = `create schema stage; create schema core;
   create unlogged table stage.totals (region text, amount numeric, orders bigint);
   create table core.daily (day text, orders bigint)`
 
-const files = { folder: 'feeds', files: 'orders-{date}.csv' }
+const files = { folder: 'feeds', files: 'orders*-{date}.csv' }
 
 export const keptPipelines = {
   nightly: {

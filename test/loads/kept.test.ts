@@ -112,10 +112,11 @@ describe(`kept loads and their replay (PostgreSQL ${major}, seed ${seed})`, () =
 /** The file behind it is refused: what was loaded before it in the same task stays kept. */
 async function firstDayBesideBadFile(at: KeptWorld): Promise<void> {
   await writeFeed(at.folder, 1)
-  const bad = join(at.folder, 'feeds', `orders-${dayOf(2)}.csv`)
+  const bad = join(at.folder, 'feeds', `orders2-${dayOf(1)}.csv`)
   await writeOld(bad, 'id,region,amount,note\nno number,1,1,\n')
   const run = await at.stage.run('nightly', { businessDate: dayOf(1) })
   assert.equal(run.state, 'failed')
+  await at.world.archiveAll()
   await keptIsWhole(at)
   await rm(bad)
   await loadDays(at, [1])
