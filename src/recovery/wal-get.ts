@@ -6,6 +6,7 @@
 //
 // Imports only what it needs: it is started once for each segment.
 import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
 
 import { messageOf } from '../base/errors.ts'
 import { parseGetArguments, type GetAhead, type GetFile } from './get/arguments.ts'
@@ -21,7 +22,7 @@ export async function walGet(args: readonly string[]): Promise<number> {
   try {
     const parsed = parseGetArguments(args)
     if (parsed.kind === 'probe') {
-      readdirSync(parsed.path)
+      for (const folder of ['', 'wal', 'packs']) readdirSync(join(parsed.path, folder))
       return walGetExits.found
     }
     if (parsed.kind === 'ahead') {

@@ -25,7 +25,7 @@ export interface GetFile {
       }
 }
 
-/** Asks whether this user can list a folder; for recovery, which may run as another one. */
+/** Asks whether this user can list a repository's folders; for recovery, which may run as another one. */
 export interface Probe {
   readonly kind: 'probe'
   readonly path: string

@@ -119,12 +119,15 @@ async function finish(
   const directory = place ? join(root, 'global') : root
   const owner = await chooseOwner({ directory, wanted: options.owner, environment: context.environment })
   await refuseClosed(layout, owner)
+  // Meanwhile: another program tries it.
+  const delivers = chooseDelivery(repository, owner)
+  delivers.catch(() => undefined)
   const records = await readRecords(context.home)
   const { warehouse } = options
   const lost = await lossOf(manifest, resolved, signal)
   const replay = await replayOutlook(repository, { warehouse, manifest, resolved, records, signal })
   const loss = replay ? { ...lost, unlogged: { ...lost.unlogged, replay } } : lost
-  const delivery = await chooseDelivery(repository, owner)
+  const delivery = await delivers
   const walBytes = walBytesOf(manifest, resolved)
   const segment = manifest.walSegmentBytes
   // What is fetched ahead, and what is staged, lies there beside what the server itself keeps.

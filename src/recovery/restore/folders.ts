@@ -8,7 +8,7 @@ import type { Manifest } from '../../repository/contract.ts'
 import { foldersOf, type Layout } from './layout.ts'
 import type { Owner } from './owner.ts'
 import { targetFolders } from './target-folder.ts'
-import { writeError } from './write-extents.ts'
+import { writeError } from './write-error.ts'
 
 /** Makes all folders with their modes, parents first, and `pg_tblspc/<oid>` links; those that are there stay. Returns them for syncFolders(). */
 export async function makeFolders(

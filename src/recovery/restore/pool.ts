@@ -124,6 +124,7 @@ export class RestorePool implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.ended) return
     this.ended = true
+    this.failed.reject(new Error('the restoring threads were ended'))
     Atomics.store(new Int32Array(this.stopFlag), 0, 1)
     await Promise.all(this.threads.map((thread) => thread.worker.terminate()))
   }

@@ -10,7 +10,7 @@ import type { Clock } from '../../base/clock.ts'
 import { syncFolder } from '../../base/durable.ts'
 import type { Progress } from '../../base/operation.ts'
 import { identityOf } from '../../base/process-identity.ts'
-import type { Manifest, Repository } from '../../repository/contract.ts'
+import type { Manifest, ManifestFile, Repository } from '../../repository/contract.ts'
 import type { ControlData } from '../../wal/contract.ts'
 import { invalidateCheckpoint, parseControlFile, recoverAtLeastTo } from '../../wal/control-file.ts'
 import { parseBackupLabel } from '../../wal/labels.ts'
@@ -93,22 +93,34 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   await makeTargets(options.layout, owner, { rootMode, over })
   const previous = await readMarker(options.layout.root)
   await writeMarker(options.layout.root, marker)
+  // Its threads start while everything is made ready for them.
+  await using pool = new RestorePool({
+    seed: options.repository.readerSeed,
+    backup: manifest.id,
+    workers: options.workers,
+    // What nobody needs after a crash is best left in the cache.
+    direct: options.durable !== false,
+  })
   const { layout, kept, removed } = over ? await makeWay(options, previous) : { layout: options.layout, removed: 0 }
   const folders = await makeFolders(layout, manifest, owner)
   const parts: RestoreParts = { repository: options.repository, manifest, layout, owner, over, kept, signal }
   await makeStubs(parts)
-  const counts = await fetchFiles(options, parts)
-  for (const path of layout.held ?? []) await rename(targetPath(layout, { path }), placeOf(layout, path))
+  const counts = await fetchFiles(options, parts, pool)
+  // Held against the manifest and made durable by the threads while the rest is written, the WAL that replay needs among it.
+  const settling = pool.perform(settleTasks(layout, counts.files, options.durable !== false), signal)
+  settling.catch(() => undefined)
   const control = await readControl(layout, manifest)
   const configuration = await options.configure(control)
+  await settling
+  for (const path of layout.held ?? []) await rename(targetPath(layout, { path }), placeOf(layout, path))
   await writeConfiguration({ layout, manifest, owner, ...configuration })
   await writeLabels(layout, manifest, owner)
   options.progress({ phase: 'syncing folders' })
   if (options.durable !== false) await syncFolders(layout, folders, signal)
   await placeControl(layout, manifest, owner)
   await writeMarker(layout.root, markerOf(options, 'restored'))
-  const { writtenAt, ...rest } = counts
-  return { ...rest, removed, control, writtenMs: writtenAt - started }
+  const { writtenAt, files, ...rest } = counts
+  return { ...rest, files: files.length, removed, control, writtenMs: writtenAt - started }
 }
 
 function markerOf(options: RestoreOptions, state: Marker['state']): Marker {
@@ -171,27 +183,22 @@ function checkManifest(manifest: Manifest): void {
 async function fetchFiles(
   options: RestoreOptions,
   parts: RestoreParts,
+  pool: RestorePool,
 ): Promise<
-  Pick<RestoreResult, 'files' | 'bytes' | 'holeBytes' | 'writtenBytes' | 'fetchedBytes'> & { writtenAt: number }
+  Pick<RestoreResult, 'bytes' | 'holeBytes' | 'writtenBytes' | 'fetchedBytes'> & {
+    readonly files: readonly ManifestFile[]
+    readonly writtenAt: number
+  }
 > {
-  const { repository, manifest, signal } = options
-  const { layout } = parts
+  const { signal } = options
   const files = filesToWrite(parts)
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
-  await using pool = new RestorePool({
-    seed: repository.readerSeed,
-    backup: manifest.id,
-    workers: options.workers,
-    // What nobody needs after a crash is best left in the cache.
-    direct: options.durable !== false,
-  })
   using _ticker = ticker(options, { pool, total: bytes, phase: parts.over ? 'comparing' : 'fetching' })
   const counted = { bytes: 0 }
   await pool.perform(countStored(writeTasks(parts), counted), signal)
   const { holeBytes, writtenBytes } = pool
   const writtenAt = options.clock.monotonic()
-  await pool.perform(settleTasks(layout, files, options.durable !== false), signal)
-  return { files: files.length, bytes, holeBytes, writtenBytes, fetchedBytes: counted.bytes, writtenAt }
+  return { files, bytes, holeBytes, writtenBytes, fetchedBytes: counted.bytes, writtenAt }
 }
 
 async function* countStored(tasks: AsyncIterable<WriteTask>, counted: { bytes: number }): AsyncGenerator<WriteTask> {

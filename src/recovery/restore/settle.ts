@@ -6,7 +6,7 @@ import { BLOCK_BYTES } from '../../wal/contract.ts'
 import { verifyPage } from '../../wal/data-page.ts'
 import { recoveryErrors as errors } from '../errors.ts'
 import type { SettleTask, VerifyTask } from './messages.ts'
-import { writeError } from './write-extents.ts'
+import { writeError } from './write-error.ts'
 
 /** Holds length and, for plain files, SHA-256 against the manifest; then fsyncs if `durable`. A failing fsync is never tried again. */
 export function settleFile(

@@ -8,7 +8,7 @@ import { formatTablespaceMap } from '../../wal/labels.ts'
 import type { Layout } from './layout.ts'
 import type { Owner } from './owner.ts'
 import { copySettings, formatSettings, withRecovery, type CopyParts, type Settings } from './settings.ts'
-import { writeError } from './write-extents.ts'
+import { writeError } from './write-error.ts'
 
 /** Writes a file of the data directory with its owner and mode, and fsyncs it; the folder is the caller's. Replaces what is there. */
 export async function writeOwned(

@@ -62,10 +62,7 @@ export async function chooseDelivery(
   if (descriptor.kind === 's3') return (await portableDescriptor(repository.store)) ? 'repository' : 'staged'
   if (descriptor.kind !== 'file') return 'staged'
   if (!owner) return 'repository'
-  for (const folder of [descriptor.path, join(descriptor.path, 'wal'), join(descriptor.path, 'packs')]) {
-    if ((await runAs(owner, [getEntry, '--probe', folder])) !== 0) return 'staged'
-  }
-  return 'repository'
+  return (await runAs(owner, [getEntry, '--probe', descriptor.path])) === 0 ? 'repository' : 'staged'
 }
 
 function runAs(owner: Owner, args: readonly string[]): Promise<number> {

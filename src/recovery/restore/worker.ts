@@ -10,6 +10,7 @@ import type { FromWorker, SettleTask, Task, ToWorker, VerifyTask, WorkerStart, W
 import { authenticate } from '../validate/authenticate.ts'
 import { settleFile, verifyFile } from './settle.ts'
 import { directMode, OpenFiles, type DirectMode } from './file-io.ts'
+import { ReadAhead } from './read-ahead.ts'
 import { writeExtent } from './write-extents.ts'
 
 class Stopped extends Error {}
@@ -23,16 +24,41 @@ interface Tools {
   count(index: 0 | 1 | 2, bytes: number): void
 }
 
-async function write(task: WriteTask, tools: Tools): Promise<void> {
+/** Resolves when all was given to the disk; what it resolves to when the disk has it. */
+async function write(task: WriteTask, tools: Tools): Promise<{ readonly settled: Promise<void> }> {
+  const files = new OpenFiles(tools.direct)
+  try {
+    await writeItems(task, files, tools)
+  } catch (error) {
+    await files[Symbol.asyncDispose]()
+    throw error
+  }
+  return { settled: settled(files) }
+}
+
+async function settled(files: OpenFiles): Promise<void> {
+  await using _closed = files
+  await files.settled()
+}
+
+async function writeItems(task: WriteTask, files: OpenFiles, tools: Tools): Promise<void> {
   const wanted = task.items.map((item) => ({ ref: item.ref, file: task.targets[item.target]!.file }))
-  using files = new OpenFiles(tools.direct)
+  await using reads = new ReadAhead(task, files)
   let next = 0
   // Aborting is by the stop flag: a thread that decompresses would not hear a message.
   for await (const { plain, blocks } of tools.reader!.read(task.pack, wanted, new AbortController().signal)) {
     tools.throwIfStopped()
     // Extents come in the order asked.
-    const item = task.items[next++]!
-    const counts = writeExtent(files, task.targets[item.target]!, { item, plain, blocks, backup: tools.backup })
+    const item = task.items[next]!
+    const ahead = await reads.take(next++)
+    const counts = await writeExtent(files, task.targets[item.target]!, {
+      item,
+      plain,
+      blocks,
+      backup: tools.backup,
+      ahead,
+    })
+    ahead?.give()
     freeNow(plain)
     tools.count(0, counts.written + counts.holes + counts.same)
     tools.count(1, counts.holes)
@@ -55,12 +81,22 @@ function verify(task: VerifyTask, tools: Tools): readonly string[] {
   return task.files.flatMap((one) => verifyFile(one, { buffer: tools.buffer, checksums: task.checksums, onRead }))
 }
 
-async function perform(task: Task, tools: Tools): Promise<readonly string[]> {
-  if (task.type === 'verify') return verify(task, tools)
-  if (task.type === 'authenticate') return await authenticate(task, { ...tools, reader: tools.reader! })
+interface Performed {
+  readonly findings: readonly string[]
+  /** When the task is done; the next one may begin before. */
+  readonly settled: Promise<void>
+}
+
+async function perform(task: Task, tools: Tools): Promise<Performed> {
+  if (task.type === 'write') return { findings: [], ...(await write(task, tools)) }
   if (task.type === 'settle') settle(task, tools)
-  else await write(task, tools)
-  return []
+  const findings =
+    task.type === 'verify'
+      ? verify(task, tools)
+      : task.type === 'authenticate'
+        ? await authenticate(task, { ...tools, reader: tools.reader! })
+        : []
+  return { findings, settled: Promise.resolve() }
 }
 
 async function work(port: NonNullable<typeof parentPort>, start: WorkerStart): Promise<void> {
@@ -79,12 +115,16 @@ async function work(port: NonNullable<typeof parentPort>, start: WorkerStart): P
   }
   // Tasks are worked on one after the other, whenever they arrive.
   let queue = Promise.resolve()
+  const failed = (error: unknown): void => {
+    if (!(error instanceof Stopped)) send({ type: 'failed', error: sendError(error) })
+  }
   port.on('message', ({ id, task }: ToWorker) => {
     queue = queue.then(async () => {
       try {
-        send({ type: 'done', id, findings: await perform(task, tools) })
+        const { findings, settled } = await perform(task, tools)
+        settled.then(() => send({ type: 'done', id, findings }), failed)
       } catch (error) {
-        if (!(error instanceof Stopped)) send({ type: 'failed', error: sendError(error) })
+        failed(error)
       }
     })
   })
