@@ -38,9 +38,9 @@ export function returnText(rto: ReturnTime | null): string {
   if (rto === null) return 'not known'
   const span = (one: Pick<ReturnTime, 'expectedMs' | 'lowMs' | 'highMs' | 'basis'>): string =>
     `about ${formatDuration(one.expectedMs)} (${formatDuration(one.lowMs)} to ${formatDuration(one.highMs)}, rates ${one.basis})`
-  const [first, ...later] = rto.tiers ?? []
-  if (!first || later.length === 0) return span(rto)
-  return `critical tier ${span(first)}; everything ${span(rto)}`
+  const [critical, everything] = rto.tiers ?? []
+  if (!critical || !everything) return span(rto)
+  return `${span(rto)}; with --critical-first the critical tier ${span(critical)}, everything ${span(everything)}`
 }
 
 function windowText(one: WarehouseStatus): string {

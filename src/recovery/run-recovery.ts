@@ -7,6 +7,7 @@ import type { Progress } from '../base/operation.ts'
 import { timedId } from '../base/random.ts'
 import type { Context } from '../base/room.ts'
 import { freePort, type PostgresBinaries } from '../warehouse/servers.ts'
+import { openReaders, type CriticalReaders, type CriticalReport } from './critical/readers.ts'
 import { recoveryErrors as errors } from './errors.ts'
 import { refuseFullMoves, refuseUsed } from './in-place/place.ts'
 import { askedText, type RecoveryPlan } from './plan/plan.ts'
@@ -17,6 +18,7 @@ import { restore, type RestoreResult } from './restore/restore.ts'
 import { replayLoads, type ReplayReport } from './run-replay.ts'
 import { librariesForReplay, recoverySettings, type Settings } from './restore/settings.ts'
 import { checkTargets } from './restore/target-folder.ts'
+import { sweepSandboxes } from './sandbox/home.ts'
 import { prepareDelivery, type Delivery } from './restore/wal-delivery.ts'
 import { binariesFor, startAndProve, type Proof, type StartParts, type StartProof } from './server/start.ts'
 
@@ -27,6 +29,8 @@ export interface RecoveryRequest extends RecoveryOptions {
   readonly workers?: number | undefined
   /** With `start`: kept loads are run again as soon as the server is open. */
   readonly replayLoads?: boolean | undefined
+  /** With `criticalFirst`: where readers find the critical relations; default: a free one. */
+  readonly criticalPort?: number | undefined
 }
 
 export interface RecoveryReport {
@@ -42,6 +46,8 @@ export interface RecoveryReport {
     readonly fetchMs: number
   }
   readonly proof: StartProof | undefined
+  /** With `criticalFirst`. */
+  readonly critical?: CriticalReport
   /** With `replayLoads`. */
   readonly replay?: ReplayReport
   /** What to do now, for people. */
@@ -54,6 +60,8 @@ export interface Tools {
   readonly signal: AbortSignal
   /** Rejects unless what is there may be written over; left out: it may. */
   readonly confirm?: (plan: RecoveryPlan, question: string) => Promise<void>
+  /** A line for who called, now. */
+  readonly say?: ((line: string) => void) | undefined
 }
 
 /** More threads than this compete for one disk; more can be asked for by name. */
@@ -63,18 +71,46 @@ const MOST_WORKERS = 8
 export async function runRecovery(request: RecoveryRequest, context: Context, tools: Tools): Promise<RecoveryReport> {
   const begun = context.clock.monotonic()
   tools.report({ phase: 'planning' })
+  // What a recovery that was killed has left there, a server for readers perhaps.
+  await sweepSandboxes(join(context.home, 'sandboxes'), context.clock)
   const prepared = await prepareRecovery(request, context, tools.signal, { read: true, report: tools.report })
   await using _ = { [Symbol.asyncDispose]: () => prepared.close() }
-  const done = await carryOut(prepared, request, { context, begun, prove: startAndProve, ...tools })
+  const { done, critical } = await withReaders(prepared, request, { context, begun, ...tools })
   const replay = request.replayLoads && done.proof ? await replayOn(done.proof, request, context, tools) : undefined
   return {
     plan: prepared.plan,
     restored: restoredOf(done),
     proof: done.proof,
+    ...(critical ? { critical } : {}),
     ...(replay ? { replay } : {}),
     next: nextSteps(prepared, request, done),
     durationMs: done.durationMs,
   }
+}
+
+/** With `criticalFirst` readers are let in to the critical relations meanwhile. */
+async function withReaders(
+  prepared: PreparedRecovery,
+  request: RecoveryRequest,
+  tools: Tools & { context: Context; begun: number },
+): Promise<{ done: CarriedOut<StartProof>; critical: CriticalReport | undefined }> {
+  await using scope = new AsyncDisposableStack()
+  let readers: CriticalReaders | undefined
+  const first = async (listMs: number): Promise<void> => {
+    readers = scope.use(await openReaders(prepared, request, { ...tools, say: tools.say, listMs }))
+  }
+  const done = await carryOut(prepared, request, {
+    ...tools,
+    prove: startAndProve,
+    ...(request.criticalFirst ? { first } : {}),
+  })
+  const critical = readers?.report
+  if (critical?.readers) {
+    const line = `everything is open: the server at port ${critical.readers.port} with the critical tables alone ends`
+    tools.say?.(line)
+    tools.report({ phase: 'ending the server for readers', note: line })
+  }
+  return { done, critical }
 }
 
 function replayOn(
@@ -94,6 +130,8 @@ export interface CarryOutTools<P extends Proof> extends Tools {
   readonly begun: number
   /** With `start`: how the server is proven, and whether it then goes on running. */
   readonly prove: (parts: StartParts) => Promise<P>
+  /** Right before the first file is written; the time that it takes is no part of the recovery's. */
+  readonly first?: (listMs: number) => Promise<void>
 }
 
 export interface CarriedOut<P extends Proof> {
@@ -128,9 +166,12 @@ export async function carryOut<P extends Proof>(
     ? await binariesFor({ major: majorOf(prepared), home: context.home, folder: request.binaries })
     : undefined
   if (prepared.place) await tools.confirm?.(prepared.plan, questionOf(prepared))
+  const before = context.clock.monotonic()
+  await tools.first?.(listMs)
+  const firstMs = context.clock.monotonic() - before
   const port = request.port ?? originalPort(prepared) ?? (await freePort())
   const restored = await restoreAll(prepared, request, { ...tools, port })
-  const fetchMs = context.clock.monotonic() - begun
+  const fetchMs = context.clock.monotonic() - begun - firstMs
   let proof: P | undefined
   if (binaries) {
     proof = await tools.prove(await startParts(prepared, request, { ...tools, binaries, port, ...restored }))
@@ -145,7 +186,7 @@ export async function carryOut<P extends Proof>(
     target: askedText(prepared.resolved),
     verified: proof !== undefined,
     // What a drill looks at besides is no part of a recovery.
-    durationMs: durationMs - (proof?.times.inspectMs ?? 0),
+    durationMs: durationMs - firstMs - (proof?.times.inspectMs ?? 0),
     steps: stepTimes(prepared, { listMs, ...restored, proof }),
     way: request.way ?? (prepared.place ? 'in-place' : 'node'),
     repository: prepared.repository.name,

@@ -2,6 +2,7 @@
 import { messageOf } from '../../base/errors.ts'
 import type { Context } from '../../base/room.ts'
 import { freePort, type PostgresBinaries } from '../../warehouse/servers.ts'
+import { criticalErrors } from '../critical/errors.ts'
 import { recoveryErrors as errors } from '../errors.ts'
 import { prepareRecovery, refuseToRun, type PreparedRecovery } from '../plan/prepare.ts'
 import { readMarker, writeMarker } from '../restore/marker.ts'
@@ -67,7 +68,8 @@ export async function runFollow(asked: FollowRequest, context: Context, tools: T
   return await untilOpen({ request, prepared, binaries, port, restored, begun }, context, tools)
 }
 
-function refuseOptions({ at, lsn, name, xid, beforeLoad, inPlace, original }: FollowRequest): void {
+function refuseOptions({ at, lsn, name, xid, beforeLoad, inPlace, original, criticalFirst }: FollowRequest): void {
+  if (criticalFirst) throw criticalErrors.criticalNoFollow(undefined)
   if ([at, lsn, name, xid, beforeLoad].some((one) => one !== undefined)) throw errors.followTarget(undefined)
   if (inPlace || original) throw errors.followElsewhere(undefined)
 }

@@ -48,6 +48,15 @@ export const recoveryInput = {
     .describe('replace the original: keep its configuration and its tablespace paths'),
   allowCorrupt: z.boolean().default(false).describe('restore blocks that were damaged at the source as they are'),
   start: z.boolean().default(false).describe('start the server, replay to the target and verify'),
+  criticalFirst: z
+    .boolean()
+    .default(false)
+    .describe('with --start: tables of tier critical can be read from a server of their own until everything is back'),
+  criticalDirectory: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("with --critical-first: folder for that server; default: below wharf's home"),
   verify: z
     .enum(['connect', 'checksums', 'full'])
     .default('checksums')
@@ -129,6 +138,28 @@ export const planOutput = z.object({
     }),
   ),
   time: z.object(estimate),
+  tiers: z
+    .array(
+      z.object({
+        tier: z.enum(['critical', 'standard']),
+        bytes: z.number(),
+        relations: z.number().optional(),
+        ...estimate,
+        steps: z
+          .array(
+            z.object({
+              step: z.enum(stepNames),
+              bytes: z.number(),
+              count: z.number().optional(),
+              kind: z.string().optional(),
+              ...estimate,
+            }),
+          )
+          .optional(),
+      }),
+    )
+    .optional()
+    .describe('when each tier is back; standard is everything'),
   alternatives: z
     .array(
       z.object({

@@ -18,6 +18,10 @@ export const targetErrors = [
   'recovery.unknown-load',
   'recovery.ambiguous',
   'recovery.bad-tablespace',
+  'recovery.no-critical',
+  'recovery.all-critical',
+  'recovery.critical-needs-start',
+  'recovery.critical-hooks',
 ] as const
 
 export const plan = defineOperation<PlanInput, RecoveryPlan>({

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { whole } from '../../base/config-types.ts'
 import { defineOperation, demandConfirmation } from '../../base/operation.ts'
 import { formatDuration, formatSize } from '../../base/units.ts'
+import { notReadable, type CriticalReport } from '../critical/readers.ts'
 import { planText } from '../plan/plan.ts'
 import { runFollow } from '../follow/run-follow.ts'
 import { runRecovery, type RecoveryReport, type Tools } from '../run-recovery.ts'
@@ -25,6 +26,9 @@ const runInput = z.strictObject({
     .boolean()
     .default(false)
     .describe('with --start: then run the kept loads again that wrote unlogged tables, as wharf recover loads does'),
+  criticalPort: whole(1, 65_535)
+    .optional()
+    .describe('with --critical-first: where the critical tables are read meanwhile; default: a free port'),
   readable: z.boolean().default(false).describe('with --follow: clients may read on loopback meanwhile'),
 })
 export type RunInput = z.output<typeof runInput>
@@ -64,6 +68,25 @@ const runOutput = z.object({
       }),
     })
     .optional(),
+  critical: z
+    .object({
+      relations: z.number(),
+      bytes: z.number(),
+      readers: z
+        .object({
+          host: z.string(),
+          port: z.number(),
+          databases: z.array(z.string()),
+          unreadable: z
+            .array(z.string())
+            .describe('swapped or renamed into place since the backup: errors until the end'),
+          afterMs: z.number(),
+        })
+        .optional(),
+      failed: z.string().optional(),
+    })
+    .optional()
+    .describe('with --critical-first: where and after how long the critical tables could be read, or why not'),
   replay: replayOutput.optional(),
   next: z.array(z.string()),
   durationMs: z.number(),
@@ -76,6 +99,7 @@ export const run = defineOperation<RunInput, RecoveryReport>({
     'Restores the backup, prepares the server to replay to the target and, with --start, starts it, proves that it stands at the target and is whole, and leaves it running. Success is reported only then.',
     'The result is a silent copy: it archives nothing, subscribes to nothing, loads only the libraries that replay needs and listens on loopback only. --original keeps the configuration, archive_mode included, as a replacement of a server that is gone needs it.',
     '--in-place DIRECTORY recovers the stopped server itself: first the WAL in its pg_wal that the repository lacks is stored there, then every block is compared with the backup and only what differs is written, tablespaces included. Your configuration stays as it is. If it is interrupted, run the same command again.',
+    "--critical-first lets readers in early: before the rest is restored, the tables of tier critical (backup.<warehouse>.tiers in wharf.yaml when the backup was taken) come back into a server of their own, read-only, at the same target. The warehouse's own roles read there, on loopback, by its pg_hba.conf or with their password; whatever did not come answers with an error. It ends when everything is open.",
     '--follow makes a warm standby that is fed from the repository alone: it stays in the foreground, tells its lag, and ends when wharf recover cut-over DIRECTORY asks it to open, replayed to the end of what the repository holds and proven. Interrupted, the same command goes on with it.',
     'wharf recover run retail --to-directory /restore --latest --start\nwharf recover run retail --in-place /var/lib/postgresql/18/main --latest --start\nwharf recover run retail --to-directory /restore --before-load 01JD… --start --verify full\nwharf recover run retail --repository-path /mnt/backups --key-file /root/wharf.key --to-directory /restore --latest',
   ].join('\n\n'),
@@ -93,6 +117,7 @@ export const run = defineOperation<RunInput, RecoveryReport>({
     'recovery.corrupt-blocks',
     'recovery.no-space',
     'recovery.verify-failed',
+    'recovery.critical-no-follow',
     'repository.damaged-extent',
   ],
   needs: 'repository',
@@ -106,6 +131,7 @@ export const run = defineOperation<RunInput, RecoveryReport>({
         context.say?.(planText(plan))
         await demandConfirmation(context, question)
       },
+      say: context.say?.bind(context),
       signal,
     }
     return follow ? runFollow(request, context, tools) : runRecovery(request, context, tools)
@@ -133,6 +159,15 @@ function reportText(report: RecoveryReport): string {
       ...connections.collations.map((one) => `warning: ${one}: REINDEX what uses it, then ALTER … REFRESH VERSION`),
     )
   }
+  if (report.critical) lines.push(...criticalLines(report.critical))
   if (report.replay) lines.push('', replayText(report.replay), '')
   return [...lines, ...report.next].join('\n')
+}
+
+function criticalLines({ relations, bytes, readers, failed }: CriticalReport): readonly string[] {
+  if (!readers) return [`critical tables were not readable before the rest: ${failed}`]
+  return [
+    `${relations} critical ${relations === 1 ? 'table' : 'tables'} (${formatSize(bytes)}) could be read after ${formatDuration(readers.afterMs)}, until everything was open`,
+    ...readers.unreadable.map(notReadable),
+  ]
 }

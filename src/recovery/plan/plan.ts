@@ -3,6 +3,7 @@ import { formatDuration, formatSize, GIB } from '../../base/units.ts'
 import type { BackupSummary, Manifest } from '../../repository/contract.ts'
 import { formatLsn } from '../../wal/lsn.ts'
 import { segmentCeiling, segmentStart } from '../../wal/segments.ts'
+import type { CriticalPart } from '../critical/choice.ts'
 import type { Place } from '../in-place/place.ts'
 import { unsavedName } from '../in-place/clear.ts'
 import type { Layout } from '../restore/layout.ts'
@@ -18,6 +19,7 @@ import { alternativeLines, alternativesOf, type Alternative } from './alternativ
 import type { Loss } from './loss.ts'
 import type { SpaceNeed } from './space.ts'
 import { questionOf, stepsOf, type PlanStep } from './steps.ts'
+import { criticalNote, tierLines, tiersOf, type TierTime } from './tiers.ts'
 
 export interface RecoveryPlan {
   readonly warehouse: string
@@ -69,7 +71,10 @@ export interface RecoveryPlan {
     readonly delivery: DeliveryKind
   }
   readonly steps: readonly PlanStep[]
+  /** Of these steps. */
   readonly time: Total
+  /** When each tier is back, from the beginning, first back first; undefined where no tier is set apart from the others. */
+  readonly tiers?: readonly TierTime[]
   /** Other backups that lead to the target, newest first. */
   readonly alternatives?: readonly Alternative[]
   readonly space: readonly SpaceNeed[]
@@ -99,6 +104,10 @@ export interface PlanParts {
   /** Of the warehouse; others than the chosen one are compared with it. */
   readonly backups: readonly BackupSummary[]
   readonly way: RecoveryWay
+  /** What the critical tier needs; undefined where none is set apart. */
+  readonly critical: CriticalPart | undefined
+  /** Whether that is made readable before the rest. */
+  readonly criticalFirst: boolean
 }
 
 /** WAL that replay reads: whole segments from the one that holds the backup's start, or that of the oldest image in it. */
@@ -120,6 +129,9 @@ export function walRoom(walBytes: number): number {
 export function makePlan(parts: PlanParts): RecoveryPlan {
   const { manifest, resolved, layout } = parts
   const steps = stepsOf(parts)
+  const time = total(steps, questionOf(parts))
+  const bytes = manifest.files.reduce((sum, file) => sum + file.bytes, 0)
+  const tiers = parts.start ? tiersOf(parts, { bytes, time }) : undefined
   return {
     warehouse: parts.warehouse,
     repository: parts.repository,
@@ -150,7 +162,8 @@ export function makePlan(parts: PlanParts): RecoveryPlan {
       delivery: parts.delivery,
     },
     steps,
-    time: total(steps, questionOf(parts)),
+    time,
+    ...(tiers ? { tiers } : {}),
     alternatives: alternativesOf(parts, parts.backups),
     space: parts.space,
     lost: parts.loss,
@@ -231,6 +244,7 @@ function notesOf(parts: PlanParts): readonly string[] {
       ? [`configuration that lay outside the data directory must be there: ${outside.join(', ')}`]
       : []),
     ...deferredNotes(manifest),
+    ...criticalNote(parts),
     ...(parts.loss.uncounted === undefined
       ? []
       : [`what comes after the target could not be counted: ${parts.loss.uncounted}`]),
@@ -285,6 +299,7 @@ export function planText(plan: RecoveryPlan): string {
     '  steps',
     ...plan.steps.map((one) => `    ${one.what}${one.bytes > 0 ? `, ${formatSize(one.bytes)}` : ''}: ${span(one)}`),
     `    together: ${span(plan.time)}`,
+    ...tierLines(plan.tiers).map((line, index) => `  ${index === 0 ? 'tiers ' : '      '}      ${line}`),
     ...alternativeLines({ id: plan.backup.id, time: plan.time }, plan.alternatives ?? []).map(
       (line, index) => `  ${index === 0 ? 'compared' : '        '}    ${line}`,
     ),

@@ -6,6 +6,8 @@ import type { Context } from '../../base/room.ts'
 import { formatSize } from '../../base/units.ts'
 import type { BackupSummary, Manifest, Repository } from '../../repository/contract.ts'
 import { recoveryErrors as errors } from '../errors.ts'
+import { criticalPart, type CriticalPart } from '../critical/choice.ts'
+import { refuseCriticalFirst } from '../critical/refuse.ts'
 import { findPlace, isOriginalPlace, movesToStay, refuseOther, type Place } from '../in-place/place.ts'
 import { readRecords, type RecoveryWay } from '../rates/times.ts'
 import { replayOutlook } from '../replay/plan-replay.ts'
@@ -37,6 +39,10 @@ export interface RecoveryOptions extends TargetOptions, RepositoryChoice {
   readonly allowCorrupt: boolean
   readonly start: boolean
   readonly verify: 'connect' | 'checksums' | 'full'
+  /** The critical tier is readable before the rest is restored. */
+  readonly criticalFirst?: boolean | undefined
+  /** Folder below which the sandbox for that is made; default: the home's. */
+  readonly criticalDirectory?: string | undefined
   /** What its times are kept as; default: `node`. */
   readonly way?: RecoveryWay | undefined
 }
@@ -53,6 +59,8 @@ export interface PreparedRecovery {
   readonly place: Place | undefined
   /** Whether WAL is rewritten: for every server but the original in its original place. */
   readonly rewrite: boolean
+  /** What the critical tier needs; undefined where no tier is set apart. */
+  readonly critical: CriticalPart | undefined
   readonly plan: RecoveryPlan
   /** Closes the repository where it was opened for this recovery alone. */
   close(): Promise<void>
@@ -108,6 +116,9 @@ async function finish(
 ): Promise<Omit<PreparedRecovery, 'close'>> {
   const { options, repository, resolved, manifest, place } = found
   const root = place ? place.cluster.root : resolve(options.toDirectory)
+  const tier = criticalPart(manifest)
+  if (options.criticalFirst) refuseCriticalFirst(manifest, tier, options)
+  const critical = tier?.isPart ? tier : undefined
   const { tablespaces } = manifest
   const layout = placeTablespaces({
     root,
@@ -150,13 +161,30 @@ async function finish(
     place,
     saved,
     loss,
-    space: await spaceNeeds(layout, manifest, { walBytes: room, over: place !== undefined || options.resume === true }),
+    space: await spaceNeeds(layout, manifest, {
+      walBytes: room,
+      over: place !== undefined || options.resume === true,
+      beside: options.criticalFirst
+        ? { folder: sandboxes(options, context), bytes: roomOf(critical!, room + walBytes) }
+        : undefined,
+    }),
     records,
     machine: context.environment.hostname,
     backups,
     way: options.way ?? 'node',
+    critical,
+    criticalFirst: options.criticalFirst === true,
   })
-  return { ...found, layout, owner, delivery, rewrite, plan }
+  return { ...found, layout, owner, delivery, rewrite, critical, plan }
+}
+
+function sandboxes({ criticalDirectory }: RecoveryOptions, { home }: Context): string {
+  return criticalDirectory === undefined ? join(home, 'sandboxes') : resolve(criticalDirectory)
+}
+
+/** What WAL changes of other relations is written into their stubs: never more than WAL itself holds. */
+function roomOf(critical: CriticalPart, walBytes: number): number {
+  return critical.choice.keptBytes + walBytes
 }
 
 async function refuseClosed(layout: Layout, owner: Owner | undefined): Promise<void> {

@@ -22,8 +22,14 @@ export interface SpaceNeed {
 export async function spaceNeeds(
   layout: Layout,
   manifest: Manifest,
-  { walBytes, over }: { readonly walBytes: number; readonly over: boolean },
+  how: {
+    readonly walBytes: number
+    readonly over: boolean
+    /** What lies there meanwhile, elsewhere: a sandbox for the critical tier. */
+    readonly beside?: { readonly folder: string; readonly bytes: number } | undefined
+  },
 ): Promise<readonly SpaceNeed[]> {
+  const { walBytes, over, beside } = how
   const folders = targetFolders(layout)
   const needed = new Map(folders.map((folder) => [folder, 0]))
   needed.set(layout.root, walBytes)
@@ -33,6 +39,7 @@ export async function spaceNeeds(
     const taken = over ? Math.min(file.bytes, await diskOf(path)) : 0
     needed.set(folder, (needed.get(folder) ?? 0) + file.bytes - taken)
   }
+  if (beside) needed.set(beside.folder, (needed.get(beside.folder) ?? 0) + beside.bytes)
   const devices = new Map<number, { folders: string[]; neededBytes: number; freeBytes: number }>()
   for (const [folder, bytes] of needed) {
     const existing = await nearest(folder)

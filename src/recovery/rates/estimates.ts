@@ -4,7 +4,8 @@ import { repositories, type BackupSummary, type Repository } from '../../reposit
 import { warehouses } from '../../warehouse/contract.ts'
 import type { RecoveryEstimate, RecoveryEstimates, TierEstimate } from '../contract.ts'
 import { drillStandingOf, lastProofOf } from './proofs.ts'
-import { estimateStep, total, type StepEstimate } from './model.ts'
+import { criticalSteps, criticalTime, inTurn } from './critical-steps.ts'
+import { estimateStep, total, type StepEstimate, type Total } from './model.ts'
 import type { Question } from './samples.ts'
 import { tierSizes, type TierSizes } from './tier-sizes.ts'
 import { readRecords } from './times.ts'
@@ -93,7 +94,7 @@ export function estimateFor(sizes: TierSizes, walBytes: number, asked: Question)
   return {
     warehouse: asked.warehouse,
     ...whole,
-    tiers: tiersOf(sizes, whole),
+    tiers: tiersOf(sizes, whole, { walBytes, asked }),
     steps: steps.map(({ step, bytes, bytesPerSecond, expectedMs }) => ({
       step,
       bytes,
@@ -103,8 +104,15 @@ export function estimateFor(sizes: TierSizes, walBytes: number, asked: Question)
   }
 }
 
-/** Without a way to have the critical tier first it is back with everything. */
-function tiersOf(sizes: TierSizes, whole: Omit<TierEstimate, 'tier' | 'bytes'>): readonly TierEstimate[] {
-  const tiers = sizes.critical === undefined ? (['standard'] as const) : (['critical', 'standard'] as const)
-  return tiers.map((tier) => ({ tier, bytes: sizes.bytes, ...whole }))
+/** As `recover run --critical-first` has it: the critical tier, then everything. */
+function tiersOf(sizes: TierSizes, whole: Total, of: { walBytes: number; asked: Question }): readonly TierEstimate[] {
+  const { bytes, critical } = sizes
+  if (!critical) return [{ tier: 'standard', bytes, ...whole }]
+  const walBytes = Math.max(0, of.walBytes - critical.lessWalBytes)
+  const steps = criticalSteps({ ...critical, walBytes, delivery: 'repository' }, of.asked)
+  const first = criticalTime(steps, of.asked)
+  return [
+    { tier: 'critical', bytes: critical.bytes, ...first },
+    { tier: 'standard', bytes, ...inTurn(first, whole) },
+  ]
 }

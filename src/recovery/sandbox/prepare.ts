@@ -39,12 +39,7 @@ export async function prepareSandbox(
   signal: AbortSignal,
 ): Promise<PreparedSandbox> {
   await using scope = new AsyncDisposableStack()
-  const chosen = await openChosenRepository(request, context, signal)
-  scope.defer(() => chosen.close())
-  const { repository } = chosen
-  scope.use(await readingOf(repository, { warehouse: request.warehouse, log: context.log, signal }))
-  const resolved = await resolveIn(repository, request, { context, signal })
-  const manifest = await repository.readManifest(resolved.backup.id, signal)
+  const { repository, resolved, manifest } = request.found ?? (await find(scope, request, { context, signal }))
   const { wanted = () => false, databases } = request
   const choice = chooseFiles(manifest, request.choose?.(manifest) ?? { wanted, databases })
   refuseCorrupt(manifest, choice, request)
@@ -68,6 +63,20 @@ export async function prepareSandbox(
     delivery,
     close: () => open[Symbol.asyncDispose](),
   }
+}
+
+async function find(
+  scope: AsyncDisposableStack,
+  request: SandboxRequest,
+  tools: { context: Context; signal: AbortSignal },
+): Promise<Pick<PreparedSandbox, 'repository' | 'resolved' | 'manifest'>> {
+  const { context, signal } = tools
+  const chosen = await openChosenRepository(request, context, signal)
+  scope.defer(() => chosen.close())
+  const { repository } = chosen
+  scope.use(await readingOf(repository, { warehouse: request.warehouse, log: context.log, signal }))
+  const resolved = await resolveIn(repository, request, tools)
+  return { repository, resolved, manifest: await repository.readManifest(resolved.backup.id, signal) }
 }
 
 async function resolveIn(

@@ -7,10 +7,12 @@ import type { Progress } from '../../base/operation.ts'
 import { timedId } from '../../base/random.ts'
 import type { Context } from '../../base/room.ts'
 import type { Manifest } from '../../repository/contract.ts'
-import { endServer, freePort } from '../../warehouse/servers.ts'
+import { endServer, freePort, type PostgresBinaries } from '../../warehouse/servers.ts'
+import type { FoundTarget } from '../plan/find-target.ts'
 import { askedText } from '../plan/plan.ts'
 import type { StepName } from '../rates/times.ts'
 import type { RepositoryChoice } from '../restore/open-repository.ts'
+import type { Owner } from '../restore/owner.ts'
 import { restore, type RestoreResult } from '../restore/restore.ts'
 import { librariesForReplay, recoverySettings, type Settings } from '../restore/settings.ts'
 import { prepareDelivery } from '../restore/wal-delivery.ts'
@@ -25,6 +27,8 @@ import { startSandbox } from './server.ts'
 export interface SandboxRequest extends TargetOptions, RepositoryChoice {
   /** Missing or empty; removed at the end unless `keep`. `newSandboxFolder` of home.ts gives one that a later process cleans up should this one be killed. */
   readonly folder: string
+  /** What was found already, and is kept open and leased by who found it: nothing is looked for then. */
+  readonly found?: Pick<FoundTarget, 'repository' | 'resolved' | 'manifest'> | undefined
   readonly timeline?: number | undefined
   readonly binaries?: string | undefined
   readonly owner?: string | undefined
@@ -68,6 +72,16 @@ export interface Sandbox extends AsyncDisposable {
   readonly fetchedBytes: number
   /** Whether the files of a relation are stubs: its content is then not to be believed. */
   leftOut(databaseOid: number, filenode: number): boolean
+  /** For who starts its server again, in another way. */
+  readonly server: {
+    readonly binaries: PostgresBinaries
+    readonly owner: Owner | undefined
+    readonly logFile: string
+    /** A superuser. */
+    readonly user: string
+    /** What only replay needs, keys of the repository among it. */
+    readonly leftovers: readonly string[]
+  }
 }
 
 /** More threads than this compete for one disk. */
@@ -130,6 +144,13 @@ export async function openSandbox(request: SandboxRequest, context: Context, too
     restoredBytes: restored.bytes,
     fetchedBytes: restored.fetchedBytes,
     leftOut: (databaseOid, filenode) => choice.leftOut(databaseOid, filenode),
+    server: {
+      binaries,
+      owner: prepared.owner,
+      logFile,
+      user: server.user,
+      leftovers: [...restored.leftovers, server.hba],
+    },
     [Symbol.asyncDispose]: async () => {
       await remove()
       if (!request.keep) await rm(logFile, { force: true })
@@ -142,12 +163,13 @@ const never = new AbortController().signal
 async function restoreChosen(
   prepared: PreparedSandbox,
   of: { request: SandboxRequest; context: Context; stop: StopPoint; tools: SandboxTools },
-): Promise<RestoreResult> {
+): Promise<RestoreResult & { readonly leftovers: readonly string[] }> {
   const { repository, resolved, layout, owner, choice } = prepared
   const { manifest } = choice
   const { context, tools } = of
   const port = await freePort()
-  return await restore({
+  let leftovers: readonly string[] = []
+  const restored = await restore({
     repository,
     manifest,
     layout,
@@ -174,6 +196,7 @@ async function restoreChosen(
         progress: tools.report,
       })
       const { restoreCommand } = delivery
+      leftovers = delivery.leftovers
       const recovery = recoverySettings({ restoreCommand, stop: of.stop, timeline: resolved.timeline })
       const preload = librariesForReplay(manifest.settings['shared_preload_libraries'] ?? '')
       const chosen = sandboxSettings(Math.floor(manifest.postgresVersion / 10_000))
@@ -183,6 +206,7 @@ async function restoreChosen(
     signal: tools.signal,
     progress: tools.report,
   })
+  return { ...restored, leftovers }
 }
 
 /** On top of what makes a copy silent: it need not survive anything, and nothing works in it but us. */

@@ -50,7 +50,7 @@ const doors: Readonly<Record<string, string>> = {
 
 export async function startSandbox(
   parts: SandboxStart,
-): Promise<{ connect(database: string): Promise<PrivateSession> }> {
+): Promise<{ readonly user: string; readonly hba: string; connect(database: string): Promise<PrivateSession> }> {
   const { dataDirectory, manifest } = parts
   const hba = join(dataDirectory, 'wharf-recovery.hba')
   const { logFile } = parts
@@ -71,7 +71,7 @@ export async function startSandbox(
   if (parts.open) await replayToTarget(replay)
   else await replayToPause(replay)
   await checkComplaints(logFile, manifest.scratch)
-  return { connect: (database) => connectTo(server, database) }
+  return { user, hba, connect: (database) => connectTo(server, database) }
 }
 
 async function run(parts: SandboxStart, files: { hba: string; logFile: string }): Promise<StartedServer> {

@@ -278,7 +278,11 @@ async function tidy(parts: StartParts): Promise<void> {
   const { dataDirectory, owner } = parts
   const auto = join(dataDirectory, 'postgresql.auto.conf')
   await writeOwned(auto, withoutRecovery(await readFile(auto, 'utf8')), owner)
-  for (const path of [...parts.leftovers, join(dataDirectory, hbaName)])
+  await removeLeftovers([...parts.leftovers, join(dataDirectory, hbaName)])
+}
+
+export async function removeLeftovers(paths: readonly string[]): Promise<void> {
+  for (const path of paths)
     if (basename(path) === spoolName) await removeSpool(path)
     else await rm(path, { recursive: true, force: true })
 }

@@ -1,0 +1,27 @@
+// What makes "critical first" impossible or senseless: said before anything is done.
+import type { Manifest } from '../../repository/contract.ts'
+import { libraryNames } from '../restore/settings.ts'
+import type { CriticalPart } from './choice.ts'
+import { criticalErrors as errors } from './errors.ts'
+
+/**
+ * Libraries that change what a query answers: rows that lie on other nodes, masks, labels. A sandbox loads none, so its readers would be told something
+ * else than by the warehouse, or more.
+ */
+const answering: ReadonlySet<string> = new Set(['citus', 'anon', 'sepgsql', 'pg_anonymize'])
+
+export function refuseCriticalFirst(
+  manifest: Pick<Manifest, 'id' | 'settings'>,
+  part: CriticalPart | undefined,
+  options: { readonly warehouse: string; readonly start: boolean },
+): asserts part is CriticalPart {
+  if (!options.start) throw errors.criticalNeedsStart(undefined)
+  const at = { backup: manifest.id, warehouse: options.warehouse }
+  if (!part) throw errors.noCritical(at)
+  if (!part.isPart) throw errors.allCritical(at)
+  const preload = ['shared_preload_libraries', 'session_preload_libraries'].flatMap((name) =>
+    libraryNames(manifest.settings[name] ?? ''),
+  )
+  const libraries = [...new Set(preload.filter((name) => answering.has(name)))]
+  if (libraries.length > 0) throw errors.criticalHooks({ libraries })
+}
