@@ -1,14 +1,17 @@
 // One table of a warehouse back beside a full recovery of it: `npm run bench -- table [GB] [MB of the table]`. Default: 40 MB of 4 GB, which take about 10 GB of disk at once.
-// Says how long both take, what part of the backup's bytes was read, and how much disk the sandbox took at most.
+// Says how long both take and where the time goes, what part of the backup's bytes was read, and how much disk the sandbox took at most, beside the WAL that replay needed.
+// With a third number that many rows of the other tables are changed after the backup: WAL that touches nothing wanted.
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { parseLsn } from '../src/wal/lsn.ts'
 import { recover } from '../test/restore/recovered.ts'
 import { openWorld, type World } from '../test/backup/world.ts'
 import { contentOf, lsnOf, recoverTable } from '../test/tables/recovering.ts'
 
 const gigabytes = Number(process.argv[2] ?? 4)
 const megabytes = Number(process.argv[3] ?? (gigabytes * 1000) / 100)
+const foreignRows = Number(process.argv[4] ?? 0)
 /** Rows of some 1000 bytes that compress to about a third, in tables of at most 512 MB. */
 const ROW_BYTES = 1000
 
@@ -20,16 +23,23 @@ const { manifest } = await world.take('full')
 await world.server.psql(
   `update wanted set body = reverse(body) where id % 10 = 0; update other_0 set id = id where id % 50 = 0`,
 )
+if (foreignRows > 0) await world.server.psql(`update other_0 set body = reverse(body) where id <= ${foreignRows}`)
 const lsn = await lsnOf(world)
 const truth = await contentOf(world, 'wanted')
 await world.server.psql('delete from wanted')
 await world.archiveAll()
 
 const started = performance.now()
-const most = { bytes: 0 }
+const most = new Map<string, number>()
 const watching = watch(join(world.folder, 'home', 'sandboxes'), most)
-const report = await recoverTable(world, { tables: ['wanted'], lsn, compare: false })
-const tableMs = performance.now() - started
+const phases = new Map<string, number>()
+const report = await recoverTable(
+  world,
+  { tables: ['wanted'], lsn, compare: false },
+  { progress: ({ phase }) => void (phases.has(phase) || phases.set(phase, performance.now())) },
+)
+const ended = performance.now()
+const tableMs = ended - started
 clearInterval(watching)
 if ((await contentOf(world, 'wanted_recovered')) !== truth) throw new Error('the recovered table differs')
 await world.server.psql('drop table wanted_recovered')
@@ -50,7 +60,15 @@ console.log(
   `table back in ${seconds(tableMs)}, full recovery in ${seconds(fullMs)}: ${(fullMs / tableMs).toFixed(1)} times as long`,
 )
 console.log(`read of the backup ${mb(report.fetchedBytes)}: ${((report.fetchedBytes / packs) * 100).toFixed(1)} %`)
-console.log(`restored ${mb(report.restoredBytes)}, disk of the sandbox at most ${mb(most.bytes)}`)
+const names = [...phases.keys()]
+const times = [...phases.values(), ended]
+console.log(
+  `  before ${seconds(times[0]! - started)}, ${names.map((name, n) => `${name} ${seconds(times[n + 1]! - times[n]!)}`).join(', ')}`,
+)
+const walBytes = Number(parseLsn(lsn) - manifest.replayFromLsn)
+console.log(`restored ${mb(report.restoredBytes)}, WAL from the backup to the target ${mb(walBytes)}`)
+const parts = [...most].filter(([name]) => name !== 'all').map(([name, bytes]) => `${name} ${mb(bytes)}`)
+console.log(`disk of the sandbox at most ${mb(most.get('all') ?? 0)} (each at its most: ${parts.join(', ')})`)
 
 async function fill({ server }: World, name: string, size: number): Promise<void> {
   const rows = Math.round((size * 1e6) / ROW_BYTES)
@@ -62,18 +80,25 @@ async function fill({ server }: World, name: string, size: number): Promise<void
 }
 
 async function storedIn(folder: string): Promise<number> {
-  let sum = 0
-  for (const name of await readdir(folder, { recursive: true })) {
-    const about = await stat(join(folder, name)).catch(() => undefined)
-    if (about?.isFile()) sum += about.blocks * 512
-  }
-  return sum
+  return (await diskOf(folder)).get('all')!
 }
 
-function watch(folder: string, into: { bytes: number }): NodeJS.Timeout {
+/** Bytes on disk, by the first folder of the data directory. */
+async function diskOf(folder: string): Promise<Map<string, number>> {
+  const sums = new Map([['all', 0]])
+  for (const name of await readdir(folder, { recursive: true })) {
+    const about = await stat(join(folder, name)).catch(() => undefined)
+    if (!about?.isFile()) continue
+    const part = /^[^/]+\/data\/([^/]+)\//.exec(name)?.[1] ?? 'other'
+    for (const one of ['all', part]) sums.set(one, (sums.get(one) ?? 0) + about.blocks * 512)
+  }
+  return sums
+}
+
+function watch(folder: string, most: Map<string, number>): NodeJS.Timeout {
   return setInterval(() => {
-    storedIn(folder).then(
-      (bytes) => (into.bytes = Math.max(into.bytes, bytes)),
+    diskOf(folder).then(
+      (now) => now.forEach((bytes, name) => most.set(name, Math.max(most.get(name) ?? 0, bytes))),
       () => undefined,
     )
   }, 300)

@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { messageOf } from '../base/errors.ts'
 import { parseGetArguments, type GetAhead, type GetFile } from './get/arguments.ts'
 import { fetchWal } from './get/fetch.ts'
-import { segmentAfter } from './get/ahead/order.ts'
+import { segmentToFetch } from './get/ahead/order.ts'
 import { readOptions } from './get/options.ts'
 import { placeFile } from './get/place.ts'
 
@@ -47,7 +47,7 @@ function say(error: unknown): void {
 /** The server has what it asked for: that nothing can be fetched ahead must not stop it. */
 async function goOnAhead(request: GetFile, options: string, args: readonly string[]): Promise<void> {
   try {
-    const next = segmentAfter(request.segment, readOptions(options))
+    const next = segmentToFetch(request.segment, readOptions(options))
     const dataDirectory = process.cwd()
     if (next === undefined || !existsSync('global/pg_control')) return
     const { startAhead } = await import('./get/ahead/start.ts')

@@ -13,29 +13,55 @@ import {
 export const SEGMENT = 1024 * 1024
 export const START = 5n * BigInt(SEGMENT)
 
-/** A record with main data only (short form, or long form from 256 bytes on). */
-export function recordBytes(parts: { rmgr: number; info: number; data: Buffer; previous: bigint }): Buffer {
-  const { data } = parts
+/** A record: references of blocks with their data, then main data (short form, or long form from 256 bytes on). */
+export function recordBytes(parts: Wanted & { previous: bigint }): Buffer {
+  const { data, blocks = [] } = parts
+  const heads = blocks.map((one, id) => {
+    const head = Buffer.alloc(20)
+    head[0] = id
+    head[1] = 0x20
+    head.writeUInt16LE(one.data.length, 2)
+    head.writeUInt32LE(one.tablespace, 4)
+    head.writeUInt32LE(one.database, 8)
+    head.writeUInt32LE(one.relfilenode, 12)
+    head.writeUInt32LE(one.block, 16)
+    return head
+  })
   const head = data.length < 256 ? Buffer.from([255, data.length]) : Buffer.alloc(5)
   if (data.length >= 256) {
     head[0] = 254
     head.writeUInt32LE(data.length, 1)
   }
-  const bytes = Buffer.concat([Buffer.alloc(RECORD_HEADER_BYTES), head, data])
+  const bytes = Buffer.concat([
+    Buffer.alloc(RECORD_HEADER_BYTES),
+    ...heads,
+    head,
+    ...blocks.map((one) => one.data),
+    data,
+  ])
   bytes.writeUInt32LE(bytes.length, 0)
   bytes.writeUInt32LE(700, 4)
   bytes.writeBigUInt64LE(parts.previous, 8)
-  bytes[16] = parts.info
+  bytes[16] = parts.info ?? 0
   bytes[17] = parts.rmgr
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   view.setInt32(20, recordCrc(bytes, view, 0, bytes.length), true)
   return bytes
 }
 
+export interface WantedBlock {
+  readonly tablespace: number
+  readonly database: number
+  readonly relfilenode: number
+  readonly block: number
+  readonly data: Buffer
+}
+
 export interface Wanted {
   readonly rmgr: number
   readonly info?: number
   readonly data: Buffer
+  readonly blocks?: readonly WantedBlock[]
 }
 
 /** Lays records one after the other over `count` segments from `start` on, with page headers; returns the segments. */
@@ -60,7 +86,7 @@ export function layWal(records: readonly Wanted[], count: number, start = START)
   for (const one of records) {
     if (position % WAL_PAGE_BYTES === 0) header(0)
     const lsn = start + BigInt(position)
-    const record = recordBytes({ rmgr: one.rmgr, info: one.info ?? 0, data: one.data, previous })
+    const record = recordBytes({ ...one, previous })
     previous = lsn
     for (let done = 0; done < record.length;) {
       if (position % WAL_PAGE_BYTES === 0) header(record.length - done)

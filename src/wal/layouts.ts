@@ -48,6 +48,9 @@ export const rmgr = {
   logicalMessage: 21,
 } as const
 
+/** Heap2, Heap, Btree, Hash, Gin, Gist, Sequence, SPGist, BRIN: their records change pages that they name, and maps of the same relation. */
+export const pageRmgrs = [9, 10, 11, 12, 13, 14, 15, 16, 17] as const
+
 /** XLOG records: xl_info & 0xf0. */
 export const xlogInfo = {
   checkpointShutdown: 0x00,

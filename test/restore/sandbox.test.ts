@@ -111,7 +111,8 @@ test('PostgreSQL 15: a wanted table comes as it was at the target, the others ta
     )
     const about = await stat(other)
     assert.ok(
-      about.size > 8e6 && about.blocks * 512 < about.size / 4,
+      // Not a page of it is there: WAL that changes it was passed over.
+      about.size > 8e6 && about.blocks === 0,
       `${about.size} long, ${about.blocks} blocks on disk`,
     )
     assert.ok((await diskOf(sandbox.folder)) < 90e6)

@@ -7,9 +7,12 @@ import { openWalArchive } from '../../repository/wal-archive.ts'
 import { parseControlFile } from '../../wal/control-file.ts'
 import { pageMagics } from '../../wal/layouts.ts'
 import { parseWalFileName, segmentName } from '../../wal/segments.ts'
+import type { LeftOutRelations } from '../../wal/leave-out.ts'
 import { neighboursNeeded, rewriteTablespaces, type SegmentPlace } from '../../wal/rewrite.ts'
 import { recoveryErrors as errors } from '../errors.ts'
+import { segmentAfter } from './ahead/order.ts'
 import type { GetFile } from './arguments.ts'
+import { leaveOut, relationsOf, type LeftOut } from './left-out.ts'
 import { readOptions, type WalGetOptions } from './options.ts'
 
 const never = new AbortController().signal
@@ -17,7 +20,7 @@ const never = new AbortController().signal
 /** What fetchFrom() needs to know of the cluster. */
 export type FetchPlan = Pick<
   WalGetOptions,
-  'systemIdentifier' | 'postgresVersion' | 'walSegmentBytes' | 'rewrite' | 'switches' | 'known'
+  'systemIdentifier' | 'postgresVersion' | 'walSegmentBytes' | 'rewrite' | 'switches' | 'known' | 'leftOut' | 'until'
 >
 
 /** Undefined: the repository truly has nothing of it. Rejects for every other reason. */
@@ -83,25 +86,46 @@ export async function fetchFile(
   if (!plan.rewrite) return found
   const own = found.bytes
   const needed = neighboursNeeded(own, place)
-  const neighbour = async (offset: bigint): Promise<Buffer | undefined> => {
-    const startLsn = parsed.startLsn + offset
-    for (const timeline of new Set([parsed.timeline, ...plan.known.map((one) => one.timeline)])) {
-      const other = await wal
-        .segment(systemIdentifier, segmentName(timeline, startLsn, plan.walSegmentBytes), never)
-        .catch((error: unknown) => {
-          throw errors.walUnavailable({ segment: name, why: `its neighbour cannot be read: ${messageOf(error)}` })
-        })
-      if (other) return other.bytes
-    }
-    return undefined
-  }
-  const next = needed.next ? await neighbour(BigInt(plan.walSegmentBytes)) : undefined
+  const neighbour = async (side: 'previous' | 'next'): Promise<Buffer | undefined> =>
+    await neighbourOf(wal, { name, side, place, plan })
+  const next = needed.next ? await neighbour('next') : undefined
   rewriteTablespaces(own, place, {
-    previous: needed.previous && parsed.startLsn > 0n ? await neighbour(-BigInt(plan.walSegmentBytes)) : undefined,
+    previous: needed.previous && parsed.startLsn > 0n ? await neighbour('previous') : undefined,
     next,
   })
+  const relations = plan.leftOut === undefined ? undefined : relationsFor(plan.leftOut)
+  const isWhole = relations === undefined || (await leaveOut(own, { place, relations, neighbour }))
   // Without the next one the record that crosses its end is as it was: whoever asks when it has come must get another segment than this.
-  return needed.next && next === undefined ? { ...found, partial: true } : found
+  return (needed.next && next === undefined) || !isWhole ? { ...found, partial: true } : found
+}
+
+const relationsOfPlans = new WeakMap<LeftOut, LeftOutRelations>()
+
+function relationsFor(leftOut: LeftOut): LeftOutRelations {
+  const known = relationsOfPlans.get(leftOut) ?? relationsOf(leftOut)
+  relationsOfPlans.set(leftOut, known)
+  return known
+}
+
+/** Of the timelines of the history. After a segment comes what the server will ask for after it. */
+async function neighbourOf(
+  wal: Pick<WalArchive, 'segment'>,
+  of: { name: string; side: 'previous' | 'next'; place: SegmentPlace; plan: FetchPlan },
+): Promise<Buffer | undefined> {
+  const { name, side, place, plan } = of
+  const startLsn = place.startLsn + BigInt(side === 'next' ? place.segmentBytes : -place.segmentBytes)
+  const own = Number.parseInt(name.slice(0, 8), 16)
+  const after = side === 'next' ? segmentAfter(name, plan) : undefined
+  const names = [own, ...plan.known.map((one) => one.timeline)].map((timeline) =>
+    segmentName(timeline, startLsn, place.segmentBytes),
+  )
+  for (const one of new Set(after === undefined ? names : [after, ...names])) {
+    const other = await wal.segment(BigInt(plan.systemIdentifier), one, never).catch((error: unknown) => {
+      throw errors.walUnavailable({ segment: name, why: `its neighbour cannot be read: ${messageOf(error)}` })
+    })
+    if (other) return other.bytes
+  }
+  return undefined
 }
 
 /**

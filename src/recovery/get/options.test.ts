@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { parseGetArguments } from './arguments.ts'
+import { packLeftOut, relationsOf } from './left-out.ts'
 import { decodeOptions, encodeOptions, type WalGetOptions } from './options.ts'
 
 test('options come back as they were written, keys as bytes', () => {
@@ -17,11 +18,26 @@ test('options come back as they were written, keys as bytes', () => {
     rewrite: true,
     switches: [{ timeline: 2, at: '16777216' }],
     known: [{ timeline: 1, from: '16777216', to: '99999999999999' }],
+    until: '33554432',
   }
   assert.deepEqual(decodeOptions(encodeOptions(options)), options)
   const buffered = { ...options, seed: { ...options.seed, key: Buffer.from([9, 8]) } }
   assert.deepEqual(decodeOptions(encodeOptions(buffered)).seed['key'], new Uint8Array([9, 8]))
   assert.throws(() => decodeOptions('{"version":2}'), { message: 'it is of another version' })
+})
+
+test('what is left out comes back as it was, in any tablespace; of a database that is left out everything', () => {
+  const packed = packLeftOut(['1663/5/16400', '1663/5/4294967295', '16500/5/16401', '1663/6/1259'], [6])
+  const options = decodeOptions(encodeOptions({ version: 1, known: [], leftOut: packed } as never))
+  const { has } = relationsOf(options.leftOut!)
+  assert.deepEqual(
+    [has(1663, 5, 16_400), has(1663, 5, 4_294_967_295), has(16_500, 5, 16_401), has(1663, 6, 1), has(9, 6, 16_400)],
+    [true, true, true, true, true],
+  )
+  assert.deepEqual(
+    [has(1663, 5, 16_401), has(16_500, 5, 16_400), has(1664, 0, 16_400), has(1663, 7, 16_400)],
+    [false, false, false, false],
+  )
 })
 
 test('arguments are read strictly', () => {

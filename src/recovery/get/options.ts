@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { messageOf } from '../../base/errors.ts'
 import type { PackWriterSeed } from '../../repository/contract.ts'
 import { recoveryErrors as errors } from '../errors.ts'
+import type { LeftOut } from './left-out.ts'
 
 /** Name of the options file within a data directory. Mode 0600: it holds the data keys. */
 export const optionsFileName = 'wharf-wal-get.json'
@@ -21,6 +22,10 @@ export interface WalGetOptions {
   readonly switches: readonly { readonly timeline: number; readonly at: string }[]
   /** WAL that the repository held when recovery was planned: what is missing of it is a failure, not the end of WAL. */
   readonly known: readonly { readonly timeline: number; readonly from: string; readonly to: string }[]
+  /** Relations of which WAL is not to be replayed. */
+  readonly leftOut?: LeftOut | undefined
+  /** Segments from here on are not fetched ahead: replay ends before. Decimal text. */
+  readonly until?: string | undefined
 }
 
 /** Bytes travel as `{"base64": "…"}`. */

@@ -14,6 +14,7 @@ import { historyName, segmentCeiling, segmentName, segmentStart } from '../../wa
 import { fetchFrom, type FetchPlan } from '../get/fetch.ts'
 import { shellQuoted } from '../../base/shell.ts'
 import { spoolName } from '../get/ahead/spool.ts'
+import type { LeftOut } from '../get/left-out.ts'
 import { encodeOptions, optionsFileName, type WalGetOptions } from '../get/options.ts'
 import { recoveryErrors as errors } from '../errors.ts'
 import { knownTimelines } from '../target/commit-index.ts'
@@ -31,6 +32,8 @@ export interface DeliveryParts {
   readonly root: string
   readonly owner: Owner | undefined
   readonly rewrite: boolean
+  /** Relations of which WAL is not to be replayed. */
+  readonly leftOut?: LeftOut | undefined
   /** Where replay begins, if not where the backup does. */
   readonly fromLsn?: Lsn | undefined
   readonly signal: AbortSignal
@@ -115,7 +118,13 @@ async function fromRepository(parts: DeliveryParts): Promise<Delivery> {
   const file = join(parts.root, optionsFileName)
   const { store, readerSeed } = parts.repository
   const descriptor = (await portableDescriptor(store)) ?? store.descriptor
-  const options: WalGetOptions = { version: 1, seed: { ...readerSeed, store: descriptor }, ...planOf(parts) }
+  const options: WalGetOptions = {
+    version: 1,
+    seed: { ...readerSeed, store: descriptor },
+    ...planOf(parts),
+    leftOut: parts.leftOut,
+    until: String(lastSegmentLsn(parts)),
+  }
   await writeOwned(file, encodeOptions(options), parts.owner)
   const script = join(parts.root, restoreScriptName)
   await writeOwned(script, restoreScript([process.execPath, getEntry, '--options', file]), parts.owner)
@@ -152,7 +161,7 @@ export function lastSegmentLsn(parts: Pick<DeliveryParts, 'manifest' | 'resolved
 
 async function stage(folder: string, parts: DeliveryParts): Promise<void> {
   const { repository, manifest, resolved, owner, signal } = parts
-  const plan = planOf(parts)
+  const plan = { ...planOf(parts), leftOut: parts.leftOut }
   const size = BigInt(manifest.walSegmentBytes)
   const endLsn = lastSegmentLsn(parts)
   const first = segmentStart(parts.fromLsn ?? manifest.replayFromLsn, manifest.walSegmentBytes)

@@ -16,6 +16,10 @@ export interface SandboxChoice {
   readonly manifest: Manifest
   /** Whether a relation's files are stubs: what a query of it says is then worth nothing. */
   leftOut(databaseOid: number, filenode: number): boolean
+  /** `tablespace/database/relfilenode` of relations of which no file is there. */
+  readonly leftOutKeys: ReadonlySet<string>
+  /** Databases of which nothing is there, their catalogs included. */
+  readonly leftOutDatabases: ReadonlySet<number>
   readonly keptBytes: number
   readonly stubBytes: number
 }
@@ -54,7 +58,9 @@ export function chooseFiles(manifest: Manifest, wish: SandboxWish): SandboxChoic
     if (left) stubs.push({ path: file.path, mode: file.mode, bytes: file.bytes })
     else files.push(file)
   }
-  const left = new Set(stubs.map((one) => withoutTablespace(keyOfPath(one.path))))
+  const leftOutKeys = new Set(stubs.flatMap((one) => keyOfPath(one.path) ?? []))
+  const left = new Set([...leftOutKeys].map(withoutTablespace))
+  const known = manifest.relations.map((one) => one.databaseOid)
   return {
     manifest: {
       ...manifest,
@@ -63,6 +69,8 @@ export function chooseFiles(manifest: Manifest, wish: SandboxWish): SandboxChoic
       scratch: stubs,
       folders: foldersWith(manifest, stubs),
     },
+    leftOutKeys,
+    leftOutDatabases: new Set(known.filter((oid) => oid !== 0 && !withCatalogs(oid))),
     leftOut: (databaseOid, filenode) => left.has(`${databaseOid}/${filenode}`),
     keptBytes: files.reduce((sum, file) => sum + file.bytes, 0),
     stubBytes: stubs.reduce((sum, file) => sum + file.bytes, 0),
@@ -74,8 +82,8 @@ function databaseOf(key: string): number {
 }
 
 /** A database may be moved to another tablespace, its files keep their names. */
-function withoutTablespace(key: string | undefined): string {
-  return key === undefined ? '' : key.slice(key.indexOf('/') + 1)
+function withoutTablespace(key: string): string {
+  return key.slice(key.indexOf('/') + 1)
 }
 
 /** Where a tier has deferred only what is left out, replay need not begin at the oldest image. */

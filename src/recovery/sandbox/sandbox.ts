@@ -8,6 +8,7 @@ import { timedId } from '../../base/random.ts'
 import type { Context } from '../../base/room.ts'
 import type { Manifest } from '../../repository/contract.ts'
 import { endServer, freePort, type PostgresBinaries } from '../../warehouse/servers.ts'
+import { packLeftOut, type LeftOut } from '../get/left-out.ts'
 import type { FoundTarget } from '../plan/find-target.ts'
 import { askedText } from '../plan/plan.ts'
 import type { StepName } from '../rates/times.ts'
@@ -192,6 +193,7 @@ async function restoreChosen(
         root: layout.root,
         owner,
         rewrite: true,
+        leftOut: leftOutOf(prepared),
         signal: tools.signal,
         progress: tools.report,
       })
@@ -207,6 +209,12 @@ async function restoreChosen(
     progress: tools.report,
   })
   return { ...restored, leftovers }
+}
+
+/** Redo of an extension's own records may need the pages that others of its records made: then everything is replayed. */
+function leftOutOf({ choice, manifest }: PreparedSandbox): LeftOut | undefined {
+  const own = librariesForReplay(manifest.settings['shared_preload_libraries'] ?? '')
+  return own.length > 0 ? undefined : packLeftOut(choice.leftOutKeys, choice.leftOutDatabases)
 }
 
 /** On top of what makes a copy silent: it need not survive anything, and nothing works in it but us. */

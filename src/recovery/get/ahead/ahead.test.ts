@@ -4,7 +4,7 @@ import { test } from 'node:test'
 
 import { identityOf, isAlive } from '../../../base/process-identity.ts'
 import { posixCksum } from './cksum.ts'
-import { segmentAfter } from './order.ts'
+import { segmentAfter, segmentToFetch } from './order.ts'
 import { windowOf } from './fetch-ahead.ts'
 
 const MIB = 1024 * 1024
@@ -26,6 +26,10 @@ test('segments follow one another as a recovering server asks for them', () => {
     segmentAfter('00000001000000000000003F', { ...plan, walSegmentBytes: 64 * MIB }),
     '000000010000000100000000',
   )
+  assert.equal(segmentToFetch('000000010000000000000003', plan), '000000010000000000000004')
+  const until = String(4n * 16n * 1024n * 1024n)
+  assert.equal(segmentToFetch('000000010000000000000002', { ...plan, until }), '000000010000000000000003')
+  assert.equal(segmentToFetch('000000010000000000000003', { ...plan, until }), undefined)
   assert.equal(segmentAfter('00000002.history', plan), undefined)
   assert.equal(segmentAfter('000000010000000000000003.partial', plan), undefined)
   // Timeline 2 begins within segment 5: the server asks for 5 of it first, and gets its parent's bytes there too.

@@ -7,7 +7,7 @@ import { rmSync } from 'node:fs'
 import { systemClock } from '../../../base/clock.ts'
 import { identityOf } from '../../../base/process-identity.ts'
 import { MIB, MINUTE_MS } from '../../../base/units.ts'
-import { segmentAfter, type OrderPlan } from './order.ts'
+import { segmentToFetch, type OrderPlan } from './order.ts'
 import { Spool, type Laid } from './spool.ts'
 
 /** What may lie in the spool: some seconds of replay; one segment at least. */
@@ -139,7 +139,7 @@ class Ahead {
       // It is awaited when its turn comes.
       fetched.catch(() => {})
       this.lanes.push({ name, fetched })
-      this.next = segmentAfter(name, this.parts.plan)
+      this.next = segmentToFetch(name, this.parts.plan)
     }
   }
 
