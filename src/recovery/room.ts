@@ -7,6 +7,7 @@ import { accuracy } from './operations/accuracy.ts'
 import { commits } from './operations/commits.ts'
 import { block } from './operations/block.ts'
 import { copies } from './operations/copies.ts'
+import { database } from './operations/database.ts'
 import { cutOver } from './operations/cut-over.ts'
 import { drillList } from './operations/drill-list.ts'
 import { drillReport } from './operations/drill-report.ts'
@@ -33,6 +34,7 @@ export const room: Room = {
     plan,
     run,
     table,
+    database,
     cutOver,
     validate,
     copies,

@@ -7,7 +7,7 @@ import { formatLsn } from '../../wal/lsn.ts'
 import { recoverBlocks } from '../blocks/recover-blocks.ts'
 import type { BlockResult } from '../blocks/result.ts'
 import { chosenWarehouse } from './default-warehouse.ts'
-import { recoveryInput } from './options.ts'
+import { recoveryInput, repositoryInput } from './options.ts'
 
 const input = z.strictObject({
   warehouse: recoveryInput.warehouse
@@ -38,15 +38,7 @@ const input = z.strictObject({
   lockTimeout: duration().prefault('5s').describe('how long the lock of a table is waited for'),
   binaries: z.string().optional().describe('folder of the PostgreSQL server programs'),
   owner: recoveryInput.owner,
-  repository: recoveryInput.repository,
-  repositoryPath: recoveryInput.repositoryPath,
-  repositoryS3: recoveryInput.repositoryS3,
-  s3Endpoint: recoveryInput.s3Endpoint,
-  s3Region: recoveryInput.s3Region,
-  s3PathStyle: recoveryInput.s3PathStyle,
-  s3Profile: recoveryInput.s3Profile,
-  keyFile: recoveryInput.keyFile,
-  passphraseFile: recoveryInput.passphraseFile,
+  ...repositoryInput,
 })
 export type BlockInput = z.output<typeof input>
 

@@ -7,21 +7,13 @@ import { formatTable } from '../../base/table.ts'
 import { countCommits } from '../commits/count.ts'
 import { recoveryErrors as errors } from '../errors.ts'
 import { openChosenRepository } from '../restore/open-repository.ts'
-import { recoveryInput } from './options.ts'
+import { recoveryInput, repositoryInput } from './options.ts'
 
 const input = z.strictObject({
   warehouse: recoveryInput.warehouse,
   since: duration().prefault('1h').describe('how far back'),
   buckets: whole(1, 1000).default(60).describe('into how many stretches the time is cut, of whole seconds'),
-  repository: recoveryInput.repository,
-  repositoryPath: recoveryInput.repositoryPath,
-  repositoryS3: recoveryInput.repositoryS3,
-  s3Endpoint: recoveryInput.s3Endpoint,
-  s3Region: recoveryInput.s3Region,
-  s3PathStyle: recoveryInput.s3PathStyle,
-  s3Profile: recoveryInput.s3Profile,
-  keyFile: recoveryInput.keyFile,
-  passphraseFile: recoveryInput.passphraseFile,
+  ...repositoryInput,
 })
 
 const output = z.strictObject({

@@ -4,11 +4,9 @@ import { defineOperation } from '../../base/operation.ts'
 import { formatTable } from '../../base/table.ts'
 import { formatDuration, formatSize } from '../../base/units.ts'
 import { replayLoads, type ReplayReport } from '../run-replay.ts'
-import { recoveryInput } from './options.ts'
+import { recoveryInput, repositoryInput } from './options.ts'
 
-const { warehouse, repository, repositoryPath, repositoryS3, s3Endpoint, s3Region, s3PathStyle, s3Profile } =
-  recoveryInput
-const { keyFile, passphraseFile } = recoveryInput
+const { warehouse } = recoveryInput
 
 export const replayOutput = z.object({
   warehouse: z.string(),
@@ -62,15 +60,7 @@ const input = z.strictObject({
   unknown: z.boolean().default(false).describe('also loads of which WAL does not tell whether they committed'),
   except: z.array(z.string()).default([]).describe('leave this load out, by its id'),
   overwrite: z.boolean().default(false).describe('empty unlogged tables that hold rows which no replay brought'),
-  repository,
-  repositoryPath,
-  repositoryS3,
-  s3Endpoint,
-  s3Region,
-  s3PathStyle,
-  s3Profile,
-  keyFile,
-  passphraseFile,
+  ...repositoryInput,
 })
 
 export const loads = defineOperation<z.output<typeof input>, ReplayReport>({

@@ -5,14 +5,8 @@ import { whole } from '../../base/config-types.ts'
 import { recoveryErrors as errors } from '../errors.ts'
 import { stepNames } from '../rates/times.ts'
 
-export const recoveryInput = {
-  warehouse: z.string().min(1).describe('name of the warehouse, as its backups carry it'),
-  toDirectory: z.string().min(1).optional().describe('folder to restore into: missing or empty'),
-  inPlace: z
-    .string()
-    .min(1)
-    .optional()
-    .describe('instead: data directory of the stopped server itself; only what differs is written'),
+/** Which repository, and how it is opened. */
+export const repositoryInput = {
   repository: z.string().optional().describe('which of the repositories of the warehouse'),
   repositoryPath: z.string().optional().describe('folder of the repository: works without wharf.yaml'),
   repositoryS3: z
@@ -27,6 +21,10 @@ export const recoveryInput = {
   s3Profile: z.string().optional().describe('with --repository-s3: profile of the credentials files of AWS tools'),
   keyFile: z.string().optional().describe('key file of the repository, with --repository-path or --repository-s3'),
   passphraseFile: z.string().optional().describe('file with its passphrase, with --repository-path or --repository-s3'),
+} as const
+
+/** Back to when. */
+export const targetInput = {
   backup: z.string().optional().describe('id of the backup; default: the newest that leads to the target'),
   latest: z.boolean().optional().describe('target: all that the repository holds'),
   at: z.string().optional().describe('target: a time, for example "2026-11-20 14:05:00+01:00"'),
@@ -37,6 +35,24 @@ export const recoveryInput = {
   inclusive: z.boolean().optional().describe('whether what stands exactly at the target is included'),
   exclusive: z.boolean().optional().describe('the opposite of --inclusive'),
   timeline: whole(1, 0xffff_ffff).optional().describe('timeline to follow; default: the newest'),
+} as const
+
+/** Of what makes a sandbox. */
+export const sandboxInput = {
+  sandboxDirectory: z.string().optional().describe("folder for the sandbox; default: below wharf's home"),
+  binaries: z.string().optional().describe('folder of the PostgreSQL server programs for the sandbox'),
+} as const
+
+export const recoveryInput = {
+  warehouse: z.string().min(1).describe('name of the warehouse, as its backups carry it'),
+  toDirectory: z.string().min(1).optional().describe('folder to restore into: missing or empty'),
+  inPlace: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('instead: data directory of the stopped server itself; only what differs is written'),
+  ...repositoryInput,
+  ...targetInput,
   tablespace: z
     .record(z.string(), z.string())
     .default({})

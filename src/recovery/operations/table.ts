@@ -6,35 +6,16 @@ import { warehouses } from '../../warehouse/contract.ts'
 import { tableErrors as errors } from '../table-errors.ts'
 import { recoverTables } from '../tables/recover-tables.ts'
 import { reportText, type TablesReport } from '../tables/report.ts'
-import { inclusiveOf, recoveryInput } from './options.ts'
+import { inclusiveOf, recoveryInput, repositoryInput, sandboxInput, targetInput } from './options.ts'
 import { targetErrors } from './plan.ts'
 
-const {
-  repository,
-  repositoryPath,
-  repositoryS3,
-  s3Endpoint,
-  s3Region,
-  s3PathStyle,
-  s3Profile,
-  keyFile,
-  passphraseFile,
-} = recoveryInput
-const { backup, latest, at, lsn, name, xid, beforeLoad, inclusive, exclusive, timeline, owner, allowCorrupt } =
-  recoveryInput
+const { owner, allowCorrupt } = recoveryInput
 
 const input = z.strictObject({
   tables: z.array(z.string()).describe('tables: sales.orders; a partitioned one comes with its partitions'),
   warehouse: z.string().optional().describe('name of the warehouse; default: the only one'),
   database: z.string().optional().describe('database of the tables; default: that of the declared URL'),
-  latest,
-  at,
-  lsn,
-  name,
-  xid,
-  beforeLoad,
-  inclusive,
-  exclusive,
+  ...targetInput,
   mode: z
     .enum(['beside', 'swap', 'merge'])
     .default('beside')
@@ -42,21 +23,10 @@ const input = z.strictObject({
   as: z.string().optional().describe('another name for the one table that is left beside'),
   diff: z.boolean().default(false).describe('only show what is missing, changed and new, and leave nothing'),
   compare: z.boolean().default(true).describe('compare with the live table'),
-  backup,
-  timeline,
-  repository,
-  repositoryPath,
-  repositoryS3,
-  s3Endpoint,
-  s3Region,
-  s3PathStyle,
-  s3Profile,
-  keyFile,
-  passphraseFile,
+  ...repositoryInput,
   owner,
   allowCorrupt,
-  sandboxDirectory: z.string().optional().describe("folder for the sandbox; default: below wharf's home"),
-  binaries: z.string().optional().describe('folder of the PostgreSQL server programs for the sandbox'),
+  ...sandboxInput,
   workers: whole(1, 64).optional().describe('threads that restore, and sessions that copy'),
 })
 export type TableInput = z.output<typeof input>

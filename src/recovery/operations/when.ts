@@ -10,7 +10,7 @@ import { parseRelationName } from '../when/relation-name.ts'
 import { reportOf, reportText, type WhenReport } from '../when/report.ts'
 import { spanOf } from '../when/span.ts'
 import { chosenWarehouse } from './default-warehouse.ts'
-import { recoveryInput } from './options.ts'
+import { recoveryInput, repositoryInput } from './options.ts'
 
 const input = z.strictObject({
   table: z
@@ -25,15 +25,7 @@ const input = z.strictObject({
   until: z.string().optional().describe('look up to this time; default: to the end of WAL'),
   most: whole(1, 100_000).default(50).describe('how many events to show; those that touch the most rows stay'),
   timeline: recoveryInput.timeline,
-  repository: recoveryInput.repository,
-  repositoryPath: recoveryInput.repositoryPath,
-  repositoryS3: recoveryInput.repositoryS3,
-  s3Endpoint: recoveryInput.s3Endpoint,
-  s3Region: recoveryInput.s3Region,
-  s3PathStyle: recoveryInput.s3PathStyle,
-  s3Profile: recoveryInput.s3Profile,
-  keyFile: recoveryInput.keyFile,
-  passphraseFile: recoveryInput.passphraseFile,
+  ...repositoryInput,
 })
 export type WhenInput = z.output<typeof input>
 

@@ -11,8 +11,18 @@ import type { TableDefinition } from './definition.ts'
 import { shownName, sqlName } from './names.ts'
 import { staged, type Placed } from './naming.ts'
 
+/** What copying needs to know of a table. */
+export interface RowsOf extends Pick<
+  TableDefinition,
+  'oid' | 'schema' | 'name' | 'kind' | 'access' | 'bytes' | 'blocks'
+> {
+  readonly columns: readonly Pick<TableDefinition['columns'][number], 'name' | 'generated' | 'binary'>[]
+  /** `WHERE …`: of its rows only these. */
+  readonly condition?: string | undefined
+}
+
 export interface CopyParts {
-  readonly definitions: readonly TableDefinition[]
+  readonly definitions: readonly RowsOf[]
   readonly places: ReadonlyMap<number, Placed>
   /** Pairs of sessions at once. */
   readonly workers: number
@@ -30,7 +40,7 @@ export interface CopiedRows {
 }
 
 interface Stretch {
-  readonly table: TableDefinition
+  readonly table: RowsOf
   /** Undefined: the whole table. */
   readonly blocks: { readonly from: number; readonly to: number | undefined } | undefined
   readonly bytes: number
@@ -86,9 +96,10 @@ export async function copyRows(parts: CopyParts): Promise<CopiedRows> {
 }
 
 /** Of heaps only: other access methods need not know what a block is. */
-function stretchesOf(table: TableDefinition): readonly Stretch[] {
+function stretchesOf(table: RowsOf): readonly Stretch[] {
   if (table.kind !== 'r') return []
-  const count = table.access === 'heap' ? Math.min(Math.ceil(table.bytes / STRETCH_BYTES), table.blocks) : 1
+  const whole = table.access !== 'heap' || table.condition !== undefined
+  const count = whole ? 1 : Math.min(Math.ceil(table.bytes / STRETCH_BYTES), table.blocks)
   if (count <= 1) return [{ table, blocks: undefined, bytes: table.bytes }]
   const each = Math.ceil(table.blocks / count)
   return Array.from({ length: count }, (_, index) => ({
@@ -109,7 +120,9 @@ async function copyStretch(
   const format = stored.every((column) => column.binary) ? 'binary' : 'text'
   const range =
     blocks === undefined
-      ? ''
+      ? table.condition === undefined
+        ? ''
+        : ` ${table.condition}`
       : ` where ctid >= '(${blocks.from},0)'${blocks.to === undefined ? '' : ` and ctid < '(${blocks.to},0)'`}`
   const out = copyOut(
     { client: of.source },
