@@ -254,7 +254,7 @@ class Replay implements AsyncDisposable {
       const differences = await executeLoad(session, chosen, { repository: this.parts.repository, onBytes, signal })
       done.push({ ...one, state: 'replayed', ms: Math.round(clock.monotonic() - started), differences })
     }
-    if (done.length > 0) await this.keepTimes(time, { bytes: total, ms: clock.monotonic() - begun, count: done.length })
+    if (done.length > 0) await this.keepTimes(time, { bytes: total, ms: this.elapsed(), count: done.length })
     return done
   }
 

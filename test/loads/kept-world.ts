@@ -164,7 +164,7 @@ export interface KeptWorld extends AsyncDisposable {
   readonly server: TestServer
   readonly stage: LoadStage
   readonly folder: string
-  load(day: number): Promise<RunView>
+  load(day: number, rows?: number): Promise<RunView>
   backup(): Promise<Taken>
   recover(target: { latest?: boolean; beforeLoad?: string }): Promise<RecoveredKept>
   replay(to: string, more?: Partial<ReplayRequest>, abort?: AbortSignal): Promise<ReplayReport>
@@ -191,8 +191,8 @@ export async function openKeptWorld(major: Major, pipelines?: Readonly<Record<st
     server,
     stage,
     folder,
-    load: async (day) => {
-      await writeFeed(folder, day)
+    load: async (day, rows) => {
+      await writeFeed(folder, day, rows)
       return await stage.run('nightly', { businessDate: dayOf(day) })
     },
     backup: async () => withArrays(await takeBackup({ ...takeDefaults({ ...world, warehouse }), kind: 'full' })),
