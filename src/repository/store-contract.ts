@@ -41,8 +41,8 @@ export interface ObjectStore {
   ): Promise<Buffer>
   /** Undefined where it does not exist. `modifiedMs` is the store's clock. */
   stat(name: string, options: { signal: AbortSignal; version?: string | undefined }): Promise<ObjectInfo | undefined>
-  /** All objects whose name starts with `prefix`, in byte order of their names. */
-  list(prefix: string, options: { signal: AbortSignal }): AsyncIterable<ObjectInfo>
+  /** All objects whose name starts with `prefix`, in byte order of their names; with `after` those behind that name, which need not be there, and at their cost alone. */
+  list(prefix: string, options: { signal: AbortSignal; after?: string | undefined }): AsyncIterable<ObjectInfo>
   /**
    * Every stored version of every object under `prefix`, in byte order of names and newest first within a name, delete markers included; on
    * stores without versions each object once.

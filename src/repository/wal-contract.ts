@@ -39,6 +39,12 @@ export interface WalRange {
   readonly stopped?: true
 }
 
+export interface WalPlace {
+  readonly systemIdentifier: bigint
+  readonly timeline: number
+  readonly startLsn: Lsn
+}
+
 export interface WalArchive {
   /**
    * Stores one chunk durably. The same range with the same bytes again is no error, and nothing is stored where other chunks hold all of it already;
@@ -52,6 +58,8 @@ export interface WalArchive {
   /** Keeps a segment that its server never finished (`.partial`) under that name: it is in no range and serves no request for the whole one. */
   putPartial(segment: Omit<WalChunk, 'changeMap' | 'commits' | 'problem'>, signal: AbortSignal): Promise<void>
   list(systemIdentifier: bigint, signal: AbortSignal, timeline?: number): Promise<readonly WalChunkInfo[]>
+  /** Those that begin there or later on that timeline, and all of newer timelines: as cheap as they are few. */
+  listFrom(from: WalPlace, signal: AbortSignal): Promise<readonly WalChunkInfo[]>
   /** Joined ranges in order; a gap shows as two ranges. */
   ranges(systemIdentifier: bigint, signal: AbortSignal): Promise<readonly WalRange[]>
   /** Ranges as a replay sees them: one that goes over a switch to wal_level = minimal is cut there. */

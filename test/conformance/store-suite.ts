@@ -150,6 +150,13 @@ export async function storeSuite(
         prefix,
       )
     }
+    for (const after of ['a.b', 'a/', 'wal/1/00000001', 'wal/1/00000001/x', 'wal/1/0000000105', 'zz'])
+      for (const prefix of ['', 'wal/1']) {
+        const behind: string[] = []
+        for await (const { name } of store.list(prefix, { signal, after })) behind.push(name)
+        const wanted = expected.filter((name) => name.startsWith(prefix) && name > after)
+        assert.deepEqual(behind, wanted, `${prefix} behind ${after}`)
+      }
   })
 
   await t.test('names outside of the grammar are refused', async () => {

@@ -3,7 +3,9 @@
 import { chown, mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { isWharfError } from '../../base/errors.ts'
+import type { Clock } from '../../base/clock.ts'
+import { isWharfError, messageOf } from '../../base/errors.ts'
+import { MINUTE_MS } from '../../base/units.ts'
 import type { Repository, WalChunkInfo } from '../../repository/contract.ts'
 import type { Lsn } from '../../wal/lsn.ts'
 import { historyName, segmentName, segmentStart } from '../../wal/segments.ts'
@@ -14,6 +16,8 @@ import { quote } from '../restore/wal-delivery.ts'
 
 /** Within the data directory. */
 export const feedName = 'wharf-wal'
+/** All WAL is listed so often; between that only what comes behind the newest that is known. What fills a hole is seen by then. */
+const LIST_ALL_MS = MINUTE_MS
 /** What may lie there: some seconds of replay. */
 const MOST_BYTES = 256 * 1024 * 1024
 
@@ -27,6 +31,7 @@ export interface FeedParts {
   readonly timeline: number
   /** Where replay begins. */
   readonly fromLsn: Lsn
+  readonly clock: Pick<Clock, 'monotonic'>
   readonly signal: AbortSignal
 }
 
@@ -35,6 +40,10 @@ export function feedCommand(root: string): string {
   const at = quote(join(root, feedName))
   // Histories are asked for again and again.
   return `test -f ${at}/%f || exit 1; case %f in *.history) cp ${at}/%f "%p" ;; *) mv -f ${at}/%f "%p" ;; esac || exit 1`
+}
+
+function isNewer(one: WalChunkInfo, other: WalChunkInfo): boolean {
+  return one.timeline > other.timeline || (one.timeline === other.timeline && one.startLsn > other.startLsn)
 }
 
 interface Laid {
@@ -48,11 +57,18 @@ export class Feed {
   private readonly folder: string
   private readonly laid = new Map<string, Laid>()
   private readonly histories = new Map<number, string>()
+  /** By name of object; those that were passed are forgotten. */
+  private known = new Map<string, WalChunkInfo>()
+  private newest: WalChunkInfo | undefined
+  private readonly timelines = new Set<number>()
+  private listedAllAt = -Infinity
   private next: Lsn
   /** End of the WAL that the repository holds on the newest timeline, as of the last look. */
   endLsn: Lsn
   /** When the newest chunk came, by the store's clock. */
   newestMs: number | undefined
+  /** Why the repository could not be asked at the last look. */
+  away: string | undefined
 
   constructor(parts: FeedParts) {
     this.parts = parts
@@ -69,17 +85,56 @@ export class Feed {
     for (const name of await readdir(this.folder)) await rm(join(this.folder, name), { force: true })
   }
 
-  /** One look at the repository. Resolves to whether anything was laid down. */
-  async look(): Promise<boolean> {
-    const { repository, plan, timeline, signal } = this.parts
-    const all = await repository.wal.list(BigInt(plan.systemIdentifier), signal)
-    const chunks = all.filter((one) => one.timeline >= timeline && one.endLsn > this.next)
-    for (const one of chunks) {
+  /**
+   * One look at the repository. Resolves to whether anything was laid down. `all`: also for what comes late into a hole. A repository that does not answer is
+   * asked again by the next look: `away` says so.
+   */
+  async look(all = false): Promise<boolean> {
+    try {
+      const any = await this.lookOnce(all)
+      this.away = undefined
+      return any
+    } catch (error) {
+      if (!isWharfError(error) || error.exit !== 'unreachable') throw error
+      this.away = messageOf(error)
+      return false
+    }
+  }
+
+  private async lookOnce(all: boolean): Promise<boolean> {
+    const { timeline } = this.parts
+    for (const one of await this.list(all)) {
+      this.timelines.add(one.timeline)
+      if (one.timeline < timeline) continue
       if (one.endLsn > this.endLsn) this.endLsn = one.endLsn
       if (this.newestMs === undefined || one.modifiedMs > this.newestMs) this.newestMs = one.modifiedMs
+      if (this.newest === undefined || isNewer(one, this.newest)) this.newest = one
+      this.known.set(one.object, one)
     }
-    await this.layHistories(new Set(all.map((one) => one.timeline)))
-    return await this.layChunks(chunks)
+    this.passOver()
+    await this.layHistories()
+    const any = await this.layChunks([...this.known.values()])
+    this.passOver()
+    return any
+  }
+
+  private passOver(): void {
+    for (const { object, endLsn } of [...this.known.values()]) if (endLsn <= this.next) this.known.delete(object)
+  }
+
+  private async list(all: boolean): Promise<readonly WalChunkInfo[]> {
+    const { repository, plan, clock, signal } = this.parts
+    const systemIdentifier = BigInt(plan.systemIdentifier)
+    const now = clock.monotonic()
+    if (!all && this.newest !== undefined && now - this.listedAllAt < LIST_ALL_MS) {
+      const { timeline, startLsn } = this.newest
+      const from = { systemIdentifier, timeline, startLsn: segmentStart(startLsn, plan.walSegmentBytes) }
+      return await repository.wal.listFrom(from, signal)
+    }
+    const found = await repository.wal.list(systemIdentifier, signal)
+    this.listedAllAt = now
+    this.known = new Map()
+    return found
   }
 
   private async layChunks(chunks: readonly WalChunkInfo[]): Promise<boolean> {
@@ -140,9 +195,9 @@ export class Feed {
   }
 
   /** All of them: the server counts up to the first that is missing. */
-  private async layHistories(timelines: ReadonlySet<number>): Promise<void> {
+  private async layHistories(): Promise<void> {
     const { repository, plan, owner, signal } = this.parts
-    for (const timeline of timelines) {
+    for (const timeline of this.timelines) {
       if (timeline === 1 || this.histories.has(timeline)) continue
       const content = await repository.wal.history(BigInt(plan.systemIdentifier), timeline, signal)
       if (content !== undefined) this.histories.set(timeline, content)

@@ -15,16 +15,16 @@ import { parseControlFile } from '../../wal/control-file.ts'
 import { formatLsn, type Lsn } from '../../wal/lsn.ts'
 import { endServer, serverRuns } from '../../warehouse/servers.ts'
 import { recoveryErrors as errors } from '../errors.ts'
-import { refuseHeld } from '../in-place/inspect.ts'
 import { endOfWal, type PreparedRecovery } from '../plan/prepare.ts'
 import { readMarker, writeMarker, type Marker } from '../restore/marker.ts'
 import { recoverySettings, withRecovery, type Settings } from '../restore/settings.ts'
 import { writeOwned } from '../restore/small-files.ts'
+import { refuseHeld } from '../restore/unfinished.ts'
 import { planOf, prepareDelivery, type Delivery } from '../restore/wal-delivery.ts'
 import type { PostgresBinaries } from '../../warehouse/servers.ts'
 import { Feed, feedCommand, feedName } from './feed.ts'
 import { endRequest, isAskedFor } from './request.ts'
-import { startStandby, type Standby } from './standby.ts'
+import { startStandby, type Standby, type StandbyState } from './standby.ts'
 
 export interface FollowParts {
   /** Of the backup that lies in the directory; found anew before the end. */
@@ -65,6 +65,7 @@ export async function follow(parts: FollowParts): Promise<CutOver> {
     plan: planOf(prepared),
     timeline: prepared.manifest.timeline,
     fromLsn,
+    clock: context.clock,
     signal,
   })
   await feed.open()
@@ -140,6 +141,7 @@ async function startFed(parts: FollowParts, feed: Feed): Promise<Standby> {
   const feeding = (async (): Promise<void> => {
     while (!ended.signal.aborted) {
       await feed.look()
+      if (feed.away !== undefined) report({ phase: 'starting', note: awayText(feed) })
       await context.clock.sleep(100, AbortSignal.any([ended.signal, signal])).catch(() => {})
       signal.throwIfAborted()
     }
@@ -175,8 +177,10 @@ async function untilAsked(parts: FollowParts, feed: Feed, standby: Standby): Pro
     signal.throwIfAborted()
     if (await isAskedFor(prepared.layout.root)) return
     const any = await feed.look()
-    const { replayed, lastAt } = await standby.state()
-    const note = lagText({ replayed, endLsn: feed.endLsn, lastAt })
+    const state = await standby.state()
+    const note = [lagText({ ...state, endLsn: feed.endLsn }), silentText(state), awayText(feed)]
+      .filter(Boolean)
+      .join('; ')
     if (note !== last) report({ phase: 'following', note })
     last = note
     await context.clock.sleep(any ? 100 : LOOK_MS, signal)
@@ -189,14 +193,22 @@ function lagText(at: { replayed: Lsn; endLsn: Lsn; lastAt: string | undefined })
   return `replayed to ${formatLsn(at.replayed)}, ${formatSize(behind)} behind the repository's end at ${formatLsn(at.endLsn)}, ${when}`
 }
 
+function silentText({ silent }: StandbyState): string {
+  return silent === undefined ? '' : `the standby runs, but does not answer: ${silent}`
+}
+
+function awayText({ away }: Feed): string {
+  return away === undefined ? '' : `the repository is asked again: ${away}`
+}
+
 /** Everything that the repository holds by now is replayed by the standby first, so that the doors are closed shortly. */
 async function prepareEnd(parts: FollowParts, by: { feed: Feed; standby: Standby }): Promise<CutOver> {
   const { context, signal, report } = parts
   const prepared = await parts.findAgain()
   const { layout, owner, repository, manifest, resolved, rewrite } = prepared
   const lastRecordEnd = await endOfWal(prepared, signal)
-  for (;;) {
-    const any = await by.feed.look()
+  for (let turn = 0; ; turn++) {
+    const any = await by.feed.look(turn === 0)
     const { replayed } = await by.standby.state()
     report({ phase: 'catching up', note: `replayed to ${formatLsn(replayed)} of ${formatLsn(lastRecordEnd ?? 0n)}` })
     // A record that only the strict replay below can tell from none may be left.

@@ -3,6 +3,7 @@ import { chmod } from 'node:fs/promises'
 
 import { serverRuns } from '../../warehouse/servers.ts'
 import { formatTime } from '../../base/clock.ts'
+import { messageOf } from '../../base/errors.ts'
 import type { Manifest } from '../../repository/contract.ts'
 import { parseLsn, type Lsn } from '../../wal/lsn.ts'
 import { recoveryErrors as errors } from '../errors.ts'
@@ -30,6 +31,8 @@ export interface StandbyState {
   readonly replayed: Lsn
   /** Of the last transaction that was replayed; undefined before the first. */
   readonly lastAt: string | undefined
+  /** Why it did not answer now, although it runs: the rest is what it said last. */
+  readonly silent?: string | undefined
 }
 
 /** Resolves when it is consistent and can be asked: WAL must be coming meanwhile. */
@@ -44,10 +47,14 @@ export async function startStandby(parts: StandbyParts): Promise<Standby> {
   await chmod(started.socketDirectory, 0o700)
   const user = await findUser(started, await superuserCandidates(dataDirectory))
   const server = { socketDirectory: started.socketDirectory, port: started.port, user }
-  return { server, state: () => stateOf(server, dataDirectory) }
+  let last: StandbyState = { replayed: 0n, lastAt: undefined }
+  return { server, state: async () => (last = await stateOf(server, { dataDirectory, last })) }
 }
 
-async function stateOf(server: PrivateServer, dataDirectory: string): Promise<StandbyState> {
+async function stateOf(
+  server: PrivateServer,
+  { dataDirectory, last }: { dataDirectory: string; last: StandbyState },
+): Promise<StandbyState> {
   try {
     await using session = await connectTo(server, 'template1')
     const { rows } = await session.query<{ lsn: string | null; at: Date | null }>(
@@ -56,7 +63,8 @@ async function stateOf(server: PrivateServer, dataDirectory: string): Promise<St
     const { lsn, at } = rows[0]!
     return { replayed: parseLsn(lsn ?? '0/0'), lastAt: at === null ? undefined : formatTime(at.getTime()) }
   } catch (error) {
-    if (await serverRuns(dataDirectory).catch(() => false)) throw error
+    // Too many readers, say: it replays all the same.
+    if (await serverRuns(dataDirectory).catch(() => false)) return { ...last, silent: messageOf(error) }
     const log = logFileOf(dataDirectory)
     throw errors.standbyDied({ why: await lastComplaint(log), log }, { cause: error })
   }

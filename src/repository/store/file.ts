@@ -10,7 +10,7 @@ import { DAY_MS } from '../../base/units.ts'
 import type { ObjectInfo, ObjectStore, ObjectVersion, ObjectWriter, PutOptions, StoreDescriptor } from '../contract.ts'
 import { errors } from '../errors.ts'
 import { storeFailure } from './failures.ts'
-import { compareNames, requireObjectName } from './names.ts'
+import { compareNames, isBehind, requireObjectName } from './names.ts'
 
 const TEMPORARY = '.tmp'
 /** File systems without hard links say one of these. */
@@ -149,24 +149,33 @@ export class FileStore implements ObjectStore {
     }
   }
 
-  async *list(prefix: string, options: { signal: AbortSignal }): AsyncGenerator<ObjectInfo> {
+  async *list(
+    prefix: string,
+    options: { signal: AbortSignal; after?: string | undefined },
+  ): AsyncGenerator<ObjectInfo> {
     const slash = prefix.lastIndexOf('/')
     const folder = prefix.slice(0, slash + 1)
-    yield* this.walk(folder, prefix.slice(slash + 1), options.signal)
+    yield* this.walk(folder, prefix.slice(slash + 1), options)
   }
 
-  private async *walk(folder: string, start: string, signal: AbortSignal): AsyncGenerator<ObjectInfo> {
+  private async *walk(
+    folder: string,
+    start: string,
+    options: { signal: AbortSignal; after?: string | undefined },
+  ): AsyncGenerator<ObjectInfo> {
+    const { signal, after } = options
     signal.throwIfAborted()
     const entries = await this.entries(folder)
     // A folder stands where its first object stands in byte order: `a/` after `a.b`, before `a0`.
     const keys = entries
       .filter((entry) => !entry.name.startsWith('.') && entry.name.startsWith(start))
       .map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name))
+      .filter((key) => after === undefined || isBehind(`${folder}${key}`, after))
       .sort(compareNames)
     for (let at = 0; at < keys.length;) {
       const key = keys[at]!
       if (key.endsWith('/')) {
-        yield* this.walk(`${folder}${key}`, '', signal)
+        yield* this.walk(`${folder}${key}`, '', options)
         at++
         continue
       }

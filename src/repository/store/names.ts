@@ -16,3 +16,8 @@ export function requireObjectName(name: string): string {
 export function compareNames(one: string, other: string): number {
   return one < other ? -1 : one > other ? 1 : 0
 }
+
+/** Whether something of `key`, an object or a folder that ends in `/`, may come after that name in a list. */
+export function isBehind(key: string, after: string): boolean {
+  return compareNames(key, after) > 0 || (key.endsWith('/') && after.startsWith(key))
+}

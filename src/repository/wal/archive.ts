@@ -2,7 +2,7 @@
 import { isWharfError } from '../../base/errors.ts'
 import { formatLsn } from '../../wal/lsn.ts'
 import { replayStops, type ReplayStop } from '../../wal/minimal.ts'
-import type { WalArchive, WalChunk, WalChunkInfo, WalRange } from '../contract.ts'
+import type { WalArchive, WalChunk, WalChunkInfo, WalPlace, WalRange } from '../contract.ts'
 import { errors } from '../errors.ts'
 import { orReplacement } from '../heal/fall-back.ts'
 import { damaged, readObject, type ReadOptions } from '../object/decode.ts'
@@ -10,6 +10,7 @@ import { encodeObject } from '../object/encode.ts'
 import { encodeChunk, hashOf, readChunk, readChunkIndex } from './chunk.ts'
 import {
   chunkName,
+  chunkPosition,
   historyName,
   partialName,
   segmentPrefix,
@@ -174,6 +175,10 @@ export class StoredWal implements WalArchive {
       timeline === undefined ? systemPrefix(systemIdentifier) : timelinePrefix(systemIdentifier, timeline),
       signal,
     )
+  }
+
+  listFrom(from: WalPlace, signal: AbortSignal): Promise<readonly WalChunkInfo[]> {
+    return listChunks(systemPrefix(from.systemIdentifier), { ...this.parts, signal }, chunkPosition(from))
   }
 
   private listPrefix(prefix: string, signal: AbortSignal): Promise<WalChunkInfo[]> {

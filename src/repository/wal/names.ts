@@ -18,10 +18,18 @@ export interface ChunkRange {
   readonly minimal?: true
 }
 
+/** A name that stands in lists before every chunk that begins there or later, of that timeline or a newer one, and behind all others. */
+export function chunkPosition({
+  systemIdentifier,
+  timeline,
+  startLsn,
+}: Omit<ChunkRange, 'endLsn' | 'minimal'>): string {
+  return `${timelinePrefix(systemIdentifier, timeline)}${hex(startLsn >> 32n, 8)}/${hex(startLsn, 16)}`
+}
+
 /** `copy` from 2 on: the same range again, because the object before is damaged. */
 export function chunkName(range: ChunkRange, copy = 1): string {
-  const { systemIdentifier, timeline, startLsn, endLsn } = range
-  const base = `${timelinePrefix(systemIdentifier, timeline)}${hex(startLsn >> 32n, 8)}/${hex(startLsn, 16)}-${hex(endLsn, 16)}${range.minimal ? 'm' : ''}`
+  const base = `${chunkPosition(range)}-${hex(range.endLsn, 16)}${range.minimal ? 'm' : ''}`
   return copy === 1 ? base : `${base}-${copy}`
 }
 

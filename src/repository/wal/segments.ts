@@ -8,6 +8,7 @@ import type { ReadOptions } from '../object/decode.ts'
 import { readChunk, readChunkIndex } from './chunk.ts'
 import {
   chunkInfo,
+  chunkPosition,
   parseWalFileName,
   partialName,
   segmentPrefix,
@@ -131,9 +132,13 @@ async function assemble(
   if (failure !== undefined) throw failure
   const beyond =
     end !== wanted.startLsn &&
-    (await listChunks(timelinePrefix(wanted.systemIdentifier, wanted.timeline), options)).some(
-      (one) => one.startLsn > end,
-    )
+    (
+      await listChunks(
+        timelinePrefix(wanted.systemIdentifier, wanted.timeline),
+        options,
+        chunkPosition({ ...wanted, startLsn: end }),
+      )
+    ).some((one) => one.startLsn > end)
   if (beyond || chunks.some((one) => one.startLsn > end)) {
     throw errors.walGap({ from: formatLsn(end), timeline: wanted.timeline, location: options.store.location })
   }

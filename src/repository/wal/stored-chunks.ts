@@ -8,9 +8,10 @@ import { compareChunks } from './ranges.ts'
 /** More copies of one range than this were never needed: each but the last is damaged. */
 export const MOST_COPIES = 9
 
-export async function listChunks(prefix: string, options: ReadOptions): Promise<WalChunkInfo[]> {
+/** `after`: see ObjectStore.list(). */
+export async function listChunks(prefix: string, options: ReadOptions, after?: string): Promise<WalChunkInfo[]> {
   const chunks: WalChunkInfo[] = []
-  for await (const object of options.store.list(prefix, options)) {
+  for await (const object of options.store.list(prefix, { signal: options.signal, after })) {
     const info = chunkInfo(object)
     if (info) chunks.push(info)
   }

@@ -14,6 +14,8 @@ export interface Listing {
   readonly connection: S3Connection
   readonly options: S3Options
   readonly signal: AbortSignal
+  /** Only what lies behind that name. */
+  readonly after?: string | undefined
 }
 
 /** Some answers tell times to the second, others to the millisecond: all are cut, so that they can be compared. */
@@ -21,11 +23,13 @@ export function wholeSeconds(time: Date | undefined): number {
   return Math.floor((time?.getTime() ?? 0) / 1000) * 1000
 }
 
-export async function* listPlain(prefix: string, { connection, options, signal }: Listing): AsyncGenerator<ObjectInfo> {
+export async function* listPlain(prefix: string, listing: Listing): AsyncGenerator<ObjectInfo> {
+  const { connection, options, signal, after } = listing
   signal.throwIfAborted()
+  const begin = after === undefined ? {} : { StartAfter: `${options.prefix}${after}` }
   let token: string | undefined
   do {
-    const input = { Bucket: options.bucket, Prefix: `${options.prefix}${prefix}`, ContinuationToken: token }
+    const input = { Bucket: options.bucket, Prefix: `${options.prefix}${prefix}`, ContinuationToken: token, ...begin }
     const page = await connection.call({ what: `list ${prefix === '' ? 'objects' : prefix}`, signal }, (abortSignal) =>
       connection.client.send(new ListObjectsV2Command(input), { abortSignal }),
     )
@@ -37,12 +41,11 @@ export async function* listPlain(prefix: string, { connection, options, signal }
   } while (token !== undefined)
 }
 
-export async function* listVersions(
-  prefix: string,
-  { connection, options, signal }: Listing,
-): AsyncGenerator<ObjectVersion> {
+export async function* listVersions(prefix: string, listing: Listing): AsyncGenerator<ObjectVersion> {
+  const { connection, options, signal } = listing
   signal.throwIfAborted()
-  let after: { KeyMarker: string | undefined; VersionIdMarker: string | undefined } | undefined
+  let after: { KeyMarker: string | undefined; VersionIdMarker?: string | undefined } | undefined =
+    listing.after === undefined ? undefined : { KeyMarker: `${options.prefix}${listing.after}` }
   do {
     const input = { Bucket: options.bucket, Prefix: `${options.prefix}${prefix}`, ...after }
     const page = await connection.call(

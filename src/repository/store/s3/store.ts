@@ -190,8 +190,8 @@ export class S3Store implements ObjectStore {
     return undefined
   }
 
-  list(prefix: string, options: { signal: AbortSignal }): AsyncGenerator<ObjectInfo> {
-    const listing = this.listing(options.signal)
+  list(prefix: string, options: { signal: AbortSignal; after?: string | undefined }): AsyncGenerator<ObjectInfo> {
+    const listing = { ...this.listing(options.signal), after: options.after }
     return this.abilities.versions ? listOriginals(prefix, listing) : listPlain(prefix, listing)
   }
 
