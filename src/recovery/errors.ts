@@ -172,6 +172,12 @@ export const recoveryErrors = defineErrors('recovery', {
     message: (at: { directory: string; what: string }) => `${at.directory} is in use: ${at.what}`,
     hint: () => 'stop the server that uses it, or name another folder',
   },
+  targetChanged: {
+    exit: 'failed',
+    message: (at: { directory: string }) =>
+      `the server of ${at.directory} has run since this recovery was planned: what it wrote meanwhile would be lost`,
+    hint: () => 'nothing was changed; stop it, and run the same command again: its WAL is stored first',
+  },
   targetHalfDone: {
     exit: 'failed',
     message: (at: { directory: string; backup: string; startedAt: string }) =>
@@ -314,6 +320,13 @@ export const recoveryErrors = defineErrors('recovery', {
     exit: 'failed',
     message: (at: { why: string; log: string }) => `the server stopped before the target was reached: ${at.why}`,
     hint: (at) => `its log is ${at.log}`,
+  },
+  notOpened: {
+    exit: 'failed',
+    message: (at: { directory: string; why: string; bin: string }) =>
+      `${at.directory} is recovered and proven, but its server did not open: ${at.why}`,
+    hint: (at) =>
+      `nothing has to be recovered again: once the cause is gone, ${at.bin}/pg_ctl -D ${at.directory} start`,
   },
   notConsistent: {
     exit: 'failed',

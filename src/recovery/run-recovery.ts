@@ -1,6 +1,6 @@
 // One recovery as the command and the demo start it: prepared, restored, and with `start` replayed, proven and opened.
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 
 import { shellQuoted } from '../base/shell.ts'
 import type { Progress } from '../base/operation.ts'
@@ -18,6 +18,7 @@ import { restore, type RestoreResult } from './restore/restore.ts'
 import { replayLoads, type ReplayReport } from './run-replay.ts'
 import { librariesForReplay, recoverySettings, type Settings } from './restore/settings.ts'
 import { checkTargets } from './restore/target-folder.ts'
+import { endOrphan } from './restore/unfinished.ts'
 import { sweepSandboxes } from './sandbox/home.ts'
 import { prepareDelivery, type Delivery } from './restore/wal-delivery.ts'
 import { binariesFor, startAndProve, type Proof, type StartParts, type StartProof } from './server/start.ts'
@@ -71,6 +72,7 @@ const MOST_WORKERS = 8
 export async function runRecovery(request: RecoveryRequest, context: Context, tools: Tools): Promise<RecoveryReport> {
   const begun = context.clock.monotonic()
   tools.report({ phase: 'planning' })
+  if (request.inPlace || request.resume) await endOrphan(resolve(request.toDirectory), context.clock)
   // What a recovery that was killed has left there, a server for readers perhaps.
   await sweepSandboxes(join(context.home, 'sandboxes'), context.clock)
   const prepared = await prepareRecovery(request, context, tools.signal, { read: true, report: tools.report })
@@ -174,9 +176,8 @@ export async function carryOut<P extends Proof>(
   const fetchMs = context.clock.monotonic() - begun - firstMs
   let proof: P | undefined
   if (binaries) {
-    proof = await tools.prove(await startParts(prepared, request, { ...tools, binaries, port, ...restored }))
-    const marker = await readMarker(prepared.layout.root)
-    if (marker) await writeMarker(prepared.layout.root, { ...marker, state: 'recovered' })
+    const parts = await startParts(prepared, request, { ...tools, binaries, port, ...restored })
+    proof = await tools.prove({ ...parts, beforeOpening: () => markRecovered(prepared.layout.root) })
   }
   const durationMs = context.clock.monotonic() - begun
   const record: RecoveryRecord = {
@@ -197,6 +198,12 @@ export async function carryOut<P extends Proof>(
     context.log.warn({ err: error }, 'the times of this recovery could not be kept'),
   )
   return { ...restored, proof, fetchMs, durationMs, record }
+}
+
+/** Whoever is let in from here on may write: nothing of it is an unfinished recovery's any more. */
+async function markRecovered(root: string): Promise<void> {
+  const { holder: _gone, ...marker } = (await readMarker(root))!
+  await writeMarker(root, { ...marker, state: 'recovered' })
 }
 
 export async function checkPlace({ place, layout }: PreparedRecovery, request: RecoveryRequest): Promise<void> {
@@ -276,6 +283,7 @@ export async function restoreAll(
       stillFree: () => refuseUsed(place.cluster, layout),
     },
     workers: workersOf(request),
+    next: request.start && !follow ? 'replaying' : 'restored',
     marker: {
       recovery: timedId(context.clock.now(), context.random),
       warehouse: request.warehouse,

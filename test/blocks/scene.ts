@@ -59,8 +59,20 @@ async function chooseVictims(world: World, random: Random): Promise<Victim[]> {
   return victims
 }
 
+export interface DamagedPage {
+  readonly file: string
+  readonly block: number
+  /** As the server had written it. */
+  readonly truth: Buffer
+}
+
 /** Throws where a page does not come back as the server had written it. Resolves to what was done, for the log. */
-export async function healScene(world: World, random: Random): Promise<string> {
+export async function healScene(
+  world: World,
+  random: Random,
+  /** Something that happens to the damaged pages before they are healed. */
+  before: (relations: readonly string[], victims: readonly DamagedPage[]) => Promise<void> = () => Promise.resolve(),
+): Promise<string> {
   const { server } = world
   await server.psql(change(random))
   await server.psql('checkpoint')
@@ -75,7 +87,12 @@ export async function healScene(world: World, random: Random): Promise<string> {
   for (const one of damaged) await damage(world, one, { ...one, random })
   await world.archiveAll()
 
-  const { blocks } = await heal(world, { relation: damaged.map((one) => `${one.name}:${one.block}`) })
+  const relation = damaged.map((one) => `${one.name}:${one.block}`)
+  await before(
+    relation,
+    damaged.map(({ file, block }, at) => ({ file, block, truth: truths.get(damaged[at]!)! })),
+  )
+  const { blocks } = await heal(world, { relation })
   const done: string[] = []
   for (const one of damaged) {
     const what = `${one.kind} of block ${one.block} of ${one.relation}`

@@ -91,7 +91,7 @@ export async function killFollow({ kills, seed, major, log }: KillRecoveries): P
 }
 
 /** For the functions of truth.ts, which only connect and query. */
-function standbyOn(port: number): TestServer {
+export function standbyOn(port: number): TestServer {
   const connect = async (database = 'postgres') => {
     const client = new Client({ host: '127.0.0.1', port, user: 'postgres', database })
     client.on('error', () => {})

@@ -4,16 +4,20 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 import { systemClock } from '../../src/base/clock.ts'
 import { isWharfError, type WharfError } from '../../src/base/errors.ts'
+import type { Progress } from '../../src/base/operation.ts'
 import type { WalChunkInfo } from '../../src/repository/contract.ts'
 import { readMarker } from '../../src/recovery/restore/marker.ts'
+import { runRecovery } from '../../src/recovery/run-recovery.ts'
 import { contentsOf } from '../backup/truth.ts'
 import { openWorld, type World } from '../backup/world.ts'
+import { testContext } from '../support/context.ts'
 import { binariesOf } from '../support/postgres.ts'
 import { recover, Recovered, requestFor, type Wishes } from './recovered.ts'
 
@@ -130,6 +134,43 @@ test('a flipped byte in a pack is named and never restored; what is left cannot 
   assert.equal(again.hint, 'with --resume what it left is compared with the backup and completed')
   await using recovered = await recover(world, { latest: true, toDirectory, resume: true, verify: 'connect' })
   assert.deepEqual(await contentsOf(recovered.asServer), contents)
+  assert.equal((await readMarker(toDirectory))?.state, 'recovered')
+})
+
+test('given up while its server replays, it is completed by --resume; a taken port ends it with everything recovered', async () => {
+  const toDirectory = join(world.folder, 'given-up')
+  const stop = new AbortController()
+  const request = await requestFor(world, { latest: true, toDirectory, verify: 'connect' })
+  await using scope = new AsyncDisposableStack()
+  const context = testContext({ home: join(world.folder, 'home'), rooms: [] }, scope)
+  const report = ({ phase }: Progress): void => {
+    if (phase === 'starting') stop.abort(new Error('enough'))
+  }
+  await assert.rejects(runRecovery(request, context, { report, signal: stop.signal }), /enough/)
+  assert.equal((await readMarker(toDirectory))?.state, 'replaying')
+  assert.equal((await refused({ latest: true, toDirectory })).code, 'recovery.target-half-done')
+
+  // Somebody has started it by hand: it is no unfinished recovery's any more.
+  const opts = join(toDirectory, 'postmaster.opts')
+  const ours = await readFile(opts, 'utf8').catch(() => undefined)
+  await writeFile(opts, 'postgres "-D" "here"\n')
+  assert.equal((await refused({ latest: true, toDirectory, resume: true })).code, 'recovery.resume-nothing')
+  await (ours === undefined ? rm(opts) : writeFile(opts, ours))
+
+  const taken = createServer().listen(0, '127.0.0.1')
+  await once(taken, 'listening')
+  const { port } = taken.address() as AddressInfo
+  const error = await refused({ latest: true, toDirectory, resume: true, verify: 'connect', port })
+  taken.close()
+  assert.equal(error.code, 'recovery.not-opened')
+  assert.equal(
+    error.message,
+    `${toDirectory} is recovered and proven, but its server did not open: port ${port} is taken by another program`,
+  )
+  assert.equal(
+    error.hint,
+    `nothing has to be recovered again: once the cause is gone, ${request.binaries!}/pg_ctl -D ${toDirectory} start`,
+  )
   assert.equal((await readMarker(toDirectory))?.state, 'recovered')
 })
 

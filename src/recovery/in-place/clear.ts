@@ -65,7 +65,10 @@ export async function userFilesThere(parts: Pick<ClearParts, 'layout' | 'manifes
 export async function clearFolder(parts: ClearParts): Promise<number> {
   const { layout } = parts
   await rm(join(layout.root, controlPath), { force: true })
-  await syncFolder(join(layout.root, 'global')).catch(() => {})
+  // Unless it is known to be gone for good nothing else may be touched.
+  await syncFolder(join(layout.root, 'global')).catch((error: unknown) => {
+    if (codeOf(error) !== 'ENOENT' && codeOf(error) !== 'ENOTDIR') throw error
+  })
   return await new Clearing(parts).all()
 }
 

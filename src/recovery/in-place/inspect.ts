@@ -1,16 +1,15 @@
 // What stands in the directory that shall be recovered in place: whose cluster, a copy or the original, its tablespaces; and whether it may be touched.
 import { open, readdir, readFile, readlink, realpath, stat } from 'node:fs/promises'
-import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 
 import { codeOf } from '../../base/errors.ts'
-import { isAlive } from '../../base/process-identity.ts'
 import type { ControlData } from '../../wal/contract.ts'
 import { parseControlFile } from '../../wal/control-file.ts'
 import { LONG_HEADER_BYTES } from '../../wal/layouts.ts'
 import { useOf } from '../../warehouse/servers.ts'
 import { recoveryErrors as errors } from '../errors.ts'
 import { readMarker, type Marker } from '../restore/marker.ts'
+import { refuseHeld, unfinishedIn } from '../restore/unfinished.ts'
 
 export interface TargetCluster {
   /** As asked for, absolute. */
@@ -46,7 +45,7 @@ export async function inspectTarget(directory: string, warehouse: string): Promi
   const control = await readControl(root)
   const systemIdentifier =
     control?.systemIdentifier ?? (await identifierElsewhere(root, marker)) ?? fail(errors.unknownCluster(asked))
-  const unfinished = marker?.state === 'restoring' ? marker : undefined
+  const unfinished = marker?.way === 'in-place' ? await unfinishedIn(root, marker) : undefined
   return {
     directory: asked,
     root,
@@ -68,10 +67,19 @@ export async function refuseInUse(root: string): Promise<void> {
   if (what !== undefined) throw errors.targetInUse({ directory: root, what })
 }
 
+/** Rejects where its server has run since it was looked at: whatever it wrote is in no plan, and its WAL not stored. */
+export async function refuseChanged({ root, control }: TargetCluster): Promise<void> {
+  if (control === undefined) return
+  const now = await readControl(root)
+  const isSame =
+    now?.checkpointLsn === control.checkpointLsn && now.timeline === control.timeline && now.state === control.state
+  if (!isSame) throw errors.targetChanged({ directory: root })
+}
+
 async function refuseForeign(parts: { root: string; marker: Marker | undefined; warehouse: string }): Promise<void> {
   const { root, marker, warehouse } = parts
+  if (marker?.state === 'restoring' || marker?.state === 'replaying') refuseHeld(root, marker)
   if (marker?.state === 'restoring') {
-    refuseHeld(root, marker)
     if (marker.way !== 'in-place')
       throw errors.targetHalfDone({ directory: root, backup: marker.backup, startedAt: marker.startedAt })
     if (marker.warehouse !== warehouse)
@@ -80,14 +88,6 @@ async function refuseForeign(parts: { root: string; marker: Marker | undefined; 
   const global = await readdir(join(root, 'global')).catch(() => [] as string[])
   if (global.some((name) => name.startsWith('pg_control.pgbackrest')))
     throw errors.foreignOperation({ directory: root, what: 'a restore of pgBackRest' })
-}
-
-/** Rejects while the process that began it is alive on this host. */
-export function refuseHeld(root: string, marker: Marker): void {
-  const { holder } = marker
-  if (holder === undefined || holder.host !== hostname() || !isAlive(holder.process)) return
-  if (Number.parseInt(holder.process, 10) === process.pid) return
-  throw errors.targetInUse({ directory: root, what: `process ${holder.process.split(' ')[0]} recovers into it` })
 }
 
 async function readControl(root: string): Promise<ControlData | undefined> {

@@ -8,7 +8,7 @@ import type { BackupSummary, Manifest, ManifestTablespace, Repository } from '..
 import { recoveryErrors as errors } from '../errors.ts'
 import type { Layout } from '../restore/layout.ts'
 import { targetFolders } from '../restore/target-folder.ts'
-import { inspectTarget, refuseInUse, type TargetCluster } from './inspect.ts'
+import { inspectTarget, refuseChanged, refuseInUse, type TargetCluster } from './inspect.ts'
 import { refuseShared } from './neighbours.ts'
 import { saveOwnWal, type OwnWal } from './save-wal.ts'
 
@@ -77,6 +77,7 @@ export async function isOriginalPlace(cluster: TargetCluster, manifest: Manifest
 /** Asked before anything is touched, and again behind the marker. */
 export async function refuseUsed(cluster: TargetCluster, layout: Layout): Promise<void> {
   await refuseInUse(cluster.root)
+  await refuseChanged(cluster)
   const linked = [...cluster.tablespaces.values()].filter((path) => path !== 'in-place')
   await refuseShared(cluster.root, [...targetFolders(layout).slice(1), ...linked])
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 import { isWharfError, messageOf } from '../../base/errors.ts'
 import type { Progress } from '../../base/operation.ts'
-import type { Repository } from '../../repository/contract.ts'
+import type { Repository, WalRange } from '../../repository/contract.ts'
 import { formatLsn, type Lsn } from '../../wal/lsn.ts'
 import { parseWalFileName } from '../../wal/segments.ts'
 import { holds, lackingOf, ownSegments, OwnWalReader, type OwnSegment, type WalShape } from './own-wal.ts'
@@ -75,7 +75,7 @@ class Saving {
       if (where !== undefined) stopped = { timeline: segment.timeline, where }
     }
     await this.partials()
-    this.checkReached(stopped)
+    this.checkReached(stopped?.where, ranges)
     return { segments: this.saved, bytes: this.bytes }
   }
 
@@ -107,14 +107,15 @@ class Saving {
 
   private reached: Lsn = 0n
 
-  /** The server had written a checkpoint that cannot be read any more: what followed it is lost, too. */
-  private checkReached(stopped: { where: string } | undefined): void {
+  /** The server had written a checkpoint that cannot be read any more, or is gone: what followed it is lost, too. */
+  private checkReached(stopped: string | undefined, ranges: readonly WalRange[]): void {
     const { until } = this.parts
-    if (until === undefined || stopped === undefined || this.reached === 0n || this.reached >= until.lsn) return
-    this.lose(
-      'pg_wal',
-      `it cannot be read up to the last checkpoint of the server (${formatLsn(until.lsn)}): ${stopped.where}`,
-    )
+    if (until === undefined) return
+    const stored = ranges.findLast((one) => one.timeline === until.timeline && one.startLsn <= until.lsn)
+    const reached = stored && stored.endLsn > this.reached ? stored.endLsn : this.reached
+    if (reached >= until.lsn) return
+    const where = stopped ?? (reached === 0n ? 'nothing of it is there' : `it ends at ${formatLsn(reached)}`)
+    this.lose('pg_wal', `it cannot be read up to the last checkpoint of the server (${formatLsn(until.lsn)}): ${where}`)
   }
 
   private async histories(): Promise<void> {

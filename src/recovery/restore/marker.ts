@@ -8,10 +8,10 @@ import { codeOf } from '../../base/errors.ts'
 export const markerName = 'wharf-recovery.json'
 
 /**
- * `restoring`: files are missing, nothing can be started. `restored`: a server can replay. `following`: a standby replays whatever comes. `recovered`: target
- * reached and verified.
+ * `restoring`: files are missing, nothing can be started. `restored`: a server can replay. `replaying`: one of ours does, behind closed doors, or did when its
+ * recovery was killed or gave up. `following`: a standby replays whatever comes. `recovered`: target reached and verified.
  */
-export type MarkerState = 'restoring' | 'restored' | 'following' | 'recovered'
+export type MarkerState = 'restoring' | 'restored' | 'replaying' | 'following' | 'recovered'
 
 export interface Marker {
   readonly version: 1

@@ -47,6 +47,8 @@ export interface RestoreOptions {
   /** Default true. False for what nobody needs after a crash: nothing is fsynced. */
   readonly durable?: boolean | undefined
   readonly marker: Pick<Marker, 'recovery' | 'warehouse' | 'repository' | 'target' | 'startedAt' | 'mode'>
+  /** How the marker calls it when all is durable; default: `restored`. */
+  readonly next?: 'restored' | 'replaying' | undefined
   /** Called when pg_control is there: settings until the target is reached, and what a copy is like (undefined: --original). */
   readonly configure: (
     control: ControlData,
@@ -118,7 +120,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   options.progress({ phase: 'syncing folders' })
   if (options.durable !== false) await syncFolders(layout, folders, signal)
   await placeControl(layout, manifest, owner)
-  await writeMarker(layout.root, markerOf(options, 'restored'))
+  await writeMarker(layout.root, markerOf(options, options.next ?? 'restored'))
   const { writtenAt, files, ...rest } = counts
   return { ...rest, files: files.length, removed, control, writtenMs: writtenAt - started }
 }
@@ -133,7 +135,7 @@ function markerOf(options: RestoreOptions, state: Marker['state']): Marker {
     tablespaces: targetFolders(layout).slice(1),
     way: inPlace ? 'in-place' : 'new',
     systemIdentifier: manifest.systemIdentifier.toString(),
-    ...(state === 'restoring' ? { holder: { host: hostname(), process: identityOf(process.pid) } } : {}),
+    ...(state !== 'restored' ? { holder: { host: hostname(), process: identityOf(process.pid) } } : {}),
   }
 }
 

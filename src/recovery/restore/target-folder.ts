@@ -7,9 +7,9 @@ import { codeOf } from '../../base/errors.ts'
 import { serverRuns } from '../../warehouse/servers.ts'
 import { recoveryErrors as errors } from '../errors.ts'
 import type { Layout } from './layout.ts'
-import { refuseHeld } from '../in-place/inspect.ts'
 import { readMarker, type Marker } from './marker.ts'
 import type { Owner } from './owner.ts'
+import { refuseHeld, unfinishedIn } from './unfinished.ts'
 
 /** All folders that the restore fills: the data directory first, then linked tablespaces. */
 export function targetFolders(layout: Layout): readonly string[] {
@@ -25,10 +25,12 @@ export async function checkTargets(layout: Layout, options: { resume: boolean })
   if (await serverRuns(root).catch(() => false))
     throw errors.targetInUse({ directory: root, what: 'a PostgreSQL server runs on it' })
   const entries = await entriesOf(root)
-  if (entries.includes('postmaster.pid')) throw errors.targetInUse({ directory: root, what: 'it holds postmaster.pid' })
   const marker = entries.length === 0 ? undefined : await readMarker(root)
-  const unfinished = marker?.state === 'restoring' ? marker : undefined
+  const unfinished = await unfinishedIn(root, marker)
   if (unfinished) refuseHeld(root, unfinished)
+  // Of a server of ours that was killed it says nothing more.
+  if (entries.includes('postmaster.pid') && unfinished?.state !== 'replaying')
+    throw errors.targetInUse({ directory: root, what: 'it holds postmaster.pid' })
   if (unfinished?.way === 'in-place') throw errors.halfDoneInPlace({ directory: root, startedAt: unfinished.startedAt })
   if (options.resume && !unfinished) throw errors.resumeNothing(root)
   if (entries.length > 0 && !unfinished) throw errors.targetNotEmpty({ directory: root, found: sample(entries) })

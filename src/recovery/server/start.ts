@@ -23,6 +23,7 @@ import { spoolName } from '../get/ahead/spool.ts'
 import type { Owner } from '../restore/owner.ts'
 import { withoutRecovery } from '../restore/settings.ts'
 import { writeOwned } from '../restore/small-files.ts'
+import { closedHbaName } from '../restore/unfinished.ts'
 import type { StopPoint } from '../target/resolve.ts'
 import { findUser, type PrivateServer } from './connect.ts'
 import { lastComplaint, replayToTarget, type Replayed } from './replay.ts'
@@ -46,6 +47,8 @@ export interface StartParts {
   readonly leftovers: readonly string[]
   /** Where the opened server listens: loopback for a copy, its own addresses for --original. */
   readonly listenAddresses: string
+  /** When all is proven, before anybody is let in. */
+  readonly beforeOpening?: (() => Promise<void>) | undefined
   readonly clock: Clock
   readonly environment: Environment
   readonly signal: AbortSignal
@@ -126,6 +129,7 @@ export async function startAndProve(parts: StartParts): Promise<StartProof> {
   const started = parts.clock.monotonic()
   try {
     await tidy(parts)
+    await parts.beforeOpening?.()
     const { pid, port, socketDirectory } = await openDoors(parts)
     const startMs = parts.clock.monotonic() - started
     return { ...proof, server: { pid, port, socketDirectory, user }, times: { ...proof.times, startMs } }
@@ -183,7 +187,7 @@ export async function closedDoors(
   dataDirectory: string,
   owner: Owner | undefined,
 ): Promise<Readonly<Record<string, string>>> {
-  const hba = join(dataDirectory, hbaName)
+  const hba = join(dataDirectory, closedHbaName)
   await writeOwned(hba, 'local all all trust\n', owner)
   await writeOwned(logFileOf(dataDirectory), '', owner)
   return {
@@ -198,9 +202,6 @@ export async function closedDoors(
     ssl: 'off',
   }
 }
-
-/** Only with closedDoors(). */
-const hbaName = 'wharf-recovery.hba'
 
 async function replayBehindDoors(
   parts: StartParts,
@@ -278,7 +279,7 @@ async function tidy(parts: StartParts): Promise<void> {
   const { dataDirectory, owner } = parts
   const auto = join(dataDirectory, 'postgresql.auto.conf')
   await writeOwned(auto, withoutRecovery(await readFile(auto, 'utf8')), owner)
-  await removeLeftovers([...parts.leftovers, join(dataDirectory, hbaName)])
+  await removeLeftovers([...parts.leftovers, join(dataDirectory, closedHbaName)])
 }
 
 export async function removeLeftovers(paths: readonly string[]): Promise<void> {
@@ -297,6 +298,16 @@ async function removeSpool(path: string): Promise<void> {
 }
 
 async function openDoors(parts: StartParts): Promise<StartedServer> {
+  const { dataDirectory: directory, listenAddresses, signal } = parts
   parts.progress({ phase: 'opening' })
-  return await run(parts, { listen_addresses: parts.listenAddresses })
+  try {
+    return await run(parts, { listen_addresses: listenAddresses })
+  } catch (error) {
+    signal.throwIfAborted()
+    // What follows "the server stopped before the target was reached" is no true word here.
+    const why = isWharfError(error, 'recovery.server-stopped')
+      ? await lastComplaint(logFileOf(directory))
+      : messageOf(error)
+    throw errors.notOpened({ directory, why, bin: parts.binaries.bin }, { cause: error })
+  }
 }

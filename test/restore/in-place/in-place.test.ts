@@ -2,7 +2,7 @@
 // not written, and what is the user's stays.
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { readFile, readlink, readdir, stat, writeFile } from 'node:fs/promises'
+import { readFile, readlink, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
@@ -11,7 +11,7 @@ import { readMarker } from '../../../src/recovery/restore/marker.ts'
 import { contentsOf } from '../../backup/truth.ts'
 import { ofTheDay } from '../../support/turns.ts'
 import { recover } from '../recovered.ts'
-import { addStrangers, damage, openLost } from './world.ts'
+import { addStrangers, damage, openLost, type Lost } from './world.ts'
 
 // One of them each day; `npm run accept -- recover-kill` has both.
 for (const major of [ofTheDay([15, 18] as const)]) {
@@ -120,7 +120,43 @@ test('a segment of its WAL that contradicts the repository is put aside, named, 
     /^write backup \S+ over \S+ and recover it to latest, although \d+ files? of its WAL could not be stored\?$/,
   )
   assert.ok(existsSync(join(directory, 'global', 'pg_control')), 'nothing was touched')
+  await serverThatRanMeanwhile(lost)
+  await checkpointWithoutWal(lost)
 })
+
+/** Somebody starts and stops the server while the question waits: what it committed is in no plan. */
+async function serverThatRanMeanwhile({ world, directory }: Lost): Promise<void> {
+  const ran = recover(world, { latest: true, inPlace: true, toDirectory: directory, set: {} }, undefined, async () => {
+    await world.server.start()
+    await world.server.psql('insert into t values (-2, $$meanwhile$$)')
+    await world.server.stop('fast')
+  })
+  await assert.rejects(ran, {
+    code: 'recovery.target-changed',
+    message: `the server of ${directory} has run since this recovery was planned: what it wrote meanwhile would be lost`,
+    hint: 'nothing was changed; stop it, and run the same command again: its WAL is stored first',
+  })
+  assert.equal(await readMarker(directory), undefined)
+  await world.server.start()
+  assert.deepEqual(await world.server.psql('select body from t where id = -2'), [{ body: 'meanwhile' }])
+  await world.server.stop('fast')
+}
+
+/** Its pg_wal was emptied: what it had written by its last checkpoint is lost, and that is said. */
+async function checkpointWithoutWal({ world, directory }: Lost): Promise<void> {
+  const wal = join(directory, 'pg_wal')
+  for (const name of await readdir(wal)) if (/^[0-9A-F]{24}$/.test(name)) await rm(join(wal, name))
+  const lost: string[] = []
+  const asking = recover(world, { latest: true, inPlace: true, toDirectory: directory, set: {} }, undefined, (plan) => {
+    lost.push(...plan.inPlace!.lostWal)
+    return Promise.reject(new Error('no'))
+  })
+  await assert.rejects(asking, /^Error: no$/)
+  assert.match(
+    lost.join(),
+    /^pg_wal \(it cannot be read up to the last checkpoint of the server \([0-9A-F]+\/[0-9A-F]+\): it ends at [0-9A-F]+\/[0-9A-F]+\)$/,
+  )
+}
 
 async function systemOf(world: {
   repository: { listBackups(signal: AbortSignal): Promise<readonly { systemIdentifier: bigint }[]> }

@@ -1,0 +1,23 @@
+// A recovery of a part, or a drill, in a process of its own that is to be killed. Arguments as JSON; says `working` once it has begun.
+import type { World } from '../backup/world.ts'
+import { heal } from '../blocks/world.ts'
+import { drill } from '../drills/world.ts'
+import type { Major } from '../support/postgres.ts'
+import { recoverTable } from '../tables/recovering.ts'
+
+export interface PartChild {
+  readonly do: 'table' | 'drill' | 'block'
+  readonly folder: string
+  readonly url: string
+  readonly major: Major
+  readonly wishes: object
+}
+
+const { do: what, folder, url, major, wishes } = JSON.parse(process.argv[2]!) as PartChild
+// All that these need of a world.
+const world = { folder, server: { url, major } } as unknown as World
+process.stdout.write('working\n')
+if (what === 'table') await recoverTable(world, wishes as Parameters<typeof recoverTable>[1])
+else if (what === 'drill') await drill(world, wishes)
+else await heal(world, wishes as Parameters<typeof heal>[1])
+process.stdout.write('succeeded\n')

@@ -1,0 +1,178 @@
+// kill −9 of recoveries of tables and blocks, and of drills, at random moments: the live server holds what it held or all of what was asked for, never something
+// between, and the same command again completes and leaves nothing of either behind.
+import assert from 'node:assert/strict'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { seededRandom, type Random } from '../../src/base/random.ts'
+import { runningServers } from '../../src/warehouse/servers.ts'
+import { contentsOf } from '../backup/truth.ts'
+import { makeFolder, openWorld, type World } from '../backup/world.ts'
+import { healScene, schema } from '../blocks/scene.ts'
+import { isSamePage, readPage } from '../blocks/world.ts'
+import { drill, homeOf } from '../drills/world.ts'
+import { contentOf, leftOn, lsnOf, recoverTable } from '../tables/recovering.ts'
+import { delay, output, saysWorking } from './loads-kill.ts'
+import type { PartChild } from './part-child.ts'
+import type { KillRecoveries } from './recover-kill.ts'
+
+const script = fileURLToPath(new URL('part-child.ts', import.meta.url))
+
+type Part = Pick<PartChild, 'do' | 'wishes'>
+
+function start(world: World, part: Part): ChildProcess {
+  const { folder, server } = world
+  const given: PartChild = { ...part, folder, url: server.url, major: server.major }
+  return spawn(process.execPath, [script, JSON.stringify(given)], { stdio: ['ignore', 'pipe', 'pipe'] })
+}
+
+async function complete(world: World, part: Part): Promise<void> {
+  const child = start(world, part)
+  let said = ''
+  child.stderr!.on('data', (data) => (said += String(data)))
+  assert.equal(await output(child), 'working\nsucceeded\n', said)
+}
+
+/** Whether it was killed: it may have been done before. */
+async function killWithin(world: World, part: Part, ms: number): Promise<boolean> {
+  const child = start(world, part)
+  const ended = once(child, 'exit')
+  child.stderr!.resume()
+  if (await saysWorking(child)) await delay(ms)
+  child.kill('SIGKILL')
+  return (await ended)[1] === 'SIGKILL'
+}
+
+/** The first of them is run undisturbed, and shows how long it takes. */
+async function timed(work: () => Promise<void>): Promise<number> {
+  const began = performance.now()
+  await work()
+  return Math.ceil(performance.now() - began)
+}
+
+const modes = ['swap', 'merge', 'beside'] as const
+
+export async function killTables({ kills, seed, major, log }: KillRecoveries): Promise<void> {
+  const random = seededRandom(seed)
+  await using world = await openWorld({ major, settings: { autovacuum: 'off' } })
+  const { server } = world
+  const space = await makeFolder(world, 'space')
+  await server.psql(`create tablespace space location '${space}'`)
+  const make = 'create table orders (id int primary key, body text) tablespace space'
+  await server.psql(`${make}; insert into orders select n, md5(n::text) from generate_series(1, 20000) n`)
+  await server.psql(
+    'create table saved as select * from orders where id <= 12000; create view last as select max(id) from orders',
+  )
+  await world.take('full')
+  const lsn = await lsnOf(world)
+  const truth = await contentOf(world, 'orders')
+  await world.archiveAll()
+  const reset = async (): Promise<void> => {
+    for (const name of await tablesLeft(world)) await server.psql(`drop table "${name}" cascade`)
+    await server.psql(`drop table orders cascade; ${make}; insert into orders select * from saved`)
+    await server.psql('create or replace view last as select max(id) from orders')
+  }
+  await reset()
+  const live = await contentOf(world, 'orders')
+  let killed = 0
+  let span = 0
+  for (let turn = 0; turn < kills; turn++) {
+    const mode = modes[(seed + turn) % modes.length]!
+    const part: Part = { do: 'table', wishes: { tables: ['orders'], lsn, mode } }
+    if (span === 0) {
+      span = await timed(() => complete(world, { ...part, wishes: { ...part.wishes, as: 'again' } }))
+      await server.psql('drop table again')
+    }
+    const ms = random.integer(span)
+    if (await killWithin(world, part, ms)) killed++
+    const found = await contentOf(world, 'orders')
+    const isDone = mode === 'beside' ? (await tablesLeft(world)).length > 0 : found === truth
+    assert.ok(
+      found === live || (isDone && mode !== 'beside'),
+      `${mode}, killed after ${ms} ms: the table holds ${found}`,
+    )
+    if (!isDone) await complete(world, part)
+    else await recoverTable(world, { tables: ['orders'], lsn, as: 'again' })
+    const made = mode === 'beside' ? (await tablesLeft(world)).find((name) => name.includes('recovered'))! : 'orders'
+    assert.equal(await contentOf(world, `"${made}"`), truth, `${mode}, killed after ${ms} ms`)
+    assert.deepEqual(
+      (await leftOn(world)).filter((name) => /^wharf_/.test(name)),
+      [],
+    )
+    await nothingRuns(world)
+    await reset()
+    log(`table, ${mode}, ${major}: killed after ${ms} of ${span} ms: ${isDone ? 'was there' : 'completed'}`)
+  }
+  assert.ok(killed > 0 || kills < 3, 'at least one was killed')
+}
+
+async function tablesLeft(world: World): Promise<readonly string[]> {
+  const rows = await world.server.psql<{ name: string }>(
+    "select relname as name from pg_class where relkind = 'r' and (relname like '%recovered%' or relname like '%\\_before\\_%' or relname = 'again')",
+  )
+  return rows.map((one) => one.name)
+}
+
+/** Of the servers below the world's folder only the live one. */
+async function nothingRuns({ folder, server }: World): Promise<void> {
+  const running = (await runningServers()).filter((one) => one.startsWith(`${folder}/`) && one !== server.dataDirectory)
+  assert.deepEqual(running, [])
+}
+
+export async function killDrill({ kills, seed, major, log }: KillRecoveries): Promise<void> {
+  const random = seededRandom(seed)
+  await using world = await openWorld({ major, settings: { autovacuum: 'off' } })
+  const { server } = world
+  const space = await makeFolder(world, 'space')
+  await server.psql(`create tablespace space location '${space}'`)
+  await server.psql(
+    'create table t tablespace space as select n as id, md5(n::text) as body from generate_series(1, 9000) n',
+  )
+  await world.take('full')
+  await server.psql('update t set body = reverse(body)')
+  await world.archiveAll()
+  const contents = await contentsOf(server)
+  const part: Part = { do: 'drill', wishes: { verify: 'checksums' } }
+  const span = await timed(() => complete(world, part))
+  let killed = 0
+  for (let turn = 0; turn < kills; turn++) {
+    const ms = random.integer(span)
+    if (await killWithin(world, part, ms)) killed++
+    const { evidence } = await drill(world, { verify: 'checksums' })
+    assert.equal(evidence.outcome, 'passed', `killed after ${ms} ms`)
+    assert.deepEqual(await readdir(join(world.folder, 'sandboxes')), [], `killed after ${ms} ms`)
+    assert.deepEqual(await readdir(join(homeOf(world), 'drills', 'running')), [])
+    await nothingRuns(world)
+    log(`drill, ${major}: killed after ${ms} of ${span} ms: the next one passed and left nothing`)
+  }
+  assert.ok(killed > 0 || kills < 3, 'at least one was killed')
+  assert.deepEqual(await contentsOf(server), contents)
+}
+
+export async function killBlocks({ kills, seed, major, log }: KillRecoveries): Promise<void> {
+  const random: Random = seededRandom(seed)
+  await using world = await openWorld({ major, checksums: true, settings: { autovacuum: 'off' } })
+  await world.server.psql(schema)
+  await world.take('full')
+  let span = 3000
+  for (let turn = 0; turn < kills; turn++) {
+    const ms = random.integer(span)
+    let killed = false
+    let began = 0
+    await healScene(world, random, async (relation, victims) => {
+      const damaged = await Promise.all(victims.map(({ file, block }) => readPage(world, file, block)))
+      killed = await killWithin(world, { do: 'block', wishes: { relation } }, ms)
+      for (const [at, { file, block, truth }] of victims.entries()) {
+        const found = await readPage(world, file, block)
+        assert.ok(found.equals(damaged[at]!) || isSamePage(found, truth), `${relation[at]}, killed after ${ms} ms`)
+      }
+      began = performance.now()
+    })
+    span = Math.ceil(performance.now() - began)
+    await nothingRuns(world)
+    log(`blocks, ${major}: killed after ${ms} of ${span} ms: ${killed ? 'completed' : 'had ended'}`)
+  }
+}
