@@ -434,6 +434,13 @@ export const recoveryErrors = defineErrors('recovery', {
     exit: 'busy',
     message: (database: string) => `another replay works in database "${database}" of this server`,
   },
+  loadsNotReplayed: {
+    exit: 'failed',
+    message: (at: { warehouse: string; directory: string; port: number; user: string; why: string }) =>
+      `${at.directory} is recovered, proven and open on port ${at.port}, but its loads did not all come back: ${at.why}`,
+    hint: (at) =>
+      `the server runs; once the cause is gone: wharf recover loads ${at.warehouse} --to postgresql://${at.user}@127.0.0.1:${at.port}/postgres goes on from there`,
+  },
   replayFailed: {
     exit: 'failed',
     message: (at: { load: string; what: string; at: string; why: string }) =>

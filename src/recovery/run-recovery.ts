@@ -15,7 +15,8 @@ import { endOfWal, prepareRecovery, refuseToRun, type PreparedRecovery, type Rec
 import { addRecord, type RecoveryRecord, type StepName, type StepTime } from './rates/times.ts'
 import { readMarker, writeMarker } from './restore/marker.ts'
 import { restore, type RestoreResult } from './restore/restore.ts'
-import { replayLoads, type ReplayReport } from './run-replay.ts'
+import { replayingOf } from './replay-before-opening.ts'
+import type { ReplayReport } from './run-replay.ts'
 import { librariesForReplay, recoverySettings, type Settings } from './restore/settings.ts'
 import { checkTargets } from './restore/target-folder.ts'
 import { endOrphan } from './restore/unfinished.ts'
@@ -28,7 +29,7 @@ export interface RecoveryRequest extends RecoveryOptions {
   readonly set: Readonly<Record<string, string>>
   readonly binaries?: string | undefined
   readonly workers?: number | undefined
-  /** With `start`: kept loads are run again as soon as the server is open. */
+  /** With `start`: kept loads are run again before the server is opened. */
   readonly replayLoads?: boolean | undefined
   /** With `criticalFirst`: where readers find the critical relations; default: a free one. */
   readonly criticalPort?: number | undefined
@@ -77,8 +78,10 @@ export async function runRecovery(request: RecoveryRequest, context: Context, to
   await sweepSandboxes(join(context.home, 'sandboxes'), context.clock)
   const prepared = await prepareRecovery(request, context, tools.signal, { read: true, report: tools.report })
   await using _ = { [Symbol.asyncDispose]: () => prepared.close() }
-  const { done, critical } = await withReaders(prepared, request, { context, begun, ...tools })
-  const replay = request.replayLoads && done.proof ? await replayOn(done.proof, request, context, tools) : undefined
+  const replaying = replayingOf(request, context, tools)
+  const prove = (parts: StartParts): Promise<StartProof> => startAndProve(parts, replaying.within)
+  const { done, critical } = await withReaders(prepared, request, { context, begun, prove, ...tools })
+  const replay = replaying.report(done.proof)
   return {
     plan: prepared.plan,
     restored: restoredOf(done),
@@ -94,7 +97,7 @@ export async function runRecovery(request: RecoveryRequest, context: Context, to
 async function withReaders(
   prepared: PreparedRecovery,
   request: RecoveryRequest,
-  tools: Tools & { context: Context; begun: number },
+  tools: CarryOutTools<StartProof>,
 ): Promise<{ done: CarriedOut<StartProof>; critical: CriticalReport | undefined }> {
   await using scope = new AsyncDisposableStack()
   let readers: CriticalReaders | undefined
@@ -103,7 +106,6 @@ async function withReaders(
   }
   const done = await carryOut(prepared, request, {
     ...tools,
-    prove: startAndProve,
     ...(request.criticalFirst ? { first } : {}),
   })
   const critical = readers?.report
@@ -113,17 +115,6 @@ async function withReaders(
     tools.report({ phase: 'ending the server for readers', note: line })
   }
   return { done, critical }
-}
-
-function replayOn(
-  { server }: StartProof,
-  request: RecoveryRequest,
-  context: Context,
-  tools: Tools,
-): Promise<ReplayReport> {
-  const to = { host: server.socketDirectory, port: server.port, user: server.user }
-  const plain = { planOnly: false, after: false, unknown: false, except: [], overwrite: false }
-  return replayLoads({ ...request, ...plain, to }, context, tools)
 }
 
 export interface CarryOutTools<P extends Proof> extends Tools {

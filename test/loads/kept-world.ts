@@ -56,6 +56,15 @@ export const keptPipelines = {
   },
 }
 
+/** Of a command it is kept that it ran, and with which arguments. */
+export const commandPipelines = {
+  post: {
+    warehouse: 'dw',
+    keep: 'inputs',
+    tasks: { mail: { logged: false, command: ['printf', 'day %s', 'is done'] } },
+  },
+}
+
 export interface KeptStageOptions {
   readonly url: string
   /** Of the world: the repository and the feeds lie in it. */
@@ -68,7 +77,7 @@ export interface KeptStageOptions {
 export async function openKeptStage(options: KeptStageOptions): Promise<LoadStage> {
   const stage: LoadStageOptions = {
     server: serverAt(options.url),
-    pipelines: options.pipelines ?? keptPipelines,
+    pipelines: options.pipelines ?? { ...keptPipelines, ...commandPipelines },
     rooms: [repositoryRoom],
     repositories: ['r'],
     folder: options.folder,
@@ -166,7 +175,7 @@ export interface KeptWorld extends AsyncDisposable {
   readonly folder: string
   load(day: number, rows?: number): Promise<RunView>
   backup(): Promise<Taken>
-  recover(target: { latest?: boolean; beforeLoad?: string }): Promise<RecoveredKept>
+  recover(target: { latest?: boolean; beforeLoad?: string; replayLoads?: boolean }): Promise<RecoveredKept>
   replay(to: string, more?: Partial<ReplayRequest>, abort?: AbortSignal): Promise<ReplayReport>
 }
 

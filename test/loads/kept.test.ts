@@ -58,6 +58,7 @@ describe(`kept loads and their replay (PostgreSQL ${major}, seed ${seed})`, () =
       'rows are there already, and not from a replay: postgres.stage.orders',
       'nothing was changed. A server that was never recovered has its rows still: replay would write them twice; --overwrite empties these tables first',
     ])
+    assert.equal((await at.stage.run('post', {})).state, 'succeeded')
     await at.server.kill9()
 
     {
@@ -83,7 +84,18 @@ describe(`kept loads and their replay (PostgreSQL ${major}, seed ${seed})`, () =
       )
       assert.deepEqual(await truthOf(recovered), truth)
       assert.deepEqual([report.outside, report.filled, report.loads.flatMap((one) => one.differences)], [[], [], []])
-      assert.ok(report.left.every((one) => one.state === 'not needed'))
+      const left = report.left.filter((one) => one.state !== 'not needed')
+      assert.deepEqual(
+        left.map(({ what, state, why, command }) => [what, state, why, command]),
+        [
+          [
+            'post/mail',
+            'by hand',
+            'a command cannot be replayed: run it by hand',
+            `(cd ${at.folder} && printf 'day %s' 'is done')`,
+          ],
+        ],
+      )
 
       const again = await at.replay(recovered.url)
       assert.deepEqual(again.loads, [])
@@ -95,7 +107,17 @@ describe(`kept loads and their replay (PostgreSQL ${major}, seed ${seed})`, () =
       assert.deepEqual(await truthOf(recovered), truth)
     }
 
-    await using earlier = await at.recover({ beforeLoad: third })
+    // Its unlogged tables are back before anybody is let in.
+    await using earlier = await at.recover({ beforeLoad: third, replayLoads: true })
+    assert.deepEqual(whats(earlier.report.replay!).toSorted(), [
+      ...[1, 2].map((day) => `nightly/orders orders-${dayOf(day)}.csv replayed`),
+      `nightly/today orders-${dayOf(2)}.csv replayed`,
+      'nightly/totals replayed',
+    ])
+    const days = await earlier.psql<{ days: number }>(
+      'select count(distinct id / 1000000)::int as days from stage.orders',
+    )
+    assert.deepEqual(days, [{ days: 2 }])
     const report = await at.replay(earlier.url, { after: true })
     assert.deepEqual(await truthOf(earlier), truth)
     assert.ok(whats(report).includes(`nightly/orders orders-${dayOf(3)}.csv replayed`))

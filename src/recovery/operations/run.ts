@@ -25,7 +25,9 @@ const runInput = z.strictObject({
   replayLoads: z
     .boolean()
     .default(false)
-    .describe('with --start: then run the kept loads again that wrote unlogged tables, as wharf recover loads does'),
+    .describe(
+      'with --start: run the kept loads again that wrote unlogged tables, as wharf recover loads does, before anybody is let in',
+    ),
   criticalPort: whole(1, 65_535)
     .optional()
     .describe('with --critical-first: where the critical tables are read meanwhile; default: a free port'),

@@ -1,4 +1,5 @@
 // Which kept loads are run again on a recovered server, in which order, and which are not and why. Pure.
+import { shellQuoted } from '../../base/shell.ts'
 import type { KeptLoad, KeptOutcome } from '../../repository/contract.ts'
 
 /** What a database of the recovered server says. Relations are `schema.table`. */
@@ -193,8 +194,13 @@ const sameThing = (one: KeptLoad, other: KeptLoad): boolean =>
 function judgeCommand(load: KeptLoad, state: DatabaseState, { options }: { options: ChooseOptions }): Verdict {
   if (!options.after && load.journal.logged) return undefined
   const step = load.steps.find((one) => one.kind === 'command')!
-  const command = `(cd ${step.folder} && ${step.argv.join(' ')})`
+  const command = `(cd ${word(step.folder)} && ${step.argv.map(word).join(' ')})`
   return { ...hand(load, state, 'a command cannot be replayed: run it by hand'), command }
+}
+
+/** For a shell, quoted only where it must be. */
+function word(text: string): string {
+  return /^[A-Za-z0-9_.,:=@%+/-]+$/.test(text) ? text : shellQuoted(text)
 }
 
 function hand(load: KeptLoad, state: DatabaseState, why: string): LeftLoad {

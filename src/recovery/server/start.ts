@@ -124,8 +124,12 @@ function socketFolderOf(dataDirectory: string): string {
   return join(dataDirectory, 'wharf-socket')
 }
 
-export async function startAndProve(parts: StartParts): Promise<StartProof> {
-  const { user, ...proof } = await proveAndStop(parts)
+/** `within`: more to be done on the proven server before anybody is let in. */
+export async function startAndProve(
+  parts: StartParts,
+  within?: (server: PrivateServer) => Promise<void>,
+): Promise<StartProof> {
+  const { user, ...proof } = await proveAndStop(parts, within)
   const started = parts.clock.monotonic()
   try {
     await tidy(parts)
