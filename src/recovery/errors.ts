@@ -298,6 +298,7 @@ export const recoveryErrors = defineErrors('recovery', {
   badManifest: {
     exit: 'damaged',
     message: (at: { backup: string; why: string }) => `backup ${at.backup} cannot be restored: ${at.why}`,
+    hint: () => 'choose another backup with --backup; wharf repository check names what is damaged',
   },
   damagedFile: {
     exit: 'damaged',
@@ -359,10 +360,13 @@ export const recoveryErrors = defineErrors('recovery', {
     exit: 'unreachable',
     passing: true,
     message: (at: { segment: string; why: string }) => `cannot get WAL ${at.segment}: ${at.why}`,
+    hint: () =>
+      'run the same command again once the repository answers and holds it; wharf repository check names what is missing',
   },
   badSegment: {
     exit: 'damaged',
     message: (at: { segment: string; why: string }) => `WAL ${at.segment} of the repository is not usable: ${at.why}`,
+    hint: () => 'wharf repository check names what is damaged; a copy of the repository may hold it whole',
   },
   badGetUsage: {
     exit: 'usage',
@@ -371,6 +375,7 @@ export const recoveryErrors = defineErrors('recovery', {
   badWalOptions: {
     exit: 'configuration',
     message: (at: { file: string; why: string }) => `cannot read the WAL options ${at.file}: ${at.why}`,
+    hint: () => 'recovery writes that file: run it again',
   },
   drillFailed: {
     exit: 'findings',
@@ -423,6 +428,7 @@ export const recoveryErrors = defineErrors('recovery', {
   unknownLoads: {
     exit: 'usage',
     message: (ids: readonly string[]) => `--except names no load that is kept: ${ids.join(', ')}`,
+    hint: () => 'wharf recover loads WAREHOUSE --to URL --plan shows the ids',
   },
   tablesFilled: {
     exit: 'failed',
@@ -433,6 +439,7 @@ export const recoveryErrors = defineErrors('recovery', {
   replayBusy: {
     exit: 'busy',
     message: (database: string) => `another replay works in database "${database}" of this server`,
+    hint: () => 'wait until it has ended; one that was killed lets go as soon as the server notices',
   },
   loadsNotReplayed: {
     exit: 'failed',

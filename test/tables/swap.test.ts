@@ -93,6 +93,8 @@ test('PostgreSQL 18: swapped with views, foreign keys and publications, merged, 
   assert.deepEqual(questions, ['put the missing and changed rows back into sales.orders?'])
   await assert.rejects(recoverTable(world, { tables: ['sales.nokey'], lsn, mode: 'merge' }), {
     code: 'recovery.no-key',
+    message: 'sales.nokey has no primary key to merge by',
+    hint: 'nothing was changed; leave the rows beside (--mode beside) and insert from there what is missing, or replace the table (--mode swap)',
   })
   const abort = new AbortController()
   await assert.rejects(

@@ -190,6 +190,74 @@ test('a target that cannot be reached says what can', async () => {
   }
 })
 
+test('what cannot be reached is said in these words', async () => {
+  const twice: World = {
+    ...simple,
+    entries: [...simple.entries, [1, commit(0x7000, 70, { kind: 'restore-point', name: 'nightly', xid: 0 })]],
+  }
+  const said = async (world: World, options: Parameters<typeof resolve>[1]): Promise<string> => {
+    const error = await resolve(world, options).then(
+      () => assert.fail('it can be reached'),
+      (reason: unknown) => reason as Error & { hint: string },
+    )
+    return `${error.message} | ${error.hint}`
+  }
+  const words: readonly (readonly [World, Parameters<typeof resolve>[1], string])[] = [
+    [
+      simple,
+      { lsn: '0/9000' },
+      'LSN 0/9000 is beyond the end of what the repository holds of timeline 1 | the last point that can be reached is LSN 0/8000: --latest goes there',
+    ],
+    [
+      simple,
+      { at: time(4) },
+      '2023-11-14 22:13:24.000000 UTC is before the end of the first backup on timeline 1 | the earliest point that can be reached is LSN 0/1800 (backup a, finished 2023-11-14 22:13:25.000000 UTC)',
+    ],
+    [
+      simple,
+      { name: 'weekly' },
+      'no restore point "weekly" is in the WAL that the repository holds | names are those given to pg_create_restore_point(); they are case sensitive',
+    ],
+    [
+      simple,
+      { xid: '777' },
+      'no end of transaction 777 is in the WAL that the repository holds | it may still run, be a subtransaction, or have ended before the first backup',
+    ],
+    [
+      simple,
+      { beforeLoad: 'L2' },
+      'no committed load "L2" is in the WAL that the repository holds | wharf load journal WAREHOUSE shows the ids; a load that was rolled back needs no recovery',
+    ],
+    [
+      simple,
+      { latest: true, backup: 'zz' },
+      'there is no complete backup "zz" of warehouse "retail" | wharf backup list shows what there is',
+    ],
+    [
+      simple,
+      { lsn: '0/2000', backup: 'b' },
+      'backup b ends at 0/3800, after LSN 0/2000 | leave --backup out: the right one is then chosen',
+    ],
+    [simple, { latest: true, timeline: 3 }, 'the repository knows no timeline 3 | timelines with WAL: 1'],
+    [
+      promoted,
+      { latest: true, backup: 'late', timeline: 2 },
+      'backup late does not lie on the way to timeline 2 | leave --backup out, or name another timeline with --timeline',
+    ],
+    [
+      promoted,
+      { at: time(90) },
+      '2023-11-14 22:14:50.000000 UTC is beyond the end of what the repository holds of timeline 2 | the last point that can be reached is the commit of 2023-11-14 22:14:00.000000 UTC (LSN 0/7020): --latest goes there; the abandoned timeline 1 goes up to 2023-11-14 22:14:55.000000 UTC: --timeline 1',
+    ],
+    [
+      twice,
+      { name: 'nightly' },
+      'restore point "nightly" is found several times | choose one with --lsn: 0/2A00 of 2023-11-14 22:13:41.000000 UTC; 0/7000 of 2023-11-14 22:14:30.000000 UTC',
+    ],
+  ]
+  for (const [world, options, text] of words) assert.equal(await said(world, options), text)
+})
+
 test('a time between two backups that nothing was committed in: either holds the same, an earlier one is refused', async () => {
   assert.equal(stop(await resolve(simple, { at: time(5) })), 'a before 1900')
   assert.equal(stop(await resolve(simple, { at: time(22) })), 'b before 3a00')
