@@ -1,9 +1,9 @@
 // What recovery refuses, and that it leaves everything as it was: one clear error each, nothing that could be started by mistake.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, chown, cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -32,6 +32,9 @@ before(async () => {
   await server.psql(
     'create table t as select n as id, repeat(md5(n::text), 20) as body from generate_series(1, 20000) n; create index on t (id)',
   )
+  const key = join(server.dataDirectory, 'server.key')
+  await writeFile(key, 'secret', { mode: 0o400 })
+  if (server.account) await chown(key, server.account.uid, server.account.gid)
   await world.take('full')
   for (const round of [1, 2, 3, 4]) {
     await server.psql(`update t set body = reverse(body) where id % 5 = ${round}`)
@@ -172,6 +175,26 @@ test('given up while its server replays, it is completed by --resume; a taken po
     `nothing has to be recovered again: once the cause is gone, ${request.binaries!}/pg_ctl -D ${toDirectory} start`,
   )
   assert.equal((await readMarker(toDirectory))?.state, 'recovered')
+})
+
+test('a file that its owner may not write to is restored by whoever is not root, too', async () => {
+  const repositoryPath = await copyOfRepository('open-to-all')
+  const { toDirectory, passphraseFile } = await requestFor(world, {
+    toDirectory: join(world.folder, 'open', 'restored'),
+  })
+  await mkdir(join(world.folder, 'open'))
+  execFileSync('chmod', ['-R', 'a+rwX', repositoryPath, passphraseFile!, join(world.folder, 'open')])
+  await chmod(world.folder, 0o755)
+  const flags = ['--repository-path', repositoryPath, '--passphrase-file', passphraseFile!]
+  const home = ['--home', join(world.folder, 'open', 'home')]
+  execFileSync(
+    process.execPath,
+    [wharf, 'recover', 'run', 'retail', '--latest', '--to-directory', toDirectory, ...flags, ...home],
+    { ...world.server.account, cwd: '/', stdio: 'pipe' },
+  )
+  const about = await stat(join(toDirectory, 'server.key'))
+  assert.equal((about.mode & 0o777).toString(8), '400')
+  assert.equal(await readFile(join(toDirectory, 'server.key'), 'utf8'), 'secret')
 })
 
 test('a folder in which only the marker was begun counts as empty', async () => {

@@ -32,6 +32,7 @@ import { markerName, readMarker, writeMarker, type Marker } from './marker.ts'
 import type { SettleTask, WriteTask } from './messages.ts'
 import type { Owner } from './owner.ts'
 import { RestorePool } from './pool.ts'
+import { makeReadOnly, whileRestoring } from './read-only-files.ts'
 import { writeConfiguration, writeLabels, writeOwned, type ConfigurationParts } from './small-files.ts'
 import { checkTargets, clearOthers, makeTargets, targetFolders } from './target-folder.ts'
 
@@ -105,7 +106,8 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   })
   const { layout, kept, removed } = over ? await makeWay(options, previous) : { layout: options.layout, removed: 0 }
   const folders = await makeFolders(layout, manifest, owner)
-  const parts: RestoreParts = { repository: options.repository, manifest, layout, owner, over, kept, signal }
+  const { repository } = options
+  const parts: RestoreParts = { repository, manifest: whileRestoring(manifest), layout, owner, over, kept, signal }
   await makeStubs(parts)
   const counts = await fetchFiles(options, parts, pool)
   // Held against the manifest and made durable by the threads while the rest is written, the WAL that replay needs among it.
@@ -115,6 +117,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   const configuration = await options.configure(control)
   await settling
   for (const path of layout.held ?? []) await rename(targetPath(layout, { path }), placeOf(layout, path))
+  await makeReadOnly(filesToWrite({ manifest, kept }), { layout, durable: options.durable !== false })
   await writeConfiguration({ layout, manifest, owner, ...configuration })
   await writeLabels(layout, manifest, owner)
   options.progress({ phase: 'syncing folders' })
