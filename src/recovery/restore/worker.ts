@@ -4,7 +4,7 @@ import { sendError } from '../../base/sent-error.ts'
 import { parentPort, workerData } from 'node:worker_threads'
 
 import { BLOCK_BYTES } from '../../wal/contract.ts'
-import type { ExtentReader } from '../../repository/contract.ts'
+import type { ExtentRead, ExtentReader } from '../../repository/contract.ts'
 import { openExtentReader } from '../../repository/workers.ts'
 import type { FromWorker, SettleTask, Task, ToWorker, VerifyTask, WorkerStart, WriteTask } from './messages.ts'
 import { authenticate } from '../validate/authenticate.ts'
@@ -24,11 +24,28 @@ interface Tools {
   count(index: 0 | 1 | 2, bytes: number): void
 }
 
+/** A task whose first extent is on its way. */
+interface BegunWrite {
+  readonly task: WriteTask
+  readonly extents: AsyncIterator<ExtentRead>
+  readonly first: Promise<IteratorResult<ExtentRead>>
+}
+
+/** Called as soon as a task is known, so that what it needs comes while the one before it is decompressed: a task is about one read of the store. */
+function begin(task: WriteTask, tools: Tools): BegunWrite {
+  const wanted = task.items.map((item) => ({ ref: item.ref, file: task.targets[item.target]!.file }))
+  // Aborting is by the stop flag: a thread that decompresses would not hear a message.
+  const extents = tools.reader!.read(task.pack, wanted, new AbortController().signal)[Symbol.asyncIterator]()
+  const first = extents.next()
+  first.catch(() => undefined)
+  return { task, extents, first }
+}
+
 /** Resolves when all was given to the disk; what it resolves to when the disk has it. */
-async function write(task: WriteTask, tools: Tools): Promise<{ readonly settled: Promise<void> }> {
+async function write(begun: BegunWrite, tools: Tools): Promise<{ readonly settled: Promise<void> }> {
   const files = new OpenFiles(tools.direct)
   try {
-    await writeItems(task, files, tools)
+    await writeItems(begun, files, tools)
   } catch (error) {
     await files[Symbol.asyncDispose]()
     throw error
@@ -41,23 +58,17 @@ async function settled(files: OpenFiles): Promise<void> {
   await files.settled()
 }
 
-async function writeItems(task: WriteTask, files: OpenFiles, tools: Tools): Promise<void> {
-  const wanted = task.items.map((item) => ({ ref: item.ref, file: task.targets[item.target]!.file }))
+async function writeItems({ task, extents, first }: BegunWrite, files: OpenFiles, tools: Tools): Promise<void> {
   await using reads = new ReadAhead(task, files)
   let next = 0
-  // Aborting is by the stop flag: a thread that decompresses would not hear a message.
-  for await (const { plain, blocks } of tools.reader!.read(task.pack, wanted, new AbortController().signal)) {
+  for (let one = await first; one.done !== true; one = await extents.next()) {
     tools.throwIfStopped()
+    const { plain, blocks } = one.value
     // Extents come in the order asked.
     const item = task.items[next]!
     const ahead = await reads.take(next++)
-    const counts = await writeExtent(files, task.targets[item.target]!, {
-      item,
-      plain,
-      blocks,
-      backup: tools.backup,
-      ahead,
-    })
+    const parts = { item, plain, blocks, backup: tools.backup, ahead }
+    const counts = await writeExtent(files, task.targets[item.target]!, parts)
     ahead?.give()
     freeNow(plain)
     tools.count(0, counts.written + counts.holes + counts.same)
@@ -87,8 +98,8 @@ interface Performed {
   readonly settled: Promise<void>
 }
 
-async function perform(task: Task, tools: Tools): Promise<Performed> {
-  if (task.type === 'write') return { findings: [], ...(await write(task, tools)) }
+async function perform(task: Exclude<Task, WriteTask> | BegunWrite, tools: Tools): Promise<Performed> {
+  if ('extents' in task) return { findings: [], ...(await write(task, tools)) }
   if (task.type === 'settle') settle(task, tools)
   const findings =
     task.type === 'verify'
@@ -119,9 +130,10 @@ async function work(port: NonNullable<typeof parentPort>, start: WorkerStart): P
     if (!(error instanceof Stopped)) send({ type: 'failed', error: sendError(error) })
   }
   port.on('message', ({ id, task }: ToWorker) => {
+    const ready = task.type === 'write' ? begin(task, tools) : task
     queue = queue.then(async () => {
       try {
-        const { findings, settled } = await perform(task, tools)
+        const { findings, settled } = await perform(ready, tools)
         settled.then(() => send({ type: 'done', id, findings }), failed)
       } catch (error) {
         failed(error)
