@@ -15,7 +15,7 @@ const ways = [killInPlace, killFresh, killStarted, killFollow, killTables, killD
 
 export async function run(options: AcceptOptions): Promise<{ passed: number; failed: number }> {
   const { count, seed, resumeFrom, signal } = options
-  let failed = 0
+  let [passed, failed] = [0, 0]
   for (let at = resumeFrom; at < count && !signal.aborted; at += GROUP) {
     const group = Math.floor(at / GROUP)
     const kills = Math.min(GROUP, count - at)
@@ -29,8 +29,9 @@ export async function run(options: AcceptOptions): Promise<{ passed: number; fai
       () => undefined,
       (error: unknown) => messageOf(error),
     )
-    if (failure !== undefined) failed++
+    if (failure === undefined) passed += kills
+    else failed++
     options.done(at + kills, failure)
   }
-  return { passed: count - failed, failed }
+  return { passed, failed }
 }
