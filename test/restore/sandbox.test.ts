@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
+import { isWharfError } from '../../src/base/errors.ts'
 import type { Manifest, MappedRelation } from '../../src/repository/contract.ts'
 import { openSandbox, type Sandbox, type SandboxRequest } from '../../src/recovery/sandbox/sandbox.ts'
 import { makeFolder, openWorld, type World } from '../backup/world.ts'
@@ -19,13 +20,14 @@ let count = 0
 async function sandboxOf(
   world: World,
   wishes: Partial<SandboxRequest> & Pick<SandboxRequest, 'wanted'>,
+  phases: string[] = [],
 ): Promise<Sandbox & { readonly logFile: string }> {
   const { warehouse, repositoryPath, passphraseFile, binaries } = await requestFor(world, {})
   await using scope = new AsyncDisposableStack()
   const context = testContext({ home: join(world.folder, 'home'), rooms: [] }, scope)
   const folder = join(world.folder, `sandbox-${++count}`)
   const request = { warehouse, repositoryPath, passphraseFile, binaries, folder, workers: 2, ...wishes }
-  const sandbox = await openSandbox(request, context, { report: () => {}, signal })
+  const sandbox = await openSandbox(request, context, { report: ({ phase }) => void phases.push(phase), signal })
   return Object.assign(sandbox, { logFile: `${folder}.log` })
 }
 
@@ -120,6 +122,22 @@ test('PostgreSQL 15: a wanted table comes as it was at the target, the others ta
   }
   assert.equal(existsSync(folder), false)
   assert.equal(existsSync(`${folder}.log`), false)
+
+  // WAL that cannot be read is said by who reads it, not by a server that wonders; nothing of the sandbox stays but its log.
+  const chunks = join(world.folder, 'repository', 'wal')
+  const { replayFromLsn } = backup.manifest
+  for (const name of await readdir(chunks, { recursive: true })) {
+    const [, start, end] = /([0-9A-F]{16})-([0-9A-F]{16})$/i.exec(name) ?? []
+    if (start === undefined || BigInt(`0x${start}`) > replayFromLsn || BigInt(`0x${end}`) <= replayFromLsn) continue
+    const bytes = await readFile(join(chunks, name))
+    bytes[Math.floor(bytes.length / 2)]! ^= 1
+    await writeFile(join(chunks, name), bytes)
+  }
+  const phases: string[] = []
+  const failing = sandboxOf(world, { lsn: at!.lsn, open: false, wanted: named(backup.manifest, 'wanted') }, phases)
+  await assert.rejects(failing, (error: Error) => isWharfError(error) && error.code.startsWith('repository.'))
+  assert.ok(phases.includes('starting'), 'it was no failure of planning')
+  assert.equal(existsSync(join(world.folder, `sandbox-${count}`)), false)
 })
 
 test('PostgreSQL 18: a sandbox beside a live server with tablespaces, subscriptions and preloaded libraries is silent and changes none of its files', async () => {

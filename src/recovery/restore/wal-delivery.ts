@@ -189,10 +189,26 @@ async function stage(folder: string, parts: DeliveryParts): Promise<void> {
         why: 'the repository does not have it any more',
       })
   }
-  // Newer histories too, also of timelines that have no WAL yet: the server counts up to the first one that is missing and makes it its own.
-  const last = Math.max(manifest.timeline, ...knownTimelines(resolved.history.ranges))
+  await layHistories(folder, { ...parts, systemIdentifier: manifest.systemIdentifier, timeline: manifest.timeline })
+}
+
+/** Newer ones than the target's too, also of timelines that have no WAL yet: the server counts up to the first one that is missing and makes it its own. */
+export async function layHistories(
+  folder: string,
+  parts: {
+    readonly repository: Pick<Repository, 'wal'>
+    readonly resolved: Pick<ResolvedTarget, 'history'>
+    readonly systemIdentifier: bigint
+    /** Of the backup. */
+    readonly timeline: number
+    readonly owner: Owner | undefined
+    readonly signal: AbortSignal
+  },
+): Promise<void> {
+  const { repository, resolved, owner, signal } = parts
+  const last = Math.max(parts.timeline, ...knownTimelines(resolved.history.ranges))
   for (let timeline = 2; ; timeline++) {
-    const content = await repository.wal.history(manifest.systemIdentifier, timeline, signal)
+    const content = await repository.wal.history(parts.systemIdentifier, timeline, signal)
     if (content !== undefined) await writeOwned(join(folder, historyName(timeline)), content, owner)
     else if (timeline > last) return
   }

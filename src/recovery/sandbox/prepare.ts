@@ -5,21 +5,21 @@ import type { Context } from '../../base/room.ts'
 import { formatSize } from '../../base/units.ts'
 import type { Manifest, Repository } from '../../repository/contract.ts'
 import { recoveryErrors as errors } from '../errors.ts'
-import { windowOf } from '../get/ahead/fetch-ahead.ts'
 import { nameCorrupt } from '../plan/loss.ts'
-import { walBytesOf, walRoom } from '../plan/plan.ts'
+import { walBytesOf } from '../plan/plan.ts'
 import { spaceNeeds } from '../plan/space.ts'
 import { placeTablespaces, type Layout } from '../restore/layout.ts'
 import { openChosenRepository } from '../restore/open-repository.ts'
 import { chooseOwner, closedFolder, type Owner } from '../restore/owner.ts'
 import { readingOf } from '../restore/reading.ts'
+import { librariesForReplay } from '../restore/settings.ts'
 import { checkTargets } from '../restore/target-folder.ts'
-import { chooseDelivery, type DeliveryKind } from '../restore/wal-delivery.ts'
 import { firstRecordFrom, lastRecord } from '../target/records.ts'
 import { targetRequest } from '../target/request.ts'
 import { resolveTarget, type ResolvedTarget, type StopPoint } from '../target/resolve.ts'
 import { chooseFiles, type SandboxChoice } from './choice.ts'
 import type { SandboxRequest } from './sandbox.ts'
+import { feedWindow } from './wal-feed.ts'
 
 export interface PreparedSandbox {
   readonly repository: Repository
@@ -28,7 +28,6 @@ export interface PreparedSandbox {
   readonly resolved: ResolvedTarget
   readonly layout: Layout
   readonly owner: Owner | undefined
-  readonly delivery: DeliveryKind
   close(): Promise<void>
 }
 
@@ -50,8 +49,7 @@ export async function prepareSandbox(
   const closed = await closedFolder(root, owner)
   if (closed !== undefined && closed !== root)
     throw errors.targetUnreachable({ directory: root, owner: owner!.name, folder: closed })
-  const delivery = await chooseDelivery(repository, owner)
-  await refuseTooLarge({ layout, choice, resolved, delivery })
+  await refuseTooLarge({ layout, choice, resolved })
   const open = scope.move()
   return {
     repository,
@@ -60,7 +58,6 @@ export async function prepareSandbox(
     resolved,
     layout,
     owner,
-    delivery,
     close: () => open[Symbol.asyncDispose](),
   }
 }
@@ -112,16 +109,15 @@ function refuseCorrupt(manifest: Manifest, choice: SandboxChoice, request: Sandb
   throw errors.corruptBlocks({ backup: manifest.id, count: corrupt.length, blocks })
 }
 
-async function refuseTooLarge(
-  parts: Pick<PreparedSandbox, 'layout' | 'choice' | 'resolved' | 'delivery'>,
-): Promise<void> {
+async function refuseTooLarge(parts: Pick<PreparedSandbox, 'layout' | 'choice' | 'resolved'>): Promise<void> {
   const { manifest } = parts.choice
   const walBytes = walBytesOf(manifest, parts.resolved)
-  const segment = manifest.walSegmentBytes
-  const beside = parts.delivery === 'staged' ? walBytes : Math.min(walBytes, windowOf(segment) * segment)
-  // What WAL changes of other relations is written into their stubs: never more than WAL itself holds.
+  // WAL goes as it is replayed, but not where there may be prepared transactions. What an extension's own WAL changes is written into stubs: never more than WAL itself holds.
+  const isKept = manifest.settings['max_prepared_transactions'] !== '0'
+  const intoStubs = replaysAll(manifest) ? walBytes : 0
+  const waiting = (feedWindow(manifest.walSegmentBytes) + 3) * manifest.walSegmentBytes
   const needs = await spaceNeeds(parts.layout, manifest, {
-    walBytes: walRoom(walBytes) + beside + walBytes,
+    walBytes: Math.min(walBytes, waiting) + (isKept ? walBytes : 0) + intoStubs,
     over: false,
   })
   const short = needs.find((one) => one.neededBytes > one.freeBytes)
@@ -143,4 +139,9 @@ export async function stopOf(
   const { endLsn } = resolved.reach
   const last = await lastRecord({ wal: repository.wal, view: resolved.history, endLsn, signal })
   return last === undefined ? resolved.stop : { kind: 'after', lsn: last.startLsn, endLsn: last.endLsn }
+}
+
+/** Redo of an extension's own records may need the pages that others of its records made: then nothing is passed over. */
+export function replaysAll(manifest: Manifest): boolean {
+  return librariesForReplay(manifest.settings['shared_preload_libraries'] ?? '').length > 0
 }

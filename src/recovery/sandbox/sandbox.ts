@@ -15,15 +15,16 @@ import type { StepName } from '../rates/times.ts'
 import type { RepositoryChoice } from '../restore/open-repository.ts'
 import type { Owner } from '../restore/owner.ts'
 import { restore, type RestoreResult } from '../restore/restore.ts'
-import { librariesForReplay, recoverySettings, type Settings } from '../restore/settings.ts'
-import { prepareDelivery } from '../restore/wal-delivery.ts'
+import { librariesForReplay, recoverySettings, replayMinimums, type Settings } from '../restore/settings.ts'
+import { lastSegmentLsn, planOf } from '../restore/wal-delivery.ts'
 import type { PrivateSession } from '../server/connect.ts'
 import { binariesFor } from '../server/start.ts'
 import type { TargetOptions } from '../target/request.ts'
 import type { ResolvedTarget, StopPoint } from '../target/resolve.ts'
 import type { SandboxWish } from './choice.ts'
-import { prepareSandbox, stopOf, type PreparedSandbox } from './prepare.ts'
+import { prepareSandbox, replaysAll, stopOf, type PreparedSandbox } from './prepare.ts'
 import { startSandbox } from './server.ts'
+import { openFeed, type WalFeed } from './wal-feed.ts'
 
 export interface SandboxRequest extends TargetOptions, RepositoryChoice {
   /** Missing or empty; removed at the end unless `keep`. `newSandboxFolder` of home.ts gives one that a later process cleans up should this one be killed. */
@@ -115,7 +116,12 @@ export async function openSandbox(request: SandboxRequest, context: Context, too
     marks.push(context.clock.monotonic())
     return marks.at(-1)! - marks.at(-2)!
   }
-  const restored = await restoreChosen(prepared, { request, context, stop, tools })
+  let feed: WalFeed | undefined
+  await using feeding = new AsyncDisposableStack()
+  const restored = await restoreChosen(prepared, {
+    ...{ request, context, stop, tools },
+    feed: (one) => (feed = feeding.use(one)),
+  })
   const fetchMs = lap()
   const server = await startSandbox({
     dataDirectory: root,
@@ -127,9 +133,14 @@ export async function openSandbox(request: SandboxRequest, context: Context, too
     open: request.open !== false,
     clock: context.clock,
     environment: context.environment,
-    signal: tools.signal,
+    signal: AbortSignal.any([tools.signal, feed!.failed]),
     progress: tools.report,
+  }).catch((error: unknown) => {
+    // Then the server says no more than that its restore_command failed.
+    if (feed!.failed.aborted) throw feed!.failed.reason
+    throw error
   })
+  await feeding.disposeAsync()
   const replayMs = lap()
   unfinished.move()
   const { manifest, resolved, choice } = prepared
@@ -150,7 +161,7 @@ export async function openSandbox(request: SandboxRequest, context: Context, too
       owner: prepared.owner,
       logFile,
       user: server.user,
-      leftovers: [...restored.leftovers, server.hba],
+      leftovers: [...feed!.leftovers, server.hba],
     },
     [Symbol.asyncDispose]: async () => {
       await remove()
@@ -163,14 +174,20 @@ const never = new AbortController().signal
 
 async function restoreChosen(
   prepared: PreparedSandbox,
-  of: { request: SandboxRequest; context: Context; stop: StopPoint; tools: SandboxTools },
-): Promise<RestoreResult & { readonly leftovers: readonly string[] }> {
+  of: {
+    request: SandboxRequest
+    context: Context
+    stop: StopPoint
+    tools: SandboxTools
+    /** Is given what feeds the server with WAL. */
+    feed: (feed: WalFeed) => void
+  },
+): Promise<RestoreResult> {
   const { repository, resolved, layout, owner, choice } = prepared
   const { manifest } = choice
   const { context, tools } = of
   const port = await freePort()
-  let leftovers: readonly string[] = []
-  const restored = await restore({
+  return await restore({
     repository,
     manifest,
     layout,
@@ -186,19 +203,24 @@ async function restoreChosen(
       startedAt: new Date(context.clock.now()).toISOString(),
     },
     configure: async (control) => {
-      const delivery = await prepareDelivery(prepared.delivery, {
+      const toStop = { manifest, resolved: { ...resolved, stop: of.stop } }
+      const feed = await openFeed({
         repository,
-        manifest,
-        resolved: { ...resolved, stop: of.stop },
+        resolved,
+        plan: {
+          ...planOf({ ...toStop, rewrite: true }),
+          leftOut: leftOutOf(prepared),
+          until: String(lastSegmentLsn(toStop)),
+        },
         root: layout.root,
         owner,
-        rewrite: true,
-        leftOut: leftOutOf(prepared),
+        from: { lsn: manifest.replayFromLsn, timeline: manifest.timeline },
+        forgets: replayMinimums(control, manifest.settings)['max_prepared_transactions'] === '0',
+        clock: context.clock,
         signal: tools.signal,
-        progress: tools.report,
       })
-      const { restoreCommand } = delivery
-      leftovers = delivery.leftovers
+      of.feed(feed)
+      const { restoreCommand } = feed
       const recovery = recoverySettings({ restoreCommand, stop: of.stop, timeline: resolved.timeline })
       const preload = librariesForReplay(manifest.settings['shared_preload_libraries'] ?? '')
       const chosen = sandboxSettings(Math.floor(manifest.postgresVersion / 10_000))
@@ -208,13 +230,10 @@ async function restoreChosen(
     signal: tools.signal,
     progress: tools.report,
   })
-  return { ...restored, leftovers }
 }
 
-/** Redo of an extension's own records may need the pages that others of its records made: then everything is replayed. */
 function leftOutOf({ choice, manifest }: PreparedSandbox): LeftOut | undefined {
-  const own = librariesForReplay(manifest.settings['shared_preload_libraries'] ?? '')
-  return own.length > 0 ? undefined : packLeftOut(choice.leftOutKeys, choice.leftOutDatabases)
+  return replaysAll(manifest) ? undefined : packLeftOut(choice.leftOutKeys, choice.leftOutDatabases)
 }
 
 /** On top of what makes a copy silent: it need not survive anything, and nothing works in it but us. */
@@ -228,6 +247,7 @@ function sandboxSettings(major: number): Settings {
     jit: 'off',
     restart_after_crash: 'off',
     checkpoint_timeout: '1d',
+    wal_recycle: 'off',
     max_parallel_maintenance_workers: '0',
     // A trigger on logging in would act on our sessions.
     ...(major >= 17 ? { event_triggers: 'off' } : {}),
