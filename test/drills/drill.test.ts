@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import type { Progress } from '../../src/base/operation.ts'
 import { readArchive } from '../../src/recovery/drills/archive.ts'
 import { evidenceSchema } from '../../src/recovery/drills/shapes.ts'
+import { evidenceText } from '../../src/recovery/drills/text.ts'
 import { readRecords } from '../../src/recovery/rates/times.ts'
 import { installSql } from '../../src/warehouse/load-journal.ts'
 import { openWorld, type World } from '../backup/world.ts'
@@ -45,7 +46,7 @@ for (const major of versions) {
     await using world = await openWorld({ major })
     await world.server.psql(schema)
     await load(world, 'L-1', 'insert into sales select n, now(), n, $$x$$ from generate_series(0, 1899) n')
-    await world.take('full')
+    await world.take('full', { tiers: [{ match: { schema: 'public', relation: 'sales*' }, tier: 'critical' }] })
     await load(world, 'L-2', 'insert into plain select n, n * 1.5 from generate_series(1, 7) n')
     const [between] = await world.server.psql<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn')
     await load(world, 'L-3', 'insert into plain select n, 0 from generate_series(8, 10) n')
@@ -91,6 +92,48 @@ for (const major of versions) {
       assert.equal(record!.way, 'drill')
       assert.equal(record!.durationMs, evidence.recoveryMs)
       evidenceSchema.parse(evidence)
+    })
+
+    await t.test('of the critical tier alone: what it covers is said, and nothing else is looked at', async () => {
+      const { evidence, folder } = await drill(world, { tier: 'critical', policy: { checks } })
+      assert.equal(folder, undefined)
+      assert.deepEqual(await readdir(join(world.folder, 'sandboxes')), [])
+      assert.deepEqual([evidence.outcome, evidence.tier, evidence.findings], ['passed', 'critical', []])
+      const { coverage, proof } = evidence
+      assert.deepEqual(coverage!.names, ['postgres.public.sales_1', 'postgres.public.sales_2'])
+      const [all] = await world.server.psql<{ count: number }>(
+        `select count(*)::int from pg_class where relkind in ('r', 'm') and oid >= 16384`,
+      )
+      assert.deepEqual([coverage!.tables, coverage!.ofTables], [2, all!.count])
+      assert.ok(coverage!.bytes < coverage!.ofBytes)
+      assert.deepEqual(proof.databases, ['postgres'])
+      assert.ok(proof.amcheck!.tables > 60 && proof.pages!.checksums)
+      assert.deepEqual(proof.journal, { committedByWal: 2, inJournal: 2, entries: 3 })
+      assert.deepEqual(
+        proof.counts.map((one) => [one.table, one.rows]),
+        [
+          ['public.sales_1', '1000'],
+          ['public.sales_2', '900'],
+        ],
+      )
+      assert.deepEqual(
+        proof.queries.map((one) => [one.name, one.passed]),
+        [
+          ['newest sale', true],
+          ['nobody reads this', true],
+        ],
+      )
+      assert.ok(evidence.notes.includes('check "enough rows" was not run: it needs tables that are not critical'))
+      assert.deepEqual(
+        evidence.steps.map((one) => one.step),
+        ['list', 'fetch', 'replay', 'checkpoint', 'start'],
+      )
+      assert.equal((await readRecords(homeOf(world))).at(-1)!.way, 'critical-first')
+      evidenceSchema.parse(evidence)
+      assert.match(
+        evidenceText(evidence),
+        /\n  covered {5}tier critical alone: 2 of \d+ tables, .* nothing is proven\n/,
+      )
     })
 
     await t.test('to a point between two loads; and a sandbox that is kept is stopped', async () => {

@@ -190,6 +190,15 @@ test(`PostgreSQL ${major}: critical tables can be read before the rest is restor
     assert.deepEqual(await dataFolders(world), [])
   })
 
+  await t.test('the folder for it is none that is restored into', async () => {
+    const folder = join(world.folder, 'whole')
+    const wishes = { ...target, toDirectory: folder, criticalDirectory: join(folder, 'first') }
+    await assert.rejects(readers(world, wishes), {
+      code: 'recovery.bad-option',
+      message: `--critical-directory ${folder}/first: it lies in ${folder}, which is restored into`,
+    })
+  })
+
   await t.test('where it fails, why is said, and nothing stays', async () => {
     await using opened = await readers(world, {
       ...target,

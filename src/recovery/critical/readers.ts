@@ -4,12 +4,11 @@ import { messageOf } from '../../base/errors.ts'
 import type { Context } from '../../base/room.ts'
 import { formatDuration } from '../../base/units.ts'
 import { endServer } from '../../warehouse/servers.ts'
-import { askedText } from '../plan/plan.ts'
 import type { PreparedRecovery } from '../plan/prepare.ts'
-import type { TierTime } from '../plan/tiers.ts'
-import { addRecord, type StepTime } from '../rates/times.ts'
+import { addRecord } from '../rates/times.ts'
 import { leaveSandboxFolder, newSandboxFolder } from '../sandbox/home.ts'
-import { openSandbox, type Sandbox } from '../sandbox/sandbox.ts'
+import { openSandbox } from '../sandbox/sandbox.ts'
+import { criticalRecord } from './record.ts'
 import { seal, startSealed, type LetIn, type Sealing } from './seal.ts'
 
 export interface CriticalReport {
@@ -106,7 +105,8 @@ async function open(
   const { port } = await startSealed(sealing, { forReaders: true, port: request.criticalPort })
   const started = clock.monotonic()
   const times = { sealMs: sealed - opened, startMs: started - sealed }
-  await keepTimes(prepared, { sandbox, times, tools }).catch((error: unknown) =>
+  const record = criticalRecord(prepared, { sandbox, ...times, listMs: tools.listMs, context })
+  await addRecord(context.home, record).catch((error: unknown) =>
     context.log.warn({ err: error }, 'the times of the critical tier could not be kept'),
   )
   const report: CriticalReport = {
@@ -140,41 +140,4 @@ function sayOpen({ readers, relations }: CriticalReport, tools: CriticalTools): 
 
 export function notReadable(name: string): string {
   return `${name} cannot be read yet: since the backup it was swapped or renamed into place`
-}
-
-/** Beside what the plan said of the same steps. */
-async function keepTimes(
-  prepared: PreparedRecovery,
-  of: { sandbox: Sandbox; times: { sealMs: number; startMs: number }; tools: CriticalTools },
-): Promise<void> {
-  const { sandbox, times, tools } = of
-  const { environment, clock, home } = tools.context
-  const tier: TierTime | undefined = prepared.plan.tiers?.find((one) => one.tier === 'critical')
-  const measured: Readonly<Record<string, number | undefined>> = {
-    list: tools.listMs,
-    ...Object.fromEntries(sandbox.times.map((one) => [one.step, one.ms])),
-    checkpoint: times.sealMs,
-    start: times.startMs,
-  }
-  const steps = (tier?.steps ?? []).flatMap((planned): StepTime[] => {
-    const { step, bytes, count, kind, expectedMs, lowMs, highMs, basis } = planned
-    const ms = measured[step]
-    if (ms === undefined) return []
-    const size = { ...(count === undefined ? {} : { count }), ...(kind === undefined ? {} : { kind }) }
-    return [{ step, bytes, ms, ...size, predicted: { expectedMs, lowMs, highMs, basis } }]
-  })
-  const { expectedMs, lowMs, highMs, basis } = tier!
-  await addRecord(home, {
-    at: new Date(clock.now()).toISOString(),
-    warehouse: prepared.plan.warehouse,
-    backup: prepared.manifest.id,
-    target: askedText(prepared.resolved),
-    verified: false,
-    durationMs: steps.reduce((sum, one) => sum + one.ms, 0),
-    steps,
-    way: 'critical-first',
-    repository: prepared.repository.name,
-    machine: environment.hostname,
-    predicted: { expectedMs, lowMs, highMs, basis },
-  })
 }

@@ -49,7 +49,9 @@ test('critical first is refused where it is impossible or senseless', () => {
     code: 'recovery.no-critical',
     message: 'backup b of warehouse "retail" holds no table of tier critical',
   })
-  assert.throws(refused(manifestOf([catalog, critical])), {
+  const large = relation('pg_largeobject', 2613, { schema: 'pg_catalog' })
+  const journal = relation('load_journal', 20_009, { schema: 'wharf' })
+  assert.throws(refused(manifestOf([catalog, critical, large, journal])), {
     code: 'recovery.all-critical',
     message: 'every table in backup b of warehouse "retail" is of tier critical: nothing could come first',
   })
@@ -69,11 +71,14 @@ test('critical first is refused where it is impossible or senseless', () => {
 
 test('the critical part is its tables with what belongs to them, and the catalogs of their databases', () => {
   const index = relation('orders_pkey', 20_002, { kind: 'i', tier: 'critical', belongsTo: 20_000 })
-  const part = criticalPart(manifestOf([catalog, critical, index, other]))!
+  const journal = relation('load_journal', 20_003, { schema: 'wharf' })
+  const toast = relation('pg_toast_20003', 20_004, { schema: 'pg_toast', kind: 't', belongsTo: 20_003 })
+  const toastIndex = relation('pg_toast_20003_index', 20_005, { schema: 'pg_toast', kind: 'i', belongsTo: 20_004 })
+  const part = criticalPart(manifestOf([catalog, critical, index, toastIndex, toast, journal, other]))!
   assert.deepEqual(part.names, ['sales.public.orders'])
   assert.deepEqual(
     part.choice.manifest.files.map((one) => one.path),
-    ['base/5/1259', 'base/5/20000', 'base/5/20002'],
+    ['base/5/1259', 'base/5/20000', 'base/5/20002', 'base/5/20005', 'base/5/20004', 'base/5/20003'],
   )
   assert.equal(part.choice.leftOut(5, 20_001), true)
   assert.equal(part.choice.leftOut(5, 20_000), false)

@@ -30,10 +30,14 @@ export interface Sealing {
   readonly signal: AbortSignal
 }
 
-/** The server is down afterwards, everything that it had in memory is in its files, and nothing of what only replay needs is left. */
-export async function seal(of: Sealing): Promise<LetIn> {
+/** `look`: while it still takes writes, and nobody but us is let in. The server is down afterwards, everything that it had in memory is in its files, and nothing of what only replay needs is left. */
+export async function seal(
+  of: Sealing,
+  look: (databases: readonly string[]) => Promise<void> = () => Promise.resolve(),
+): Promise<LetIn> {
   const { sandbox, part, context, signal } = of
   const databases = await closeOthers(of)
+  await look(databases.map((one) => one.name))
   const unreadable: string[] = []
   for (const one of databases) unreadable.push(...(await unreadableIn(of, one)))
   await endServer({ dataDirectory: sandbox.folder, mode: 'fast', clock: context.clock, signal })

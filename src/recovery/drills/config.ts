@@ -6,6 +6,7 @@ import { suggestion } from '../../base/nearest.ts'
 import type { ConfigFinding, ConfigSection } from '../../base/room.ts'
 
 export const verifySchema = z.enum(['connect', 'checksums', 'full'])
+export const tierSchema = z.enum(['all', 'critical'])
 export const countsSchema = z.enum(['journal', 'all', 'none'])
 
 const checkQuery = z
@@ -30,6 +31,7 @@ const schedule = z.strictObject({
     .enum(['latest', 'random'])
     .default('latest')
     .describe('recover to the end of WAL, or to a moment of the recoverable window that is drawn by lot'),
+  tier: tierSchema.default('all').describe('recover everything, or only the tables of tier critical'),
   verify: verifySchema.optional().describe('how much is proven; default: that of the warehouse'),
   missed: z
     .enum(['skip', 'last'])

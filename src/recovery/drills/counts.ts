@@ -1,6 +1,7 @@
 // Rows and sums of tables, partition by partition: evidence that can be held against the next drill and against what people know.
 import { quoteName } from '../../warehouse/quote.ts'
 import type { PrivateSession } from '../server/connect.ts'
+import { PLACE_COLUMNS, whatIsThere, type VerifyOptions } from '../server/verify.ts'
 import type { CountedTable } from './evidence.ts'
 
 export type CountsWanted = 'journal' | 'all' | 'none'
@@ -10,18 +11,20 @@ const mostSums = 8
 
 interface Leaf {
   readonly oid: string
+  readonly db: string
+  readonly filenode: string
   readonly schema: string
   readonly name: string
 }
 
 /** Of a table that is no partition and has none, pg_partition_tree says nothing. */
 const LEAVES_OF = `
-  select c.oid::text, n.nspname as schema, c.relname as name
+  select c.oid::text, n.nspname as schema, c.relname as name, ${PLACE_COLUMNS}
     from (select relid from pg_catalog.pg_partition_tree(to_regclass($1)) union select to_regclass($1)) t
     join pg_catalog.pg_class c on c.oid = t.relid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
    where c.relkind in ('r', 'm') order by 2, 3`
 const ALL_LEAVES = `
-  select c.oid::text, n.nspname as schema, c.relname as name
+  select c.oid::text, n.nspname as schema, c.relname as name, ${PLACE_COLUMNS}
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
    where c.relkind in ('r', 'm') and c.relpersistence = 'p' and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'wharf') order by 2, 3`
 const NUMBERS = `
@@ -47,12 +50,17 @@ export async function hasJournal(session: PrivateSession): Promise<boolean> {
 
 export async function countTables(
   session: PrivateSession,
-  asked: { database: string; wanted: CountsWanted; signal: AbortSignal },
+  asked: {
+    database: string
+    wanted: CountsWanted
+    leftOut?: VerifyOptions['leftOut']
+    signal: AbortSignal
+  },
 ): Promise<readonly CountedTable[]> {
   if (asked.wanted === 'none') return []
   const leaves = asked.wanted === 'all' ? await allLeaves(session) : await leavesOfJournal(session)
   const counted: CountedTable[] = []
-  for (const leaf of leaves) {
+  for (const leaf of whatIsThere(leaves, asked.leftOut)) {
     asked.signal.throwIfAborted()
     counted.push(await countTable(session, asked.database, leaf))
   }

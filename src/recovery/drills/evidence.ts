@@ -55,6 +55,19 @@ export interface DrillProof {
   readonly queries: readonly QueryResult[]
 }
 
+/** How much of a backup a drill has recovered and looked at. Tables are materialised views, too. */
+export interface Coverage {
+  readonly tables: number
+  readonly ofTables: number
+  /** Plain bytes that were restored, of those of the backup. */
+  readonly bytes: number
+  readonly ofBytes: number
+  /** `database.schema.name`, as they were called at the backup; the first thousand. */
+  readonly names: readonly string[]
+  /** Of them those that could not be looked at: swapped or renamed into place since the backup. */
+  readonly unreadable: readonly string[]
+}
+
 export interface Evidence {
   readonly version: 1
   /** Counts the drills of this home: the chain shows a document that is missing. */
@@ -85,6 +98,8 @@ export interface Evidence {
   readonly steps: readonly StepTime[]
   readonly durationMs: number
   readonly proof: DrillProof
+  /** Of a drill of a tier: how much of the warehouse it was. Left out where it was everything. */
+  readonly coverage?: Coverage
   readonly findings: readonly Finding[]
   /** Worth a look, but no failure. */
   readonly notes: readonly string[]

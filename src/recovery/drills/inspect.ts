@@ -7,7 +7,7 @@ import type { DrillPolicy } from './config.ts'
 import { changedWithoutLoad, countTables, type CountsWanted } from './counts.ts'
 import type { CountedTable, DrillProof, Evidence, Finding } from './evidence.ts'
 import { judgeJournal, loadedSince, loadsByWal, readJournal } from './journal.ts'
-import { runQueries } from './queries.ts'
+import { runQueries, type Covered } from './queries.ts'
 import { checkVisibility } from './visibility.ts'
 
 export interface InspectParts {
@@ -18,6 +18,8 @@ export interface InspectParts {
   readonly checks: DrillPolicy['checks']
   /** The newest drill of this warehouse that passed: what has changed since without a load is noted. */
   readonly before: Evidence | undefined
+  /** Of a drill of a part; undefined: everything is there. */
+  readonly covered?: (Covered & { readonly allJournals: boolean }) | undefined
   readonly signal: AbortSignal
   readonly report: (event: Progress) => void
 }
@@ -32,12 +34,20 @@ export async function inspect(server: PrivateServer, parts: InspectParts): Promi
   const { signal, report } = parts
   const seen = await inDatabases(server, parts)
   report({ phase: 'comparing loads' })
-  const journal = judgeJournal(await loadsByWal(parts.resolved, signal), {
-    ids: new Set(seen.flatMap((one) => [...one.journal.ids])),
-    hasJournal: seen.some((one) => one.journal.hasJournal),
-  })
+  // WAL does not say of which database a load is.
+  const unjudged = parts.covered?.allJournals === false
+  const journal = unjudged
+    ? {
+        proof: undefined,
+        findings: [],
+        notes: ['loads were not compared with WAL: other databases have journals, too'],
+      }
+    : judgeJournal(await loadsByWal(parts.resolved, signal), {
+        ids: new Set(seen.flatMap((one) => [...one.journal.ids])),
+        hasJournal: seen.some((one) => one.journal.hasJournal),
+      })
   report({ phase: 'running check queries' })
-  const queries = await runQueries(server, parts.checks, signal)
+  const queries = await runQueries(server, parts.checks, parts)
   const counts = seen.flatMap((one) => one.counts)
   const loaded = new Set(seen.flatMap((one) => one.loaded))
   const withoutExtension = seen.filter((one) => one.visibility && !one.visibility.hasExtension)
@@ -56,6 +66,7 @@ export async function inspect(server: PrivateServer, parts: InspectParts): Promi
     findings: [...seen.flatMap((one) => one.visibility?.findings ?? []), ...journal.findings, ...queries.findings],
     notes: [
       ...journal.notes,
+      ...queries.notCovered.map((name) => `check "${name}" was not run: it needs tables that are not critical`),
       ...(parts.before === undefined ? [] : changedWithoutLoad(counts, parts.before.proof.counts, loaded)),
     ],
   }
@@ -78,8 +89,8 @@ async function inDatabases(server: PrivateServer, parts: InspectParts): Promise<
     report({ phase: 'looking at tables', note: database })
     seen.push({
       database,
-      visibility: parts.visibility ? await checkVisibility(session, database, signal) : undefined,
-      counts: await countTables(session, { database, wanted: parts.counts, signal }),
+      visibility: parts.visibility ? await checkVisibility(session, database, { signal }) : undefined,
+      counts: await countTables(session, { database, wanted: parts.counts, leftOut: parts.covered?.leftOut, signal }),
       journal: await readJournal(session),
       loaded: before === undefined ? [] : await loadedSince(session, database, sinceOf(before)),
     })

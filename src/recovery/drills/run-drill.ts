@@ -13,7 +13,8 @@ import { announceDrill } from './announce.ts'
 import { keepEvidence, readArchive } from './archive.ts'
 import { defaultDrillPolicy, drillsSection, type DrillPolicy } from './config.ts'
 import { findingsOf, findingText } from './damage.ts'
-import { emptyProof, type DrillOutcome, type Evidence, type Finding } from './evidence.ts'
+import { drillCritical } from './drill-critical.ts'
+import { emptyProof, type Coverage, type DrillOutcome, type Evidence, type Finding } from './evidence.ts'
 import { inspect, type Inspected } from './inspect.ts'
 import { drawTarget } from './random-target.ts'
 import { sandboxFolder, type SandboxFolder } from './sandbox-folder.ts'
@@ -23,6 +24,8 @@ export interface DrillRequest extends TargetOptions, RepositoryChoice {
   /** Recover to a moment that is drawn by lot, instead of a named one. */
   readonly random?: boolean | undefined
   readonly folder?: string | undefined
+  /** Default: everything. */
+  readonly tier?: Evidence['tier'] | undefined
   readonly verify?: DrillPolicy['verify'] | undefined
   readonly counts?: DrillPolicy['counts'] | undefined
   readonly binaries?: string | undefined
@@ -74,7 +77,8 @@ class Drill {
   private readonly begun: number
   private prepared: PreparedRecovery | undefined
   private inspected: Inspected | undefined
-  private done: CarriedOut<Proof> | undefined
+  private done: Pick<CarriedOut<Proof>, 'proof' | 'record'> | undefined
+  private coverage: Coverage | undefined
   private findings: readonly Finding[] = []
 
   constructor(request: DrillRequest, context: Context, tools: Tools) {
@@ -119,6 +123,7 @@ class Drill {
     const target = this.request.random ? await drawTarget(request, context, tools.signal) : {}
     this.prepared = await prepareRecovery({ ...request, ...target }, context, tools.signal, { read: true })
     const before = await this.drillBefore()
+    if (this.tier === 'critical') return await this.recoverTier(this.prepared, { request, before })
     this.done = await carryOut(this.prepared, request, {
       ...tools,
       context,
@@ -126,6 +131,29 @@ class Drill {
       prove: (parts) => this.prove(parts, before),
     })
     this.findings = this.inspected?.findings ?? []
+  }
+
+  private get tier(): Evidence['tier'] {
+    return this.request.tier ?? 'all'
+  }
+
+  private async recoverTier(
+    prepared: PreparedRecovery,
+    of: { request: RecoveryRequest; before: Evidence | undefined },
+  ): Promise<void> {
+    const { counts = this.policy.counts, keep } = this.request
+    const done = await drillCritical({
+      prepared,
+      request: { ...of.request, keep },
+      inspect: { counts, checks: this.policy.checks, before: of.before },
+      context: this.context,
+      begun: this.begun,
+      ...this.tools,
+    })
+    this.done = done
+    this.coverage = done.coverage
+    this.inspected = done.inspected
+    this.findings = done.inspected.findings
   }
 
   private async prove(parts: StartParts, before: Evidence | undefined): Promise<Proof> {
@@ -152,6 +180,7 @@ class Drill {
       repository: request.repository ?? policy.repository,
       toDirectory: path,
       way: 'drill',
+      criticalFirst: this.tier === 'critical',
       tablespace: {},
       owner: request.owner ?? policy.owner,
       original: false,
@@ -219,7 +248,7 @@ class Drill {
       version: 1,
       id,
       warehouse: request.warehouse,
-      tier: 'all',
+      tier: this.tier,
       trigger: request.trigger,
       actor: request.actor,
       host: environment.hostname,
@@ -231,10 +260,11 @@ class Drill {
       postgresVersion: prepared?.manifest.postgresVersion ?? null,
       target: prepared ? targetOf(prepared) : null,
       recoveryMs: done?.record.durationMs ?? null,
-      predicted: prepared?.plan.time ?? null,
+      predicted: prepared ? predictedOf(prepared) : null,
       steps: done?.record.steps ?? [],
       durationMs: clock.monotonic() - this.begun,
       proof: { ...emptyProof, ...proofOf(done?.proof), ...inspected?.proof },
+      ...(this.coverage ? { coverage: this.coverage } : {}),
       findings: this.findings,
       notes: [...(inspected?.notes ?? []), ...missing(done?.proof, inspected), ...this.unchecked()],
     }
@@ -243,6 +273,13 @@ class Drill {
 
 function isDamage(error: unknown): boolean {
   return isWharfError(error) && (error.exit === 'damaged' || error.exit === 'unreachable')
+}
+
+/** Of a tier only its own time: the rest is not recovered. */
+function predictedOf({ plan, options }: PreparedRecovery): Evidence['predicted'] {
+  const tier = options.criticalFirst ? plan.tiers?.find((one) => one.tier === 'critical') : undefined
+  const { expectedMs, lowMs, highMs, basis } = tier ?? plan.time
+  return { expectedMs, lowMs, highMs, basis }
 }
 
 function targetOf({ plan }: PreparedRecovery): Evidence['target'] {

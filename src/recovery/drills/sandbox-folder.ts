@@ -61,6 +61,8 @@ async function removeSandbox(path: string, clock: Clock): Promise<void> {
     () => {},
   )
   await rm(path, { recursive: true, force: true, maxRetries: 3 })
+  // Where only a tier was recovered the log lies beside.
+  await rm(`${path}.log`, { force: true })
 }
 
 /** Of drills of this host whose process is gone. */

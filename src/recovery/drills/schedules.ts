@@ -4,12 +4,13 @@ import { z } from 'zod'
 import { declaredName } from '../../base/config-types.ts'
 import type { Context } from '../../base/room.ts'
 import type { Schedule, TaskKind } from '../../runs/contract.ts'
-import { drillsSection, verifySchema } from './config.ts'
+import { drillsSection, tierSchema, verifySchema } from './config.ts'
 import { runDrill } from './run-drill.ts'
 
 const taskInput = z.strictObject({
   warehouse: declaredName(),
   target: z.enum(['latest', 'random']),
+  tier: tierSchema.default('all'),
   verify: verifySchema.optional(),
 })
 type TaskInput = z.output<typeof taskInput>
@@ -24,6 +25,7 @@ export const drillTask: TaskKind<TaskInput> = {
       {
         warehouse: input.warehouse,
         ...(input.target === 'random' ? { random: true } : { latest: true }),
+        tier: input.tier,
         verify: input.verify,
         keep: false,
         trigger: 'schedule',
@@ -40,7 +42,7 @@ export const drillTask: TaskKind<TaskInput> = {
 export function drillSchedules(context: Context): readonly Schedule[] {
   return Object.entries(context.section(drillsSection)).flatMap(([warehouse, policy]) =>
     Object.entries(policy.schedules).map(([name, schedule]): Schedule => {
-      const input: TaskInput = { warehouse, target: schedule.target, verify: schedule.verify }
+      const input: TaskInput = { warehouse, target: schedule.target, tier: schedule.tier, verify: schedule.verify }
       return {
         id: `drill/${warehouse}/${name}`,
         when: { cron: schedule.cron, timezone: schedule.timezone },

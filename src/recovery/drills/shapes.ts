@@ -74,6 +74,16 @@ export const evidenceSchema = z.object({
   ),
   durationMs: z.number(),
   proof,
+  coverage: z
+    .object({
+      tables: z.number(),
+      ofTables: z.number(),
+      bytes: z.number(),
+      ofBytes: z.number(),
+      names: z.array(z.string()),
+      unreadable: z.array(z.string()),
+    })
+    .optional(),
   findings: z.array(finding),
   notes: z.array(z.string()),
 }) as z.ZodType<Evidence>

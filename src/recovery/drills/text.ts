@@ -15,12 +15,23 @@ export function evidenceText(one: Evidence): string {
       ? [`  target      ${one.target.asked}: ${one.target.resolved}, timeline ${one.target.timeline}`]
       : []),
     ...(one.backup === null ? [] : [`  from        backup ${one.backup} in repository ${one.repository}`]),
+    ...coverageLines(one),
     ...timeLines(one),
     ...proofLines(one.proof).map((line) => `  proven      ${line}`),
     ...one.findings.map((finding) => `  FOUND       ${findingText(finding)}`),
     ...one.notes.map((note) => `  note        ${note}`),
     ...countLines(one.proof.counts),
   ].join('\n')
+}
+
+function coverageLines({ tier, coverage }: Evidence): readonly string[] {
+  if (tier === 'all') return []
+  if (!coverage) return [`  covered     tier ${tier} alone`]
+  const { tables, ofTables, bytes, ofBytes, unreadable } = coverage
+  return [
+    `  covered     tier ${tier} alone: ${tables} of ${ofTables} tables, ${formatSize(bytes)} of ${formatSize(ofBytes)}; of the rest nothing is proven`,
+    ...unreadable.map((name) => `  NOT COVERED ${name}: swapped or renamed into place since the backup`),
+  ]
 }
 
 function timeLines({ recoveryMs, predicted, steps }: Evidence): readonly string[] {

@@ -1,6 +1,7 @@
 // Whether what the visibility map says of pages is true of their rows: an index-only scan believes the map, and shows rows that are not there.
 import { messageOf } from '../../base/errors.ts'
 import type { PrivateSession } from '../server/connect.ts'
+import { PLACE_COLUMNS, whatIsThere, type VerifyOptions } from '../server/verify.ts'
 import type { Finding } from './evidence.ts'
 
 export interface VisibilityResult {
@@ -16,22 +17,23 @@ const mostRows = 5
 export async function checkVisibility(
   session: PrivateSession,
   database: string,
-  signal: AbortSignal,
+  of: { readonly signal: AbortSignal; readonly leftOut?: VerifyOptions['leftOut'] },
 ): Promise<VisibilityResult> {
   await session.query('BEGIN')
   try {
     const schema = await makeExtension(session)
     if (schema === undefined) return { tables: 0, hasExtension: false, findings: [] }
-    const { rows } = await session.query<{ oid: number; name: string }>(
-      `SELECT c.oid, c.oid::regclass::text AS name FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am am ON am.oid = c.relam
+    const { rows } = await session.query<{ oid: number; name: string; db: string; filenode: string }>(
+      `SELECT c.oid, c.oid::regclass::text AS name, ${PLACE_COLUMNS} FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am am ON am.oid = c.relam
         WHERE c.relkind IN ('r', 'm', 't') AND c.relpersistence = 'p' AND am.amname = 'heap' ORDER BY c.oid`,
     )
     const findings: Finding[] = []
-    for (const table of rows) {
-      signal.throwIfAborted()
+    const tables = whatIsThere(rows, of.leftOut)
+    for (const table of tables) {
+      of.signal.throwIfAborted()
       findings.push(...(await checkTable(session, { ...table, database, schema })))
     }
-    return { tables: rows.length, hasExtension: true, findings }
+    return { tables: tables.length, hasExtension: true, findings }
   } finally {
     await session.query('ROLLBACK')
   }

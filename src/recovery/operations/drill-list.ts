@@ -71,6 +71,7 @@ function listText({ drills, problems }: Output): string {
     [
       'DRILL',
       'WAREHOUSE',
+      'TIER',
       'STARTED',
       'OUTCOME',
       { title: 'TOOK', right: true },
@@ -80,6 +81,7 @@ function listText({ drills, problems }: Output): string {
     drills.map((one) => [
       one.id ?? `number ${one.number}`,
       one.warehouse ?? '-',
+      one.tier ?? '-',
       one.startedAt ?? '-',
       one.outcome ?? '-',
       duration(one.recoveryMs),

@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 import { whole } from '../../base/config-types.ts'
 import { defineOperation, type OperationContext } from '../../base/operation.ts'
-import { countsSchema, defaultDrillPolicy, drillsSection, verifySchema } from '../drills/config.ts'
+import { countsSchema, defaultDrillPolicy, drillsSection, tierSchema, verifySchema } from '../drills/config.ts'
 import { runDrill } from '../drills/run-drill.ts'
 import { makeRunSheet, sheetMarkdown, sheetText, type RunSheet } from '../drills/run-sheet.ts'
 import { evidenceSchema } from '../drills/shapes.ts'
@@ -41,6 +41,7 @@ const input = z.strictObject({
     .string()
     .optional()
     .describe('where the sandbox is made and removed again; default: that of drills in wharf.yaml, else under home'),
+  tier: tierSchema.default('all').describe('recover everything, or only the tables of tier critical'),
   verify: verifySchema.optional().describe('how much is proven; default: full'),
   counts: countsSchema
     .optional()
@@ -92,6 +93,7 @@ export const drillRun = defineOperation<Input, Output>({
   description: [
     'Recovers the warehouse into a folder of its own, replays to the target (the end of WAL unless one is named), and looks at the result behind closed doors: page checksums, amcheck, visibility maps, loads against WAL, rows and sums by partition, and the check queries of drills in wharf.yaml. Then the sandbox is removed. The live warehouse is never touched.',
     'What was done, how long each step took beside what was predicted, and what was found is kept, signed and chained: wharf drill show. A drill that finds something fails, and names file, block and table where it can.',
+    'With --tier critical only the tables of that tier are recovered (backup.<warehouse>.tiers in wharf.yaml when the backup was taken) and looked at; check queries that need others are not run, and said. It takes less time and disk, and proves nothing of the rest.',
     'With --table-top nothing is done: it prints the run sheet of a recovery, with roles for people, commands to type and predicted times.',
     'wharf drill run retail\nwharf drill run retail --at "2026-11-20 14:05:00+01:00" --folder /srv/drills\nwharf drill run retail --random\nwharf drill run retail --table-top --markdown > run-sheet.md',
   ].join('\n\n'),

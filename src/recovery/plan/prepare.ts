@@ -11,7 +11,7 @@ import { refuseCriticalFirst } from '../critical/refuse.ts'
 import { findPlace, isOriginalPlace, movesToStay, refuseOther, type Place } from '../in-place/place.ts'
 import { readRecords, type RecoveryWay } from '../rates/times.ts'
 import { replayOutlook } from '../replay/plan-replay.ts'
-import { placeTablespaces, type Layout } from '../restore/layout.ts'
+import { isWithin, placeTablespaces, type Layout } from '../restore/layout.ts'
 import type { RepositoryChoice } from '../restore/open-repository.ts'
 import { chooseOwner, closedFolder, type Owner } from '../restore/owner.ts'
 import { targetFolders } from '../restore/target-folder.ts'
@@ -126,6 +126,7 @@ async function finish(
     moves: place ? movesToStay(place.cluster, tablespaces, options.tablespace) : options.tablespace,
     original: options.original,
   })
+  if (options.criticalFirst) refuseWithin(sandboxes(options, context), layout)
   // What is recovered in place stays its owner's.
   const directory = place ? join(root, 'global') : root
   const owner = await chooseOwner({ directory, wanted: options.owner, environment: context.environment })
@@ -176,6 +177,17 @@ async function finish(
     criticalFirst: options.criticalFirst === true,
   })
   return { ...found, layout, owner, delivery, rewrite, critical, plan }
+}
+
+/** What is restored into is emptied, or must be empty. */
+function refuseWithin(folder: string, layout: Layout): void {
+  const around = targetFolders(layout).find((one) => isWithin(folder, one))
+  if (around !== undefined)
+    throw errors.badOption({
+      option: '--critical-directory',
+      text: folder,
+      why: `it lies in ${around}, which is restored into`,
+    })
 }
 
 function sandboxes({ criticalDirectory }: RecoveryOptions, { home }: Context): string {

@@ -72,12 +72,16 @@ test('recoveries of the whole and drills that passed are proof; of a part, not v
       last: { id: 'd2', at: failed.finishedAt, outcome: 'failed', grave: false, findings: ['check "rows": no'] },
       evidenceProblems: [],
     })
+    // Of a tier that passed nothing follows for the rest.
+    await keepEvidence(home, { ...evidence, id: 'd3a', tier: 'critical', finishedAt: '2026-11-24T10:00:00.000Z' })
+    assert.equal((await lastProofOf(home, 'retail'))!.at, evidence.finishedAt)
+    assert.equal((await drillStandingOf(home, 'retail')).last!.id, 'd2')
     // What somebody makes of a drill says nothing, and hides no failure.
     const forged = await keepEvidence(home, { ...evidence, id: 'd4', outcome: 'cancelled' })
-    const file = join(home, 'drills', '000004.json')
+    const file = join(home, 'drills', '000005.json')
     await writeFile(file, (await readFile(file, 'utf8')).replace('"cancelled"', '"passed"'))
     const standing = await drillStandingOf(home, 'retail')
-    assert.deepEqual([forged.evidence.number, standing.last?.id, standing.last?.outcome], [4, 'd2', 'failed'])
+    assert.deepEqual([forged.evidence.number, standing.last?.id, standing.last?.outcome], [5, 'd2', 'failed'])
     assert.ok(standing.evidenceProblems.length > 0)
   } finally {
     await rm(home, { recursive: true })

@@ -16,7 +16,10 @@ export async function lastProofOf(home: string, warehouse: string): Promise<Last
     .filter((one) => one.warehouse === warehouse && one.verified && isWhole(one))
     .map(({ at, backup, durationMs }) => ({ at, backup, durationMs, by: 'recovery' as const }))
   const drilled = drills.flatMap(({ evidence, problems }) =>
-    evidence?.warehouse === warehouse && evidence.outcome === 'passed' && problems.length === 0
+    evidence?.warehouse === warehouse &&
+    evidence.tier === 'all' &&
+    evidence.outcome === 'passed' &&
+    problems.length === 0
       ? [
           {
             at: evidence.finishedAt,
@@ -38,10 +41,12 @@ export async function drillStandingOf(home: string, warehouse: string): Promise<
   const { drills, problems } = await readArchive(home)
   const own = drills.filter(({ evidence }) => evidence?.warehouse === warehouse)
   // One that passed counts if it is as it was written: nobody can write one over a failure.
-  const last = own.findLast(
-    ({ evidence, problems: edits }) =>
-      evidence!.outcome === 'failed' || (evidence!.outcome === 'passed' && edits.length === 0),
-  )?.evidence
+  const ended = own.flatMap(({ evidence, problems: edits }) =>
+    evidence!.outcome === 'failed' || (evidence!.outcome === 'passed' && edits.length === 0) ? [evidence!] : [],
+  )
+  // One of a tier that passed proves nothing of the rest: what failed before it stands until a whole one passes.
+  const whole = ended.findLast((one) => one.tier === 'all')
+  const last = whole?.outcome === 'failed' && ended.at(-1)?.outcome === 'passed' ? whole : ended.at(-1)
   const edited = drills
     .filter((one) => one.problems.length > 0 && (one.evidence === undefined || one.evidence.warehouse === warehouse))
     .map((one) => `drill ${one.evidence?.id ?? `number ${one.number}`}: ${one.problems.join('; ')}`)

@@ -25,7 +25,7 @@ export interface SandboxChoice {
 }
 
 /** Objects that initdb makes have smaller oids (FirstNormalObjectId). */
-const FIRST_USER_OID = 16_384
+export const FIRST_USER_OID = 16_384
 /** pg_largeobject and its index: as large as users make it, and no catalog that anything else needs. */
 const LARGE_OBJECTS: ReadonlySet<number> = new Set([2613, 2683])
 

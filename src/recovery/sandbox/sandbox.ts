@@ -17,7 +17,7 @@ import type { Owner } from '../restore/owner.ts'
 import { restore, type RestoreResult } from '../restore/restore.ts'
 import { librariesForReplay, recoverySettings, replayMinimums, type Settings } from '../restore/settings.ts'
 import { lastSegmentLsn, planOf } from '../restore/wal-delivery.ts'
-import type { PrivateSession } from '../server/connect.ts'
+import type { PrivateServer, PrivateSession } from '../server/connect.ts'
 import { binariesFor } from '../server/start.ts'
 import type { TargetOptions } from '../target/request.ts'
 import type { ResolvedTarget, StopPoint } from '../target/resolve.ts'
@@ -73,14 +73,12 @@ export interface Sandbox extends AsyncDisposable {
   /** Bytes of extents as the repository stores them. WAL is not among them. */
   readonly fetchedBytes: number
   /** Whether the files of a relation are stubs: its content is then not to be believed. */
-  leftOut(databaseOid: number, filenode: number): boolean
+  readonly leftOut: (databaseOid: number, filenode: number) => boolean
   /** For who starts its server again, in another way. */
-  readonly server: {
+  readonly server: PrivateServer & {
     readonly binaries: PostgresBinaries
     readonly owner: Owner | undefined
     readonly logFile: string
-    /** A superuser. */
-    readonly user: string
     /** What only replay needs, keys of the repository among it. */
     readonly leftovers: readonly string[]
   }
@@ -160,7 +158,7 @@ export async function openSandbox(request: SandboxRequest, context: Context, too
       binaries,
       owner: prepared.owner,
       logFile,
-      user: server.user,
+      ...server.server,
       leftovers: [...feed!.leftovers, server.hba],
     },
     [Symbol.asyncDispose]: async () => {

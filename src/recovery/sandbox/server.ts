@@ -12,7 +12,7 @@ import { runServer, type PostgresBinaries, type StartedServer } from '../../ware
 import { recoveryErrors as errors } from '../errors.ts'
 import type { Owner } from '../restore/owner.ts'
 import { writeOwned } from '../restore/small-files.ts'
-import { connectTo, findUser, type PrivateSession } from '../server/connect.ts'
+import { connectTo, findUser, type PrivateServer, type PrivateSession } from '../server/connect.ts'
 import { lastComplaint, replayToPause, replayToTarget } from '../server/replay.ts'
 import { checkComplaints, stubSettings } from '../server/scratch.ts'
 import { superuserCandidates } from '../server/superusers.ts'
@@ -48,9 +48,11 @@ const doors: Readonly<Record<string, string>> = {
   ...stubSettings,
 }
 
-export async function startSandbox(
-  parts: SandboxStart,
-): Promise<{ readonly user: string; readonly hba: string; connect(database: string): Promise<PrivateSession> }> {
+export async function startSandbox(parts: SandboxStart): Promise<{
+  readonly server: PrivateServer
+  readonly hba: string
+  connect(database: string): Promise<PrivateSession>
+}> {
   const { dataDirectory, manifest } = parts
   const hba = join(dataDirectory, 'wharf-recovery.hba')
   const { logFile } = parts
@@ -71,7 +73,7 @@ export async function startSandbox(
   if (parts.open) await replayToTarget(replay)
   else await replayToPause(replay)
   await checkComplaints(logFile, manifest.scratch)
-  return { user, hba, connect: (database) => connectTo(server, database) }
+  return { server, hba, connect: (database) => connectTo(server, database) }
 }
 
 async function run(parts: SandboxStart, files: { hba: string; logFile: string }): Promise<StartedServer> {

@@ -20,12 +20,18 @@ export interface ConnectionProof {
   readonly collations: readonly string[]
 }
 
+export interface VerifyOptions {
+  readonly amcheck: boolean
+  /** Default: all that allow connections. */
+  readonly databases?: readonly string[] | undefined
+  /** Whether a relation's files are stubs, which prove nothing: by database and filenode. Default: none. */
+  readonly leftOut?: ((databaseOid: number, filenode: number) => boolean) | undefined
+  readonly signal: AbortSignal
+}
+
 /** Opens every database that allows connections; with `amcheck` runs its functions on all tables and B-tree (18: GIN) indexes. */
-export async function verifyByConnections(
-  server: PrivateServer,
-  options: { amcheck: boolean; signal: AbortSignal },
-): Promise<ConnectionProof> {
-  const databases = await databasesOf(server)
+export async function verifyByConnections(server: PrivateServer, options: VerifyOptions): Promise<ConnectionProof> {
+  const databases = options.databases ?? (await databasesOf(server))
   const findings: string[] = []
   const withoutAmcheck: string[] = []
   const collations: string[] = []
@@ -77,11 +83,7 @@ interface DatabaseProof {
   readonly tables: number
 }
 
-async function verifyDatabase(
-  server: PrivateServer,
-  database: string,
-  options: { amcheck: boolean; signal: AbortSignal },
-): Promise<DatabaseProof> {
+async function verifyDatabase(server: PrivateServer, database: string, options: VerifyOptions): Promise<DatabaseProof> {
   await using session = await connectTo(server, database).catch((error: unknown) => {
     throw errors.cannotConnect({ database, why: messageOf(error) }, { cause: error })
   })
@@ -103,8 +105,9 @@ async function verifyDatabase(
     return { findings: [], collations, hasAmcheck: false, indexes: 0, tables: 0 }
   }
   const findings: string[] = []
-  const indexes = await checkIndexes({ session, database, schema: made, findings, signal: options.signal })
-  const tables = await checkTables({ session, database, schema: made, findings, signal: options.signal })
+  const parts = { session, database, schema: made, findings, leftOut: options.leftOut, signal: options.signal }
+  const indexes = await checkIndexes(parts)
+  const tables = await checkTables(parts)
   await session.query('ROLLBACK')
   return { findings, collations, hasAmcheck: true, indexes, tables }
 }
@@ -115,8 +118,21 @@ interface CheckParts {
   readonly database: string
   readonly schema: string
   readonly findings: string[]
+  readonly leftOut: VerifyOptions['leftOut']
   readonly signal: AbortSignal
 }
+
+/** What stands on its own files, of rows that say where they lie. */
+export function whatIsThere<Row extends { readonly db: string; readonly filenode: string | null }>(
+  rows: readonly Row[],
+  leftOut: VerifyOptions['leftOut'],
+): readonly Row[] {
+  return leftOut ? rows.filter((row) => !leftOut(Number(row.db), Number(row.filenode))) : rows
+}
+
+/** Columns for whatIsThere(), of a `c` that is pg_class. */
+export const PLACE_COLUMNS = `(SELECT d.oid::int8::text FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()) AS db,
+            pg_catalog.pg_relation_filenode(c.oid)::int8::text AS filenode`
 
 /** Schema of amcheck's functions, quoted; undefined where the extension's files are missing. */
 async function makeAmcheck(session: Session): Promise<string | undefined> {
@@ -153,13 +169,13 @@ async function checkIndexes(parts: CheckParts): Promise<number> {
   const gin = await session.query(
     `SELECT FROM pg_catalog.pg_proc WHERE proname = 'gin_index_check' AND pronamespace = '${schema}'::regnamespace`,
   )
-  const rows = await session.query<{ oid: number; name: string; method: string }>(
-    `SELECT c.oid, c.oid::regclass::text AS name, am.amname AS method
+  const rows = await session.query<{ oid: number; name: string; method: string; db: string; filenode: string }>(
+    `SELECT c.oid, c.oid::regclass::text AS name, am.amname AS method, ${PLACE_COLUMNS}
        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am am ON am.oid = c.relam JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
       WHERE c.relkind = 'i' AND c.relpersistence <> 't' AND i.indisready AND i.indisvalid AND am.amname IN ('btree', 'gin') ORDER BY c.oid`,
   )
   let count = 0
-  for (const { oid, name, method } of rows.rows) {
+  for (const { oid, name, method } of whatIsThere(rows.rows, parts.leftOut)) {
     if (method === 'gin' && gin.rows.length === 0) continue
     const call =
       method === 'gin'
@@ -173,11 +189,12 @@ async function checkIndexes(parts: CheckParts): Promise<number> {
 
 async function checkTables(parts: CheckParts): Promise<number> {
   const { session, schema } = parts
-  const rows = await session.query<{ oid: number; name: string }>(
-    `SELECT c.oid, c.oid::regclass::text AS name FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am am ON am.oid = c.relam
+  const rows = await session.query<{ oid: number; name: string; db: string; filenode: string }>(
+    `SELECT c.oid, c.oid::regclass::text AS name, ${PLACE_COLUMNS} FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am am ON am.oid = c.relam
       WHERE c.relkind IN ('r', 'm', 't') AND c.relpersistence <> 't' AND am.amname = 'heap' ORDER BY c.oid`,
   )
-  for (const { oid, name } of rows.rows) {
+  const tables = whatIsThere(rows.rows, parts.leftOut)
+  for (const { oid, name } of tables) {
     await guarded(parts, name, async () => {
       const found = await session.query<{ blkno: string; msg: string; path: string }>(
         `SELECT blkno, msg, pg_catalog.pg_relation_filepath($1) AS path FROM ${schema}.verify_heapam($1::oid::regclass) LIMIT 5`,
@@ -187,7 +204,7 @@ async function checkTables(parts: CheckParts): Promise<number> {
         parts.findings.push(`${parts.database}: ${name} (${path}) block ${blkno}: ${msg}`)
     })
   }
-  return rows.rows.length
+  return tables.length
 }
 
 export interface PageProof {
