@@ -173,10 +173,7 @@ test(`PostgreSQL ${major}: critical tables can be read before the rest is restor
       await assert.rejects(connect(port, { user: 'barred' }), /pg_hba.conf rejects connection/)
       await assert.rejects(connect(port, { user: 'reader', password: 'guessed' }), /password authentication failed/)
       for (const database of ['renamed', 'template1'])
-        await assert.rejects(
-          connect(port, { user: 'postgres', database }),
-          /not currently accepting connections|could not open critical system index/,
-        )
+        await assert.rejects(connect(port, { user: 'postgres', database }), /pg_hba.conf rejects connection/)
       const [folder] = await dataFolders(world)
       const files = await readdir(folder!)
       assert.deepEqual(files.filter((name) => name.startsWith('wharf-')).toSorted(), [

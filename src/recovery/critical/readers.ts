@@ -1,4 +1,5 @@
 // Critical first: while everything is restored, a sandbox with the critical relations lets readers in. It goes when the whole is open.
+import { timeLimit } from '../../base/clock.ts'
 import type { Progress } from '../../base/operation.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Context } from '../../base/room.ts'
@@ -18,7 +19,7 @@ export interface CriticalReport {
   readonly bytes: number
   /** Undefined: it failed, and everything was recovered without. */
   readonly readers?:
-    | (LetIn & {
+    | (Omit<LetIn, 'closed'> & {
         readonly host: string
         readonly port: number
         /** From the beginning of the recovery. */
@@ -100,9 +101,9 @@ async function open(
   )
   const opened = clock.monotonic()
   const sealing: Sealing = { sandbox, part, context, signal }
-  const letIn = await seal(sealing)
+  const { closed, ...letIn } = await seal(sealing)
   const sealed = clock.monotonic()
-  const { port } = await startSealed(sealing, { forReaders: true, port: request.criticalPort })
+  const { port } = await startSealed(sealing, { forReaders: true, port: request.criticalPort, closed })
   const started = clock.monotonic()
   const times = { sealMs: sealed - opened, startMs: started - sealed }
   const record = criticalRecord(prepared, { sandbox, ...times, listMs: tools.listMs, context })
@@ -120,13 +121,16 @@ async function open(
     report,
     [Symbol.asyncDispose]: async () => {
       // Whoever still reads gets a word from the server, not a broken connection.
-      await endServer({ dataDirectory: sandbox.folder, mode: 'fast', clock, signal: never }).catch(() => {})
+      await endServer({ dataDirectory: sandbox.folder, mode: 'fast', clock, signal: timeLimit(GOODBYE_MS) }).catch(
+        () => {},
+      )
       await held.disposeAsync()
     },
   }
 }
 
-const never = new AbortController().signal
+/** What does not end by then is ended at once. */
+const GOODBYE_MS = 20_000
 
 function sayOpen({ readers, relations }: CriticalReport, tools: CriticalTools): void {
   const { host, port, databases, afterMs } = readers!

@@ -21,6 +21,8 @@ export interface LetIn {
   readonly databases: readonly string[]
   /** Tables of the tier, `database.schema.name`, that stand on a file which was left out: swapped into place or renamed since the backup. They answer with an error. */
   readonly unreadable: readonly string[]
+  /** Names of the databases that nobody may come to: of most of them not even the catalogs are there. */
+  readonly closed: readonly string[]
 }
 
 export interface Sealing {
@@ -36,7 +38,7 @@ export async function seal(
   look: (databases: readonly string[]) => Promise<void> = () => Promise.resolve(),
 ): Promise<LetIn> {
   const { sandbox, part, context, signal } = of
-  const databases = await closeOthers(of)
+  const { open: databases, closed } = await closeOthers(of)
   await look(databases.map((one) => one.name))
   const unreadable: string[] = []
   for (const one of databases) unreadable.push(...(await unreadableIn(of, one)))
@@ -45,7 +47,7 @@ export async function seal(
   const auto = join(sandbox.folder, 'postgresql.auto.conf')
   await writeOwned(auto, withoutRecovery(await readFile(auto, 'utf8')), sandbox.server.owner)
   for (const oid of part.wish.databases) await removeStubs(sandbox, oid)
-  return { databases: databases.map((one) => one.name), unreadable }
+  return { databases: databases.map((one) => one.name), unreadable, closed }
 }
 
 interface Database {
@@ -53,14 +55,18 @@ interface Database {
   readonly name: string
 }
 
-async function closeOthers({ sandbox, part }: Sealing): Promise<readonly Database[]> {
+async function closeOthers({
+  sandbox,
+  part,
+}: Sealing): Promise<{ open: readonly Database[]; closed: readonly string[] }> {
   await using session = await sandbox.connect('template1')
   const oids = [...part.wish.databases]
   await session.query('UPDATE pg_catalog.pg_database SET datallowconn = false WHERE NOT oid = ANY ($1::oid[])', [oids])
-  const { rows } = await session.query<{ oid: string; name: string }>(
-    'SELECT oid::int8::text AS oid, datname AS name FROM pg_catalog.pg_database WHERE datallowconn ORDER BY datname',
+  const { rows } = await session.query<{ oid: string; name: string; isOpen: boolean }>(
+    'SELECT oid::int8::text AS oid, datname AS name, datallowconn AS "isOpen" FROM pg_catalog.pg_database ORDER BY datname',
   )
-  return rows.map((row) => ({ oid: Number(row.oid), name: row.name }))
+  const open = rows.filter((row) => row.isOpen).map((row) => ({ oid: Number(row.oid), name: row.name }))
+  return { open, closed: rows.filter((row) => !row.isOpen).map((row) => row.name) }
 }
 
 /** By the names that they had at the backup: what was dropped since is not there at the target either. */
@@ -103,7 +109,14 @@ async function namesIn(folder: string): Promise<readonly string[]> {
   return await readdir(folder).catch(() => [])
 }
 
+/** Before a backend begins to open the database: PostgreSQL asks `datallowconn` only when its catalogs have been read. */
+function closedRules(closed: readonly string[]): string {
+  const names = closed.filter((name) => !/[\n\r]/.test(name)).map((name) => `"${name.replaceAll('"', '""')}"`)
+  return names.map((name) => `local ${name} all reject\nhost ${name} all all reject\n`).join('')
+}
+
 export interface ReadersDoor {
+  readonly closed: readonly string[]
   /** Undefined: nobody but us, over the socket that only its user and root can open. */
   readonly port: number | undefined
   readonly forReaders: boolean
@@ -120,8 +133,9 @@ export async function startSealed({ sandbox, context, signal }: Sealing, door: R
   const { owner } = sandbox.server
   const hba = join(sandbox.folder, hbaName)
   await writeOwned(join(sandbox.folder, 'standby.signal'), '', owner)
-  const start = async (rules: string): Promise<StartedServer> => {
-    await writeOwned(hba, rules, owner)
+  const rules = NO_COPIES + closedRules(door.closed)
+  const start = async (content: string): Promise<StartedServer> => {
+    await writeOwned(hba, content, owner)
     return await runServer({
       binaries: sandbox.server.binaries,
       dataDirectory: sandbox.folder,
@@ -137,10 +151,10 @@ export async function startSealed({ sandbox, context, signal }: Sealing, door: R
   try {
     if (!door.forReaders) return await start('local all all trust\n')
     const original = await readFile(join(sandbox.folder, 'pg_hba.conf'), 'utf8').catch(() => '')
-    return await start(`${NO_COPIES}${original}\n${FALLBACK}`).catch(async (error: unknown) => {
+    return await start(`${rules}${original}\n${FALLBACK}`).catch(async (error: unknown) => {
       // Rules that need what this machine does not have stop a server: those who have a password get in all the same.
       if (!isWharfError(error, 'warehouse.server-died')) throw error
-      return await start(NO_COPIES + FALLBACK)
+      return await start(rules + FALLBACK)
     })
   } catch (error) {
     if (!isWharfError(error, 'warehouse.server-died')) throw error

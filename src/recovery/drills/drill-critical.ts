@@ -53,7 +53,10 @@ export async function drillCritical(parts: CriticalDrillParts): Promise<Critical
   const sealMs = clock.monotonic() - opened - looked.lookMs
   const pages = await pagesOf(sandbox, parts)
   const sealed = clock.monotonic()
-  const server = privateServer(sandbox, await startSealed(sealing, { forReaders: false, port: undefined }))
+  const server = privateServer(
+    sandbox,
+    await startSealed(sealing, { forReaders: false, port: undefined, closed: looked.letIn.closed }),
+  )
   const startMs = clock.monotonic() - sealed
   const { databases } = looked.letIn
   const covered = { databases, leftOut: sandbox.leftOut, allJournals: hasAllJournals(prepared) }
