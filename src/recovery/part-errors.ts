@@ -1,4 +1,4 @@
-// What an operator can be told by the recovery of databases and tablespaces. Codes are `recovery.<key in kebab case>`.
+// What an operator can be told by the recovery of databases, and by plans of parts. Codes are `recovery.<key in kebab case>`.
 import { defineErrors } from '../base/errors.ts'
 
 const few = (list: readonly string[]): string =>
@@ -53,25 +53,15 @@ export const partErrors = defineErrors('recovery', {
     hint: () =>
       'the new database was dropped again, nothing else was changed; what it needs (extensions, libraries, roles, rights) may be missing there now',
   },
-  unknownTablespace: {
+  noRelationInBackup: {
     exit: 'notFound',
-    message: (at: { tablespace: string; target: string; known: readonly string[] }) =>
-      `there was no tablespace ${at.tablespace} at ${at.target}`,
-    hint: (at) =>
-      at.known.length === 0 ? 'there were none but pg_default and pg_global' : `there were ${few(at.known)}`,
+    message: (at: { relation: string; backup: string }) => `backup ${at.backup} knows no relation ${at.relation}`,
+    hint: () =>
+      'schema.name of a table, an index or a TOAST table, as wharf backup inspect shows them; --database names its database',
   },
-  sharedTablespace: {
+  manyPlans: {
     exit: 'usage',
-    message: (at: { tablespace: string }) => `${at.tablespace} holds what all databases share`,
-    hint: () => 'that comes back with the whole only: wharf recover run',
-  },
-  emptyTablespace: {
-    exit: 'notFound',
-    message: (at: { tablespace: string; database: string; target: string; elsewhere: readonly string[] }) =>
-      `no table of database ${at.database} was in tablespace ${at.tablespace} at ${at.target}`,
-    hint: (at) =>
-      at.elsewhere.length === 0
-        ? 'nothing but indexes, or what was not logged, was there: wharf recover table brings back a table with its indexes'
-        : `tables of ${few(at.elsewhere)} were: name one with --database`,
+    message: (at: { options: readonly string[] }) => `${at.options.join(' and ')} are plans of different recoveries`,
+    hint: () => 'ask for one at a time',
   },
 })

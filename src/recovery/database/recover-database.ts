@@ -8,7 +8,9 @@ import { warehouses, type Session, type Warehouse } from '../../warehouse/contra
 import { quoteName } from '../../warehouse/quote.ts'
 import { partErrors as errors } from '../part-errors.ts'
 import { askedText } from '../plan/plan.ts'
-import { addRecord, type StepTime } from '../rates/times.ts'
+import { databaseWish } from '../plan/parts/database.ts'
+import { ShownPlan } from '../plan/parts/show.ts'
+import type { StepTime } from '../rates/times.ts'
 import type { PrivateSession } from '../server/connect.ts'
 import { copyRows } from '../tables/copy-rows.ts'
 import { literal, nameWith } from '../tables/names.ts'
@@ -67,8 +69,15 @@ export async function recoverDatabase(
   const swept = await sweepDatabases(main)
   if (swept.length > 0)
     work.notes.push(`what recoveries that died had left on the server is gone now: ${swept.join(', ')}`)
+  const plan = new ShownPlan({
+    warehouse: request.warehouse,
+    wishOf: (manifest) => databaseWish({ database, as: place }, manifest),
+    context,
+    signal,
+  })
+  const { onPrepared } = plan
   const found = scope.use(
-    await openDatabaseSandbox({ ...request, sandboxes: request.sandboxDirectory }, context, {
+    await openDatabaseSandbox({ ...request, sandboxes: request.sandboxDirectory, onPrepared }, context, {
       report: (event) => context.progress(event),
       signal,
     }),
@@ -89,7 +98,8 @@ export async function recoverDatabase(
     fetchedBytes: found.fetchedBytes,
     durationMs: context.clock.monotonic() - begun,
   }
-  await keepTimes(work, report)
+  const { backup, target, durationMs } = report
+  await plan.keepTimes({ backup, target, durationMs, steps: work.steps, way: 'database' })
   return report
 }
 
@@ -291,18 +301,4 @@ async function dropUnfinished({ warehouse, unfinished, context }: Work): Promise
       'the database of this recovery could not be dropped: the next recovery of a database does it',
     )
   }
-}
-
-async function keepTimes({ context, request, steps }: Work, report: DatabaseReport): Promise<void> {
-  await addRecord(context.home, {
-    at: new Date(context.clock.now()).toISOString(),
-    warehouse: request.warehouse,
-    backup: report.backup,
-    target: report.target,
-    verified: false,
-    durationMs: report.durationMs,
-    steps,
-    way: 'database',
-    machine: context.environment.hostname,
-  }).catch((error: unknown) => context.log.warn({ err: error }, 'the times of this recovery could not be kept'))
 }

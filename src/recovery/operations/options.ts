@@ -43,6 +43,16 @@ export const sandboxInput = {
   binaries: z.string().optional().describe('folder of the PostgreSQL server programs for the sandbox'),
 } as const
 
+/** How a table comes back. */
+export const tableInput = {
+  mode: z
+    .enum(['beside', 'swap', 'merge'])
+    .default('beside')
+    .describe('beside: as NAME_recovered; swap: in place of the live table; merge: missing and changed rows into it'),
+  as: z.string().optional().describe('another name for what is left beside'),
+  diff: z.boolean().default(false).describe('only show what is missing, changed and new, and leave nothing'),
+} as const
+
 export const recoveryInput = {
   warehouse: z.string().min(1).describe('name of the warehouse, as its backups carry it'),
   toDirectory: z.string().min(1).optional().describe('folder to restore into: missing or empty'),

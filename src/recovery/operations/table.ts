@@ -6,7 +6,7 @@ import { warehouses } from '../../warehouse/contract.ts'
 import { tableErrors as errors } from '../table-errors.ts'
 import { recoverTables } from '../tables/recover-tables.ts'
 import { reportText, type TablesReport } from '../tables/report.ts'
-import { inclusiveOf, recoveryInput, repositoryInput, sandboxInput, targetInput } from './options.ts'
+import { inclusiveOf, recoveryInput, repositoryInput, sandboxInput, tableInput, targetInput } from './options.ts'
 import { targetErrors } from './plan.ts'
 
 const { owner, allowCorrupt } = recoveryInput
@@ -16,12 +16,7 @@ const input = z.strictObject({
   warehouse: z.string().optional().describe('name of the warehouse; default: the only one'),
   database: z.string().optional().describe('database of the tables; default: that of the declared URL'),
   ...targetInput,
-  mode: z
-    .enum(['beside', 'swap', 'merge'])
-    .default('beside')
-    .describe('beside: as NAME_recovered; swap: in place of the live table; merge: missing and changed rows into it'),
-  as: z.string().optional().describe('another name for the one table that is left beside'),
-  diff: z.boolean().default(false).describe('only show what is missing, changed and new, and leave nothing'),
+  ...tableInput,
   compare: z.boolean().default(true).describe('compare with the live table'),
   ...repositoryInput,
   owner,
@@ -46,7 +41,7 @@ const diffOutput = z.object({
   }),
 })
 
-const output = z.object({
+export const tablesOutput = z.object({
   warehouse: z.string(),
   database: z.string(),
   backup: z.string(),
@@ -71,6 +66,23 @@ const output = z.object({
   durationMs: z.number(),
 })
 
+export const tablesErrors = [
+  ...targetErrors,
+  'recovery.unknown-table',
+  'recovery.ambiguous-table',
+  'recovery.not-a-table',
+  'recovery.not-logged',
+  'recovery.left-out-by-tier',
+  'recovery.name-taken',
+  'recovery.cannot-make',
+  'recovery.cannot-swap',
+  'recovery.cannot-merge',
+  'recovery.no-key',
+  'recovery.key-violated',
+  'recovery.corrupt-blocks',
+  'recovery.no-space',
+] as const
+
 export const table = defineOperation<TableInput, TablesReport>({
   name: 'recover table',
   summary: 'bring tables back as they were at a moment',
@@ -81,25 +93,10 @@ export const table = defineOperation<TableInput, TablesReport>({
   ].join('\n\n'),
   input,
   positional: ['tables'],
-  output: output as z.ZodType<TablesReport>,
+  output: tablesOutput as z.ZodType<TablesReport>,
   role: 'admin',
   danger: 'destroys',
-  errors: [
-    ...targetErrors,
-    'recovery.unknown-table',
-    'recovery.ambiguous-table',
-    'recovery.not-a-table',
-    'recovery.not-logged',
-    'recovery.left-out-by-tier',
-    'recovery.name-taken',
-    'recovery.cannot-make',
-    'recovery.cannot-swap',
-    'recovery.cannot-merge',
-    'recovery.no-key',
-    'recovery.key-violated',
-    'recovery.corrupt-blocks',
-    'recovery.no-space',
-  ],
+  errors: tablesErrors,
   needs: 'repository',
   where: 'run',
   run: async ({ warehouse, exclusive: _, ...wishes }, context, signal) => {

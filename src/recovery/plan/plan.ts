@@ -179,7 +179,7 @@ function inPlaceOf({ cluster, ownWal }: Place, stored: boolean): NonNullable<Rec
   }
 }
 
-function targetOf(resolved: ResolvedTarget): RecoveryPlan['target'] {
+export function targetOf(resolved: ResolvedTarget): RecoveryPlan['target'] {
   const { request, stop, entry } = resolved
   const at = formatLsn(stop.lsn)
   const when = entry

@@ -7,7 +7,7 @@ import type { Manifest, Repository } from '../../repository/contract.ts'
 import { recoveryErrors as errors } from '../errors.ts'
 import { nameCorrupt } from '../plan/loss.ts'
 import { walBytesOf } from '../plan/plan.ts'
-import { spaceNeeds } from '../plan/space.ts'
+import { spaceNeeds, type SpaceNeed } from '../plan/space.ts'
 import { placeTablespaces, type Layout } from '../restore/layout.ts'
 import { openChosenRepository } from '../restore/open-repository.ts'
 import { chooseOwner, closedFolder, type Owner } from '../restore/owner.ts'
@@ -109,17 +109,23 @@ function refuseCorrupt(manifest: Manifest, choice: SandboxChoice, request: Sandb
   throw errors.corruptBlocks({ backup: manifest.id, count: corrupt.length, blocks })
 }
 
-async function refuseTooLarge(parts: Pick<PreparedSandbox, 'layout' | 'choice' | 'resolved'>): Promise<void> {
+export async function sandboxSpace(
+  parts: Pick<PreparedSandbox, 'layout' | 'choice' | 'resolved'>,
+): Promise<readonly SpaceNeed[]> {
   const { manifest } = parts.choice
   const walBytes = walBytesOf(manifest, parts.resolved)
   // WAL goes as it is replayed, but not where there may be prepared transactions. What an extension's own WAL changes is written into stubs: never more than WAL itself holds.
   const isKept = manifest.settings['max_prepared_transactions'] !== '0'
   const intoStubs = replaysAll(manifest) ? walBytes : 0
   const waiting = (feedWindow(manifest.walSegmentBytes) + 3) * manifest.walSegmentBytes
-  const needs = await spaceNeeds(parts.layout, manifest, {
+  return await spaceNeeds(parts.layout, manifest, {
     walBytes: Math.min(walBytes, waiting) + (isKept ? walBytes : 0) + intoStubs,
     over: false,
   })
+}
+
+async function refuseTooLarge(parts: Parameters<typeof sandboxSpace>[0]): Promise<void> {
+  const needs = await sandboxSpace(parts)
   const short = needs.find((one) => one.neededBytes > one.freeBytes)
   if (short)
     throw errors.noSpace({

@@ -41,6 +41,8 @@ export interface SandboxRequest extends TargetOptions, RepositoryChoice {
   /** Both, by what the backup holds. */
   readonly choose?: ((manifest: Manifest) => SandboxWish) | undefined
   readonly keep?: boolean | undefined
+  /** Told when everything is known and nothing is written yet. */
+  readonly onPrepared?: ((prepared: PreparedSandbox & { readonly stop: StopPoint }) => Promise<void>) | undefined
   /** True (default): recovery ends and the server takes writes. False: it waits at the target, for readers only, which is sooner. */
   readonly open?: boolean | undefined
   /** Blocks of wanted files that were bad at the source come as they are. */
@@ -109,6 +111,7 @@ export async function openSandbox(request: SandboxRequest, context: Context, too
   }
   unfinished.defer(remove)
   const stop = await stopOf(prepared, tools.signal)
+  await request.onPrepared?.({ ...prepared, stop })
   const marks = [context.clock.monotonic()]
   const lap = (): number => {
     marks.push(context.clock.monotonic())

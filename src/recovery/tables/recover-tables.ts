@@ -3,9 +3,14 @@ import { timeLimit } from '../../base/clock.ts'
 import type { OperationContext } from '../../base/operation.ts'
 import { MINUTE_MS } from '../../base/units.ts'
 import { formatLsn } from '../../wal/lsn.ts'
+import type { Manifest } from '../../repository/contract.ts'
 import { warehouses } from '../../warehouse/contract.ts'
+
 import { askedText } from '../plan/plan.ts'
-import { addRecord, type StepTime } from '../rates/times.ts'
+import type { PartWish } from '../plan/parts/find.ts'
+import { ShownPlan } from '../plan/parts/show.ts'
+import { tableWish } from '../plan/parts/table.ts'
+import type { StepTime } from '../rates/times.ts'
 import { tableErrors as errors } from '../table-errors.ts'
 import { copyRows, type CopiedRows } from './copy-rows.ts'
 import { decideRoots, hints, planMaking, readDefinitions } from './decide.ts'
@@ -40,12 +45,16 @@ export async function recoverTables(
   const swept = await sweepStaging(session)
   if (swept.length > 0) work.notes.push(`what ${swept.length} recoveries that died had left on the server is gone now`)
   await holdStaging(session, id)
+  const today = await hints(session, names)
+  const wishOf = (manifest: Manifest): PartWish => tableWish(request, manifest, { names, hints: today, database })
+  const plan = new ShownPlan({ warehouse: request.warehouse, wishOf, context, signal })
+  const { onPrepared } = plan
+  const sandboxes = request.sandboxDirectory
   const found = scope.use(
-    await openTablesSandbox(
-      { ...request, database, names, hints: await hints(session, names), sandboxes: request.sandboxDirectory },
-      context,
-      { report: (event) => context.progress(event), signal },
-    ),
+    await openTablesSandbox({ ...request, database, names, hints: today, sandboxes, onPrepared }, context, {
+      report: (event) => context.progress(event),
+      signal,
+    }),
   )
   work.steps.push(...found.times)
   // With a session of its own: this one's may be broken by then, and what is new must go all the same.
@@ -71,7 +80,8 @@ export async function recoverTables(
     copiedBytes: copied.bytes,
     durationMs: context.clock.monotonic() - begun,
   }
-  await keepTimes(work, report)
+  const { backup, target, durationMs } = report
+  await plan.keepTimes({ backup, target, durationMs, steps: work.steps, way: 'table' })
   return report
 }
 
@@ -103,18 +113,4 @@ async function tidy({ warehouse, database, context, id }: Work): Promise<void> {
       'the staging of this recovery could not be dropped: the next recovery of a table does it',
     )
   }
-}
-
-async function keepTimes({ context, request, steps }: Work, report: TablesReport): Promise<void> {
-  await addRecord(context.home, {
-    at: new Date(context.clock.now()).toISOString(),
-    warehouse: request.warehouse,
-    backup: report.backup,
-    target: report.target,
-    verified: false,
-    durationMs: report.durationMs,
-    steps,
-    way: 'table',
-    machine: context.environment.hostname,
-  }).catch((error: unknown) => context.log.warn({ err: error }, 'the times of this recovery could not be kept'))
 }

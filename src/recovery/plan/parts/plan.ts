@@ -1,0 +1,188 @@
+// The plan of a recovery of part of a warehouse, through a sandbox: what `recover plan` shows beforehand, and the way itself when it begins.
+import type { Manifest, MappedRelation } from '../../../repository/contract.ts'
+import { formatLsn } from '../../../wal/lsn.ts'
+import { estimateStep, total, type Total } from '../../rates/model.ts'
+import type { Question } from '../../rates/samples.ts'
+import type { StepName, StepTime } from '../../rates/times.ts'
+import { isCatalog, type SandboxChoice, type SandboxWish } from '../../sandbox/choice.ts'
+import { keyOfPath } from '../../server/scratch.ts'
+import type { ResolvedTarget, StopPoint } from '../../target/resolve.ts'
+import { lossOf, type Loss } from '../loss.ts'
+import { targetOf, type RecoveryPlan } from '../plan.ts'
+import type { SpaceNeed } from '../space.ts'
+import type { PlanStep } from '../steps.ts'
+
+export const partWays = ['table', 'database', 'block', 'loads'] as const
+export type PartWay = (typeof partWays)[number]
+
+export interface PartPlan {
+  readonly way: PartWay
+  readonly warehouse: string
+  readonly repository: string
+  /** What is brought back, by name. */
+  readonly what: readonly string[]
+  readonly backup: RecoveryPlan['backup']
+  readonly target: RecoveryPlan['target']
+  /** What is read: plain bytes of files, bytes of WAL. */
+  readonly size: {
+    readonly files: number
+    readonly wantedBytes: number
+    readonly catalogBytes: number
+    readonly walBytes: number
+  }
+  readonly steps: readonly PlanStep[]
+  readonly time: Total
+  /** Where the sandbox lies meanwhile. */
+  readonly space: readonly SpaceNeed[]
+  /** What will be done on the live server. */
+  readonly live: readonly string[]
+  /** What it does not bring back. */
+  readonly lost: Loss
+  readonly notes: readonly string[]
+}
+
+/** Plain bytes and numbers of what a wish brings that is no catalog. */
+export interface WantedSize {
+  readonly tables: number
+  readonly tableBytes: number
+  readonly indexes: number
+  readonly bytes: number
+}
+
+/** A file that has two names in the map is counted once. */
+export function wantedSize(manifest: Pick<Manifest, 'files' | 'relations'>, wanted: SandboxWish['wanted']): WantedSize {
+  const found = new Map<string, MappedRelation>()
+  for (const one of manifest.relations) {
+    const { tablespace, database, relfilenode } = one.file
+    if (database !== 0 && !isCatalog(one) && wanted(one)) found.set(`${tablespace}/${database}/${relfilenode}`, one)
+  }
+  let [bytes, tableBytes] = [0, 0]
+  for (const file of manifest.files) {
+    const relation = file.kind === 'segment' ? found.get(keyOfPath(file.path) ?? '') : undefined
+    if (relation === undefined) continue
+    bytes += file.bytes
+    if (relation.kind !== 'i' && relation.kind !== 'S') tableBytes += file.bytes
+  }
+  const count = (test: (one: MappedRelation) => boolean): number => [...found.values()].filter(test).length
+  return {
+    bytes,
+    tableBytes,
+    tables: count((one) => one.kind === 'r'),
+    indexes: count((one) => one.kind === 'i' && one.schema !== 'pg_toast'),
+  }
+}
+
+export interface PartParts {
+  readonly way: PartWay
+  readonly what: readonly string[]
+  readonly repository: string
+  readonly manifest: Manifest
+  readonly choice: SandboxChoice
+  readonly wanted: SandboxWish['wanted']
+  readonly resolved: ResolvedTarget
+  readonly stop: StopPoint
+  readonly space: readonly SpaceNeed[]
+  readonly live: readonly string[]
+  readonly notes: readonly string[]
+  /** For the time model. */
+  readonly asked: Question
+  /** What follows the sandbox, by what it has to do. */
+  readonly after: (size: WantedSize) => readonly StepWish[]
+}
+
+export interface StepWish {
+  readonly step: StepName
+  readonly what: string
+  readonly bytes: number
+  readonly count?: number
+}
+
+/** Rows into the live server, indexes on them, the last transaction. */
+export function stepsOfTables({ tables, tableBytes, indexes }: WantedSize): readonly StepWish[] {
+  const of = (count: number, one: string, more: string): string => `${count} ${count === 1 ? one : more}`
+  return [
+    { step: 'copy-rows', what: `copy the rows of ${of(tables, 'table', 'tables')}`, bytes: tableBytes, count: tables },
+    {
+      step: 'build-indexes',
+      what: `build ${of(indexes, 'index', 'indexes')} and everything else`,
+      bytes: tableBytes,
+      count: indexes,
+    },
+    { step: 'swap', what: 'put everything in its place', bytes: 0, count: 1 },
+  ]
+}
+
+export async function makePartPlan(parts: PartParts, signal: AbortSignal): Promise<PartPlan> {
+  const { manifest, choice, resolved, stop, asked } = parts
+  const size = wantedSize(manifest, parts.wanted)
+  const walBytes = Number(stop.lsn - choice.manifest.replayFromLsn)
+  const files = choice.manifest.files.length
+  const wishes: readonly StepWish[] = [
+    { step: 'fetch', what: `restore ${files} files of backup ${manifest.id} into a sandbox`, bytes: choice.keptBytes },
+    {
+      step: 'replay',
+      what: `replay WAL from ${formatLsn(choice.manifest.replayFromLsn)} to ${formatLsn(stop.lsn)}`,
+      bytes: walBytes,
+    },
+    ...parts.after(size),
+  ]
+  const steps = wishes.map(({ step, what, bytes, count }): PlanStep => {
+    const { bytesPerSecond: _, ...rest } = estimateStep(step, bytes, {
+      ...asked,
+      ...(count === undefined ? {} : { count }),
+    })
+    return { ...rest, what }
+  })
+  return {
+    way: parts.way,
+    warehouse: asked.warehouse,
+    repository: parts.repository,
+    what: parts.what,
+    backup: {
+      id: manifest.id,
+      kind: manifest.kind,
+      finishedAt: new Date(manifest.finishedMs).toISOString(),
+      stopLsn: formatLsn(manifest.stopLsn),
+      files: manifest.files.length,
+    },
+    target: targetOf(resolved),
+    size: { files, wantedBytes: size.bytes, catalogBytes: choice.keptBytes - size.bytes, walBytes },
+    steps,
+    time: total(steps, asked),
+    space: parts.space,
+    live: parts.live,
+    lost: await lossOf(withoutOthers(parts), resolved, signal),
+    notes: parts.notes,
+  }
+}
+
+/** What others lose is nothing that this recovery does. */
+function withoutOthers({ manifest, wanted }: PartParts): Manifest {
+  const relations = manifest.relations.filter((one) => one.file.database !== 0 && wanted(one))
+  const keys = new Set(relations.map(({ file }) => `${file.tablespace}/${file.database}/${file.relfilenode}`))
+  const isWanted = (path: string): boolean => keys.has(keyOfPath(path) ?? '')
+  const scratch = manifest.scratch.filter((one) => isWanted(one.path))
+  return {
+    ...manifest,
+    relations,
+    scratch,
+    unlogged: manifest.unlogged.filter((one) => isWanted(one.path)),
+    corrupt: manifest.corrupt.filter((one) => isWanted(one.file)),
+    statistics: { ...manifest.statistics, skippedScratchBytes: scratch.reduce((sum, one) => sum + one.bytes, 0) },
+  }
+}
+
+/** Measured times with what the plan said of them: each prediction is scored once, where a second sandbox was needed against the first. */
+export function withPredicted(
+  times: readonly StepTime[],
+  plan: Pick<PartPlan, 'steps'> | undefined,
+): readonly StepTime[] {
+  const left = new Map((plan?.steps ?? []).map((one) => [one.step, one]))
+  return times.map((time) => {
+    const planned = left.get(time.step)
+    if (!planned || time.predicted) return time
+    left.delete(time.step)
+    const { expectedMs, lowMs, highMs, basis } = planned
+    return { ...time, predicted: { expectedMs, lowMs, highMs, basis } }
+  })
+}
