@@ -7,6 +7,10 @@ import { test } from 'node:test'
 import { isWharfError } from '../../src/base/errors.ts'
 import type { OperationContext, Progress } from '../../src/base/operation.ts'
 import { database, type DatabaseInput } from '../../src/recovery/operations/database.ts'
+import { plan } from '../../src/recovery/operations/plan.ts'
+import type { PlanAnyInput } from '../../src/recovery/operations/plan-part.ts'
+import type { PartPlan } from '../../src/recovery/plan/parts/plan.ts'
+import type { RecoveryPlan } from '../../src/recovery/plan/plan.ts'
 import type { DatabaseReport } from '../../src/recovery/database/report.ts'
 import { room as warehouseRoom } from '../../src/warehouse/room.ts'
 import { openWorld, type World } from '../backup/world.ts'
@@ -71,6 +75,16 @@ async function recoverDatabase(
     actor: 'test',
   })
   return await database.run(input, operationContext, asking.signal ?? new AbortController().signal)
+}
+
+async function planOf(world: World, wishes: Partial<PlanAnyInput>): Promise<RecoveryPlan | PartPlan> {
+  const { repositoryPath, passphraseFile } = await requestFor(world, {})
+  await using scope = new AsyncDisposableStack()
+  const context = testContext({ home: join(world.folder, 'home'), rooms: [] }, scope)
+  const input = plan.input.parse({ warehouse: 'retail', repositoryPath, passphraseFile, ...wishes })
+  const asking = { progress: () => {}, confirm: () => Promise.resolve(false), actor: 'test' }
+  const operationContext: OperationContext = Object.assign(Object.create(context) as typeof context, asking)
+  return await plan.run(input, operationContext, new AbortController().signal)
 }
 
 function urlOf(world: World, name: string): string {
@@ -170,6 +184,7 @@ test(
     assert.ok(cancelled.signal.aborted)
     assert.deepEqual(await databasesOf(world), before)
 
+    const planned = await planOf(world, { database: 'shop', lsn })
     const questions: string[] = []
     const report = await recoverDatabase(world, { database: 'shop', as: 'shop_then', lsn }, { questions })
     assert.match(questions.join('\n'), /^roles that do not exist any more had rights there \(gone\): leave/)
@@ -185,6 +200,17 @@ test(
       'shop_then',
     )
     assert.equal(secret!.definer, false)
+    // What the plan said would be read is what was read; it named what would be done, and what would not come.
+    assert.ok('way' in planned && planned.way === 'database')
+    const { wantedBytes, catalogBytes } = planned.size
+    assert.ok(
+      Math.abs(report.restoredBytes / (wantedBytes + catalogBytes) - 1) < 0.01,
+      `${report.restoredBytes} of ${wantedBytes + catalogBytes}`,
+    )
+    assert.deepEqual(planned.live, ['a new database shop_recovered_<time> beside the others; nothing else changes'])
+    assert.deepEqual(planned.lost.unlogged.relations, ['shop.app.quick'])
+    assert.equal(planned.backup.id, report.backup)
+
     assert.deepEqual([report.place, report.largeObjects], ['shop_then', 1])
     assert.ok(report.notes.includes('not logged, so empty: app.quick'), report.notes.join('\n'))
 
