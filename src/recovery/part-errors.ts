@@ -64,4 +64,25 @@ export const partErrors = defineErrors('recovery', {
     message: (at: { options: readonly string[] }) => `${at.options.join(' and ')} are plans of different recoveries`,
     hint: () => 'ask for one at a time',
   },
+  unknownTablespace: {
+    exit: 'notFound',
+    message: (at: { tablespace: string; target: string; known: readonly string[] }) =>
+      `there was no tablespace ${at.tablespace} at ${at.target}`,
+    hint: (at) =>
+      at.known.length === 0 ? 'there were none but pg_default and pg_global' : `there were ${few(at.known)}`,
+  },
+  sharedTablespace: {
+    exit: 'usage',
+    message: (at: { tablespace: string }) => `${at.tablespace} holds what all databases share`,
+    hint: () => 'that comes back with the whole only: wharf recover run',
+  },
+  emptyTablespace: {
+    exit: 'notFound',
+    message: (at: { tablespace: string; database: string; target: string; elsewhere: readonly string[] }) =>
+      `no table of database ${at.database} was in tablespace ${at.tablespace} at ${at.target}`,
+    hint: (at) =>
+      at.elsewhere.length === 0
+        ? 'nothing but indexes, or what was not logged, was there: wharf recover table brings back a table with its indexes'
+        : `tables of ${few(at.elsewhere)} were: name one with --database`,
+  },
 })

@@ -17,6 +17,7 @@ import { loads } from './operations/loads.ts'
 import { plan } from './operations/plan.ts'
 import { run } from './operations/run.ts'
 import { table } from './operations/table.ts'
+import { tablespace } from './operations/tablespace.ts'
 import { validate } from './operations/validate.ts'
 import { when } from './operations/when.ts'
 import { buildEstimates } from './rates/estimates.ts'
@@ -35,6 +36,7 @@ export const room: Room = {
     run,
     table,
     database,
+    tablespace,
     cutOver,
     validate,
     copies,

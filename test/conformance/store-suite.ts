@@ -26,6 +26,16 @@ async function writeFromOneBuffer(writer: ObjectWriter, parts: readonly Buffer[]
   }
 }
 
+async function listsBehind(store: ObjectStore, expected: readonly string[]): Promise<void> {
+  for (const after of ['a.b', 'a/', 'wal/1/00000001', 'wal/1/00000001/x', 'wal/1/0000000105', 'zz'])
+    for (const prefix of ['', 'wal/1']) {
+      const behind: string[] = []
+      for await (const { name } of store.list(prefix, { signal, after })) behind.push(name)
+      const wanted = expected.filter((name) => name.startsWith(prefix) && name > after)
+      assert.deepEqual(behind, wanted, `${prefix} behind ${after}`)
+    }
+}
+
 /** `open` gives an empty store each time; instances of one test share a place through `again`. */
 export async function storeSuite(
   t: TestContext,
@@ -150,13 +160,7 @@ export async function storeSuite(
         prefix,
       )
     }
-    for (const after of ['a.b', 'a/', 'wal/1/00000001', 'wal/1/00000001/x', 'wal/1/0000000105', 'zz'])
-      for (const prefix of ['', 'wal/1']) {
-        const behind: string[] = []
-        for await (const { name } of store.list(prefix, { signal, after })) behind.push(name)
-        const wanted = expected.filter((name) => name.startsWith(prefix) && name > after)
-        assert.deepEqual(behind, wanted, `${prefix} behind ${after}`)
-      }
+    await listsBehind(store, expected)
   })
 
   await t.test('names outside of the grammar are refused', async () => {

@@ -99,7 +99,7 @@ export async function killTables({ kills, seed, major, log }: KillRecoveries): P
     const made = mode === 'beside' ? (await tablesLeft(world)).find((name) => name.includes('recovered'))! : 'orders'
     assert.equal(await contentOf(world, `"${made}"`), truth, `${mode}, killed after ${ms} ms`)
     assert.deepEqual(
-      (await leftOn(world)).filter((name) => /^wharf_/.test(name)),
+      (await leftOn(world)).filter((name) => name.startsWith('wharf_')),
       [],
     )
     await nothingRuns(world)

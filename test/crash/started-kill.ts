@@ -44,21 +44,25 @@ class Starting {
     const { repositoryPath, passphraseFile } = await requestFor(world, {})
     const { bin } = await binariesOf(world.server.major)
     const flags = [
-      ...[
-        'recover',
-        'run',
-        'retail',
-        '--latest',
-        '--start',
-        '--yes',
-        '--workers',
-        '2',
-        '--verify',
-        'checksums',
-        ...where,
-      ],
-      ...['--repository-path', repositoryPath!, '--passphrase-file', passphraseFile!, '--binaries', bin],
-      ...['--home', join(world.folder, 'cli-home')],
+      'recover',
+      'run',
+      'retail',
+      '--latest',
+      '--start',
+      '--yes',
+      '--workers',
+      '2',
+      '--verify',
+      'checksums',
+      ...where,
+      '--repository-path',
+      repositoryPath!,
+      '--passphrase-file',
+      passphraseFile!,
+      '--binaries',
+      bin,
+      '--home',
+      join(world.folder, 'cli-home'),
     ]
     return new Starting(where[1], flags, world.server.major)
   }

@@ -35,7 +35,7 @@ function archiveOf(chunks: WalChunkInfo[]) {
   const answer = <T>(how: string, found: T): Promise<T> => {
     asked.push(how)
     return state.away
-      ? Promise.reject(repositoryErrors.unreachable({ location: 'nas', reason: 'EIO' } as never))
+      ? Promise.reject(repositoryErrors.unreachable({ location: 'nas', reason: 'EIO' }))
       : Promise.resolve(found)
   }
   const wal = {

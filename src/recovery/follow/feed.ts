@@ -119,7 +119,7 @@ export class Feed {
   }
 
   private passOver(): void {
-    for (const { object, endLsn } of [...this.known.values()]) if (endLsn <= this.next) this.known.delete(object)
+    for (const { object, endLsn } of this.known.values()) if (endLsn <= this.next) this.known.delete(object)
   }
 
   private async list(all: boolean): Promise<readonly WalChunkInfo[]> {

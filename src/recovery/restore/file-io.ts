@@ -5,6 +5,7 @@
 // A thousand small files: 20 ms to write and 540 ms to fsync through the cache, which gives each of them its place on the disk only then; past it 100 and 135 ms.
 // Transfers past the cache are begun and not waited for, so that the thread decompresses meanwhile.
 import { closeSync, constants, fstatSync, openSync, read, readSync, write, writeSync } from 'node:fs'
+import { promisify } from 'node:util'
 
 import { codeOf } from '../../base/errors.ts'
 import { KIB } from '../../base/units.ts'
@@ -103,11 +104,9 @@ export class OpenFile {
   private async writePiece(bytes: Buffer, position: number): Promise<void> {
     let done = 0
     while (done < bytes.length && isAligned(bytes.length - done, position + done)) {
-      const written = await this.directly((descriptor) =>
-        transferred(write, descriptor, bytes.subarray(done), position + done),
-      )
-      if (written === undefined) break
-      done += written
+      const count = await this.directly((descriptor) => written(descriptor, bytes.subarray(done), position + done))
+      if (count === undefined) break
+      done += count
     }
     this.writeCached(bytes.subarray(done), position + done)
   }
@@ -146,9 +145,7 @@ export class OpenFile {
   ): Promise<ReadPiece> {
     const give = (): void => pieces.give(piece)
     try {
-      const count = await this.directly((descriptor) =>
-        transferred(read, descriptor, piece.subarray(0, length), position),
-      )
+      const count = await this.directly((descriptor) => filled(descriptor, piece.subarray(0, length), position))
       if (count !== undefined) return { bytes: piece.subarray(0, count), give }
       const bytes = this.readCached(length, position)
       bytes.copy(piece)
@@ -206,19 +203,15 @@ export class OpenFile {
   }
 }
 
-type Transfer = (
-  descriptor: number,
-  bytes: Buffer,
-  offset: number,
-  length: number,
-  position: number,
-  done: (error: Error | null, count: number) => void,
-) => void
+const readAsync = promisify(read)
+const writeAsync = promisify(write)
 
-function transferred(call: Transfer, descriptor: number, bytes: Buffer, position: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    call(descriptor, bytes, 0, bytes.length, position, (error, count) => (error ? reject(error) : resolve(count)))
-  })
+async function filled(descriptor: number, bytes: Buffer, position: number): Promise<number> {
+  return (await readAsync(descriptor, bytes, 0, bytes.length, position)).bytesRead
+}
+
+async function written(descriptor: number, bytes: Buffer, position: number): Promise<number> {
+  return (await writeAsync(descriptor, bytes, 0, bytes.length, position)).bytesWritten
 }
 
 let there: Buffer = Buffer.alloc(0)

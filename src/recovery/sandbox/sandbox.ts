@@ -120,7 +120,10 @@ export async function openSandbox(request: SandboxRequest, context: Context, too
   let feed: WalFeed | undefined
   await using feeding = new AsyncDisposableStack()
   const restored = await restoreChosen(prepared, {
-    ...{ request, context, stop, tools },
+    request,
+    context,
+    stop,
+    tools,
     feed: (one) => (feed = feeding.use(one)),
   })
   const fetchMs = lap()

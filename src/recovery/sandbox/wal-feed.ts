@@ -115,7 +115,12 @@ class Feed {
   private fail(error: unknown): void {
     if (this.ended.signal.aborted || this.failure.signal.aborted) return
     this.failure.abort(error)
-    void writeFile(join(this.folder, 'failed'), '', { mode: 0o644 }).catch(() => {})
+    void this.sayFailed()
+  }
+
+  /** For the script that waits. */
+  private async sayFailed(): Promise<void> {
+    await writeFile(join(this.folder, 'failed'), '', { mode: 0o644 }).catch(() => {})
   }
 
   private async run(): Promise<void> {
