@@ -47,6 +47,12 @@ export const partErrors = defineErrors('recovery', {
       `what database ${at.database} is made of could not be read: ${at.why}`,
     hint: () => 'nothing was changed; --allow-corrupt restores damaged blocks as they are',
   },
+  policyForNobody: {
+    exit: 'failed',
+    message: (at: { policy: string; table: string; role: string }) =>
+      `policy ${at.policy} of ${at.table} is for role ${at.role}, which does not exist any more`,
+    hint: () => 'nothing was changed; without it others might see more: make the role again, if need be with NOLOGIN',
+  },
   cannotCarryOver: {
     exit: 'failed',
     message: (at: { statement: string; why: string }) => `the live server refused "${at.statement}": ${at.why}`,

@@ -28,7 +28,7 @@ const schema = `
   create function app.touch() returns trigger language plpgsql as $$ begin new.note := coalesce(new.note, 'it''s; \\restrict'); return new; end $$;
   create function app.twice(n int) returns int language sql immutable begin atomic; select case when n > 0 then 2 * n else 0 end; end;
   create function app.secret() returns int language sql security definer as 'select 1';
-  create table app.customers (id int generated always as identity primary key, name text not null, mood app.mood default 'ok', moods app.mood[], pair app.pair, size app.positive, span app.span, of regclass);
+  create table app.customers (id int generated always as identity primary key, name text not null, mood app.mood default 'ok', moods app.mood[], pair app.pair, size app.positive, span app.span, of regclass, day date, ratio float8, took interval);
   create table app.orders (id bigserial, customer int references app.customers on delete cascade, note text, long text, total int generated always as (app.twice(customer)) stored, placed date not null) partition by range (placed);
   alter table app.orders add primary key (id, placed);
   create table app.orders_1 partition of app.orders for values from ('2026-01-01') to ('2026-07-01');
@@ -40,12 +40,12 @@ const schema = `
   create trigger touch before insert on app.orders for each row execute function app.touch();
   create rule no_delete as on delete to "Odd;Name"."T ""x""" do also (select 1; select 2);
   create statistics app.stat on mood, name from app.customers;
-  alter table app.customers enable row level security; create policy own on app.customers for select to clerk using (id > 3);
-  grant usage on schema app to clerk; grant select on app.orders to clerk; grant update (name) on app.customers to gone; alter view app.busy owner to gone; alter function app.secret() owner to gone;
+  alter table app.customers enable row level security; create policy own on app.customers for select to clerk, former using (id > 3); create table app.news (day date default '2026-02-01');
+  grant usage on schema app to clerk, gone; grant select on app.customers to gone with grant option; set session authorization gone; grant select on app.customers to auditor; reset session authorization; grant select on app.orders to clerk; grant update (name) on app.customers to gone; alter view app.busy owner to gone; alter function app.secret() owner to gone;
   alter default privileges for role clerk in schema app grant select on tables to auditor;
   comment on table app.orders is 'begin; it''s all here'; comment on database shop is 'ours';
   create publication news for table app.customers;
-  insert into app.customers (name, mood, moods, pair, size, span, of) select 'c' || n, 'sad', '{sad,ok}', row(n, 'ok')::app.pair, n, app.span(n, n + 5), 'app.orders' from generate_series(1, 50) n;
+  insert into app.customers (name, mood, moods, pair, size, span, of, day, ratio, took) select 'c' || n, 'sad', '{sad,ok}', row(n, 'ok')::app.pair, n, app.span(n, n + 5), 'app.orders', date '2026-01-02' + n, n / 7.0::float8, make_interval(days => -n, hours => n) from generate_series(1, 50) n;
   insert into app.orders (customer, note, long, placed) select 1 + n % 50, case when n % 3 = 0 then 'n' || n end, repeat(md5(n::text), 20), date '2026-01-01' + n % 300 from generate_series(1, 3000) n;
   insert into "Odd;Name"."T ""x""" select generate_series(1, 100); select lo_from_bytea(4711, decode(repeat('ab01', 700000), 'hex')); select setval('app.orders_id_seq', 7777);`
 
@@ -126,14 +126,26 @@ test(
   async () => {
     await using world = await openWorld({ major: 15, settings: { autovacuum: 'off' } })
     const { server } = world
-    await server.psql('create role clerk; create role auditor; create role gone')
+    await server.psql('create role clerk; create role auditor; create role gone; create role former')
     await server.psql('create database shop template template0 connection limit 33')
-    await server.psql('create database other')
+    await server.psql("create database other template template0 encoding 'SQL_ASCII' locale 'C'")
+    // Whatever changes how values and literals are written, and what a server in recovery cannot do.
+    const settings = {
+      datestyle: 'German, DMY',
+      intervalstyle: 'sql_standard',
+      extra_float_digits: '-3',
+      default_transaction_isolation: 'serializable',
+    }
+    for (const [name, value] of Object.entries(settings))
+      await server.psql(`alter database shop set ${name} to '${value}'`)
     await server.psql('alter database shop set search_path to app, "Odd;Name"')
     await server.psql('revoke connect on database shop from public')
     await server.psql('grant connect on database shop to clerk')
     await server.psql(schema, 'shop')
-    await server.psql('create table other_rows as select generate_series(1, 3000) as n', 'other')
+    await server.psql(
+      "create table other_rows as select generate_series(1, 3000) as n; create table bytes as select e'\\xe4\\xff' as b",
+      'other',
+    )
     await world.take('full')
     await server.psql(
       "update app.orders set note = 'changed' where id % 7 = 0; delete from app.orders where id % 31 = 0; create table app.later as select 1 as one; refresh materialized view app.per_day",
@@ -144,7 +156,7 @@ test(
     const lsn = await lsnOf(world)
     await server.psql('drop database shop')
     await server.psql('alter database other rename to shop')
-    await server.psql('drop role gone')
+    await server.psql('drop role gone; drop role former')
     await world.archiveAll()
 
     const before = await databasesOf(world)
@@ -177,6 +189,11 @@ test(
       await refusal({ database: 'shop', pgDump: '/bin/true' }, 'recovery.no-pg-dump'),
       /^\/bin\/true is no pg_dump/,
     )
+    assert.equal(
+      await refusal({ database: 'shop', as: 'shop_then' }, 'recovery.policy-for-nobody'),
+      'policy own of app.customers is for role former, which does not exist any more',
+    )
+    await server.psql('create role former')
     const cancelled = new AbortController()
     const progress = ({ phase }: Progress): void => (phase === 'building indexes' ? cancelled.abort() : undefined)
     const cancelling = { progress, signal: cancelled.signal }
@@ -191,7 +208,7 @@ test(
     assert.deepEqual(await databasesOf(world), [...before, 'shop_then'].toSorted())
     // The role that is gone is in the truth alone: its rights, and what it owned.
     const ofGone =
-      /^(|--|987654321| +LANGUAGE sql)$|\bgone\b|(app\.busy|FUNCTION app\.secret\(\)) OWNER TO|Owner:|SECURITY DEFINER|AS 'select 1'/
+      /^(|--|987654321| +LANGUAGE sql)$|\bgone\b|(app\.busy|FUNCTION app\.secret\(\)) OWNER TO|Owner:|RESET SESSION|app\.customers TO auditor|SECURITY DEFINER|AS 'select 1'/
     const now = dump(world, 'shop_then')
     assert.deepEqual(missingIn(now, truth, ofGone), [])
     assert.deepEqual(missingIn(truth, now, ofGone), [])
@@ -219,6 +236,11 @@ test(
     assert.match(renamed.place, /^shop_recovered_\d{8}_\d{6}$/)
     const [rows] = await server.psql<{ rows: number }>('select count(*)::int as rows from other_rows', renamed.place)
     assert.equal(rows!.rows, 3000)
+    const [kept] = await server.psql<{ same: boolean; open: boolean }>(
+      `select encode(b::bytea, 'hex') = 'e4ff' as same, has_database_privilege('clerk', current_database(), 'connect') as open from bytes`,
+      renamed.place,
+    )
+    assert.deepEqual(kept, { same: true, open: true })
     assert.deepEqual(
       (await databasesOf(world)).filter((one) => one.startsWith('wharf')),
       [],

@@ -132,3 +132,17 @@ export async function readRoles(session: PrivateSession): Promise<readonly strin
   )
   return rows.map((one) => one.name)
 }
+
+/** Policies that name one of these roles. */
+export async function readPoliciesFor(
+  session: PrivateSession,
+  roles: readonly string[],
+): Promise<readonly { readonly policy: string; readonly table: string; readonly role: string }[]> {
+  const { rows } = await session.query<{ policy: string; schema: string; name: string; role: string }>(
+    `select p.polname as policy, n.nspname as schema, c.relname as name, r.rolname as role
+       from pg_catalog.pg_policy p join pg_catalog.pg_roles r on r.oid = any(p.polroles) and r.rolname = any($1::text[])
+       join pg_catalog.pg_class c on c.oid = p.polrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace order by 2, 3, 1, 4`,
+    [roles],
+  )
+  return rows.map((one) => ({ policy: one.policy, table: shownName(one), role: one.role }))
+}

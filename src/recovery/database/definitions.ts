@@ -35,10 +35,10 @@ export function sortDefinitions(statements: readonly string[], as: string): Defi
       const head = match[0].slice(0, match[0].length - match[1]!.length)
       const text = head + quoteName(as) + sql.slice(match[0].length)
       if (sql.startsWith('CREATE DATABASE')) create = text
-      else about.push(text)
+      // The new database is no template: nobody could drop it.
+      else if (!/^ IS_TEMPLATE\b/.test(sql.slice(match[0].length))) about.push(text)
     } else if (setting?.startsWith('default_')) defaults.set(setting, sql)
     else if (setting !== undefined || sql.startsWith('SELECT pg_catalog.set_config(')) settings.push(sql)
-    // It marks a template: the new database is none.
     else if (!sql.startsWith('UPDATE pg_catalog.pg_database ')) jobs.push({ sql, defaults: [...defaults.values()] })
   }
   if (create === undefined) throw new Error('the dump makes no database')

@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 
 import type { Environment } from '../../base/environment.ts'
-import type { PrivateServer } from '../server/connect.ts'
+import { privateOptions, type PrivateServer } from '../server/connect.ts'
 import { partErrors as errors } from '../part-errors.ts'
 
 export interface DumpProgram {
@@ -68,6 +68,8 @@ export async function dumpSection(
   of: { server: PrivateServer; database: string; section: 'pre-data' | 'post-data'; environment: Environment },
   signal: AbortSignal,
 ): Promise<string> {
+  // A child that is begun with it aborted already ends with an error that nobody listens for.
+  signal.throwIfAborted()
   const { server, database, section, environment } = of
   const flags = [
     `--section=${section}`,
@@ -87,7 +89,7 @@ export async function dumpSection(
       LC_ALL: 'C',
       // As an argument a name with = in it would be read as more than a name.
       PGDATABASE: database,
-      PGOPTIONS: '-c session_preload_libraries= -c local_preload_libraries= -c statement_timeout=0 -c row_security=off',
+      PGOPTIONS: `${privateOptions} -c statement_timeout=0 -c row_security=off`,
     },
     signal,
     killSignal: 'SIGKILL',

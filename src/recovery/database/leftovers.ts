@@ -5,7 +5,8 @@ import type { Session } from '../../warehouse/contract.ts'
 import { quoteName } from '../../warehouse/quote.ts'
 
 const PREFIX = 'wharf_recovery_'
-const IN_USE = '55006'
+export const IN_USE = '55006'
+const UNKNOWN_DATABASE = '3D000'
 
 export function unfinishedName(id: string): string {
   return PREFIX + id
@@ -20,12 +21,17 @@ export async function holdDatabase(session: Session, name: string): Promise<void
   await session.query(`select pg_catalog.pg_advisory_lock(${lockOf(name)})`)
 }
 
-/** Returns the names of those that are gone now. */
-export async function sweepDatabases(session: Session): Promise<readonly string[]> {
+export interface Swept {
+  readonly gone: readonly string[]
+  /** Somebody is in them: a recovery that is told of the server by another database, or what one that was killed still has running there. */
+  readonly inUse: readonly string[]
+}
+
+export async function sweepDatabases(session: Session): Promise<Swept> {
   const rows = await session.query<{ name: string }>(
     `select datname as name from pg_catalog.pg_database where datname ~ '^${PREFIX}[0-9a-f]{8}$' and pg_catalog.pg_has_role(datdba, 'usage') order by 1`,
   )
-  const swept: string[] = []
+  const [gone, inUse]: [string[], string[]] = [[], []]
   for (const { name } of rows) {
     const [lock] = await session.query<{ got: boolean }>(
       `select pg_catalog.pg_try_advisory_lock(${lockOf(name)}) as got`,
@@ -33,12 +39,13 @@ export async function sweepDatabases(session: Session): Promise<readonly string[
     if (!lock?.got) continue
     try {
       await session.query(`drop database ${quoteName(name)}`)
-      swept.push(name)
+      gone.push(name)
     } catch (error) {
-      if (codeOf(error) !== IN_USE && codeOf(error) !== '3D000') throw error
+      if (codeOf(error) === IN_USE) inUse.push(name)
+      else if (codeOf(error) !== UNKNOWN_DATABASE) throw error
     } finally {
       await session.query(`select pg_catalog.pg_advisory_unlock(${lockOf(name)})`)
     }
   }
-  return swept
+  return { gone, inUse }
 }

@@ -17,11 +17,11 @@ import { literal, nameWith } from '../tables/names.ts'
 import { prepareReading, sequenceState } from '../tables/read-definition.ts'
 import { addStep, connectLive, workersOf, type TablesRequest } from '../tables/request.ts'
 import { CarryOver, refused, runJobs } from './carry-over.ts'
-import { readLargeObjects, readRoles, readSequences, readTables, type Contents } from './contents.ts'
+import { readLargeObjects, readPoliciesFor, readRoles, readSequences, readTables, type Contents } from './contents.ts'
 import { sortDefinitions, type Definitions } from './definitions.ts'
 import { dumpSection, findDumpProgram, type DumpProgram } from './dump.ts'
 import { copyLargeObjects } from './large-objects.ts'
-import { holdDatabase, sweepDatabases, unfinishedName } from './leftovers.ts'
+import { holdDatabase, IN_USE, sweepDatabases, unfinishedName } from './leftovers.ts'
 import type { DatabaseReport } from './report.ts'
 import { openDatabaseSandbox, type DatabaseSandbox } from './sandbox-for.ts'
 import { splitStatements } from './split-sql.ts'
@@ -30,6 +30,10 @@ export interface DatabaseRequest extends Omit<TablesRequest, 'tables' | 'databas
   readonly database: string
   readonly pgDump?: string | undefined
 }
+
+const DUPLICATE_DATABASE = '42P04'
+/** Of naming what others are in. */
+const MOST_ATTEMPTS = 5
 
 interface Work {
   readonly request: DatabaseRequest
@@ -66,9 +70,11 @@ export async function recoverDatabase(
   const unfinished = unfinishedName(context.random.bytes(4).toString('hex'))
   const shared = { request, warehouse, context, signal, place, unfinished }
   const work: Work = { ...shared, workers: workersOf(request), steps: [] as StepTime[], notes: [] as string[] }
-  const swept = await sweepDatabases(main)
-  if (swept.length > 0)
-    work.notes.push(`what recoveries that died had left on the server is gone now: ${swept.join(', ')}`)
+  const { gone, inUse } = await sweepDatabases(main)
+  if (gone.length > 0)
+    work.notes.push(`what recoveries that died had left on the server is gone now: ${gone.join(', ')}`)
+  if (inUse.length > 0)
+    work.notes.push(`of other recoveries, and somebody is in it, so it was left: ${inUse.join(', ')}`)
   const plan = new ShownPlan({
     warehouse: request.warehouse,
     wishOf: (manifest) => databaseWish({ database, as: place }, manifest),
@@ -161,6 +167,8 @@ async function carryOver(work: Work, sides: Sides): Promise<Filled> {
   const bytes = contents.tables.reduce((sum, one) => sum + one.bytes, 0)
   addStep(work, 'build-indexes', { started, bytes, count: after.length })
   const naming = context.clock.monotonic()
+  // What a dump says of rights is said on top of what everybody has by default.
+  await main.query(`grant connect, temporary on database ${quoteName(work.unfinished)} to public`)
   for (const sql of before.about) await carry.run(main, { sql, defaults: [] })
   await target.close()
   await giveName(work, main)
@@ -208,6 +216,8 @@ async function askAboutRoles({ context, notes }: Work, main: Session, source: Pr
   )
   const missing = (await readRoles(source)).filter((one) => !known.has(one))
   if (missing.length === 0) return
+  const policies = await readPoliciesFor(source, missing)
+  if (policies.length > 0) throw errors.policyForNobody(policies[0]!)
   await demandConfirmation(
     context,
     `roles that do not exist any more had rights there (${missing.join(', ')}): leave those rights out, and own what was theirs?`,
@@ -281,12 +291,20 @@ async function fill(
 }
 
 /** Everything before it was committed without waiting for the disk: its own commit makes all of it durable. */
-async function giveName({ unfinished, place }: Work, main: Session): Promise<void> {
-  try {
-    await main.query(`alter database ${quoteName(unfinished)} rename to ${quoteName(place)}`)
-  } catch (error) {
-    if (codeOf(error) === '42P04') throw errors.databaseTaken({ database: place })
-    throw error
+async function giveName({ unfinished, place, signal }: Work, main: Session): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    signal.throwIfAborted()
+    try {
+      await main.query(`alter database ${quoteName(unfinished)} rename to ${quoteName(place)}`)
+      return
+    } catch (error) {
+      if (codeOf(error) === DUPLICATE_DATABASE) throw errors.databaseTaken({ database: place })
+      if (codeOf(error) !== IN_USE || attempt === MOST_ATTEMPTS) throw error
+    }
+    // A collector of metrics that looks into every database: PostgreSQL has waited for it to leave.
+    await main.query('select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity where datname = $1', [
+      unfinished,
+    ])
   }
 }
 

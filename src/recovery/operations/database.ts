@@ -64,6 +64,7 @@ export const database = defineOperation<DatabaseInput, DatabaseReport>({
     'recovery.no-pg-dump',
     'recovery.old-pg-dump',
     'recovery.dump-failed',
+    'recovery.policy-for-nobody',
     'recovery.cannot-carry-over',
     'recovery.rows-lost',
     'recovery.corrupt-blocks',

@@ -12,6 +12,13 @@ export interface PrivateServer {
 
 export type PrivateSession = Client & AsyncDisposable
 
+/**
+ * Above what a database or a role was told: what is to be loaded there would act in a copy that is to be silent, or be missing here; and a server in recovery answers nothing
+ * to a serializable transaction.
+ */
+export const privateOptions =
+  '-c session_preload_libraries= -c local_preload_libraries= -c default_transaction_isolation=read\\ committed'
+
 /** `pg` gives up after 15 s. Nothing is logged: there is no secret, but the text of errors is the caller's to show. */
 export async function connectTo(server: PrivateServer, database: string): Promise<PrivateSession> {
   const client = new Client({
@@ -21,8 +28,7 @@ export async function connectTo(server: PrivateServer, database: string): Promis
     database,
     application_name: 'wharf recovery',
     connectionTimeoutMillis: 15_000,
-    // What a database or a role was told to load would act in a copy that is to be silent, or be missing here.
-    options: '-c session_preload_libraries= -c local_preload_libraries=',
+    options: privateOptions,
   })
   client.on('error', () => {})
   try {

@@ -47,6 +47,9 @@ interface Stretch {
 }
 
 const STRETCH_BYTES = 64 * MIB
+/** A database that knows no encoding may hold any bytes: they pass as they are. */
+const AS_IT_IS =
+  "select pg_catalog.set_config('client_encoding', 'SQL_ASCII', false) where pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'"
 
 /** Each stretch's rows are counted on both sides. */
 export async function copyRows(parts: CopyParts): Promise<CopiedRows> {
@@ -71,6 +74,8 @@ export async function copyRows(parts: CopyParts): Promise<CopiedRows> {
   const work = async (): Promise<void> => {
     await using source = await parts.openSource()
     await using target = await parts.openTarget()
+    await source.query(AS_IT_IS)
+    await target.query(AS_IT_IS)
     for (let one = waiting.shift(); one && !failed.signal.aborted; one = waiting.shift()) {
       parts.signal.throwIfAborted()
       const copied = await copyStretch(one, { source, target, place: parts.places.get(one.table.oid)! })

@@ -12,6 +12,7 @@ import type {
   Trigger,
 } from './definition.ts'
 import type { FoundTable } from './find.ts'
+import { plainSession } from './session-settings.ts'
 
 /** An access list as JSON; null where it is the default. */
 const grantsOf = (acl: string): string => `
@@ -138,9 +139,7 @@ interface TableRow extends Pick<
 
 /** Once for each session that reads definitions. */
 export async function prepareReading(session: PrivateSession): Promise<void> {
-  await session.query(
-    "set search_path = ''; set statement_timeout = 0; set lock_timeout = 0; set row_security = off; set quote_all_identifiers = off",
-  )
+  await session.query(`${plainSession}; set statement_timeout = 0; set lock_timeout = 0`)
 }
 
 export async function readDefinition(

@@ -10,6 +10,7 @@ import type { TableDefinition } from './definition.ts'
 import type { Coming } from './keys.ts'
 import type { LiveRelation } from './live.ts'
 import { nameWith, parseTableName, type TableName } from './names.ts'
+import { plainSession } from './session-settings.ts'
 
 export interface TablesRequest extends TargetOptions, RepositoryChoice {
   readonly tables: readonly string[]
@@ -74,9 +75,7 @@ export async function connectLive(
     statementTimeoutMs: 0,
     lockTimeoutMs: LOCK_TIMEOUT_MS,
   })
-  await session.query(
-    "set search_path = ''; set row_security = off; set quote_all_identifiers = off; set default_transaction_read_only = off",
-  )
+  await session.query(`${plainSession}; set default_transaction_read_only = off`)
   return session
 }
 
