@@ -61,6 +61,15 @@ export async function makeFolder(world: { folder: string; server: TestServer }, 
   return path
 }
 
+/** Table `t` in tablespace `space`. */
+export async function tableInSpace(world: { folder: string; server: TestServer }, rows: number): Promise<void> {
+  const space = await makeFolder(world, 'space')
+  await world.server.psql(`create tablespace space location '${space}'`)
+  await world.server.psql(
+    `create table t tablespace space as select n as id, md5(n::text) as body from generate_series(1, ${rows}) n`,
+  )
+}
+
 export async function openWorld(options: WorldOptions): Promise<World> {
   const scope = new AsyncDisposableStack()
   const scratch = scope.use(await scratchFolder())

@@ -13,7 +13,7 @@ import { seededRandom } from '../../src/base/random.ts'
 import { readMarker } from '../../src/recovery/restore/marker.ts'
 import { endServer } from '../../src/warehouse/servers.ts'
 import { contentsOf } from '../backup/truth.ts'
-import { makeFolder, openWorld } from '../backup/world.ts'
+import { openWorld, tableInSpace } from '../backup/world.ts'
 import { requestFor } from '../restore/recovered.ts'
 import { binariesOf, type TestServer } from '../support/postgres.ts'
 import type { KillRecoveries } from './recover-kill.ts'
@@ -24,11 +24,7 @@ export async function killFollow({ kills, seed, major, log }: KillRecoveries): P
   const random = seededRandom(seed)
   await using world = await openWorld({ major, settings: { autovacuum: 'off' } })
   const { server } = world
-  const space = await makeFolder(world, 'space')
-  await server.psql(`create tablespace space location '${space}'`)
-  await server.psql(
-    'create table t tablespace space as select n as id, md5(n::text) as body from generate_series(1, 4000) n',
-  )
+  await tableInSpace(world, 4000)
   await world.take('full')
   const { repositoryPath, passphraseFile } = await requestFor(world, {})
   const directory = join(world.folder, 'standby')

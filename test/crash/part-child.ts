@@ -3,10 +3,10 @@ import type { World } from '../backup/world.ts'
 import { heal } from '../blocks/world.ts'
 import { drill } from '../drills/world.ts'
 import type { Major } from '../support/postgres.ts'
-import { recoverTable } from '../tables/recovering.ts'
+import { recoverDatabase, recoverTable } from '../tables/recovering.ts'
 
 export interface PartChild {
-  readonly do: 'table' | 'drill' | 'block'
+  readonly do: 'table' | 'database' | 'drill' | 'block'
   readonly folder: string
   readonly url: string
   readonly major: Major
@@ -18,6 +18,7 @@ const { do: what, folder, url, major, wishes } = JSON.parse(process.argv[2]!) as
 const world = { folder, server: { url, major } } as unknown as World
 process.stdout.write('working\n')
 if (what === 'table') await recoverTable(world, wishes as Parameters<typeof recoverTable>[1])
+else if (what === 'database') await recoverDatabase(world, wishes as Parameters<typeof recoverDatabase>[1])
 else if (what === 'drill') await drill(world, wishes)
 else await heal(world, wishes as Parameters<typeof heal>[1])
 process.stdout.write('succeeded\n')

@@ -1,4 +1,4 @@
-// kill −9 of recoveries of tables and blocks, and of drills, at random moments: the live server holds what it held or all of what was asked for, never something
+// kill −9 of recoveries of tables, databases and blocks, and of drills, at random moments: the live server holds what it held or all of what was asked for, never something
 // between, and the same command again completes and leaves nothing of either behind.
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { seededRandom, type Random } from '../../src/base/random.ts'
 import { runningServers } from '../../src/warehouse/servers.ts'
 import { contentsOf } from '../backup/truth.ts'
-import { makeFolder, openWorld, type World } from '../backup/world.ts'
+import { makeFolder, openWorld, tableInSpace, type World } from '../backup/world.ts'
 import { healScene, schema } from '../blocks/scene.ts'
 import { isSamePage, readPage } from '../blocks/world.ts'
 import { drill, homeOf } from '../drills/world.ts'
@@ -122,15 +122,62 @@ async function nothingRuns({ folder, server }: World): Promise<void> {
   assert.deepEqual(running, [])
 }
 
+export async function killDatabase({ kills, seed, log }: KillRecoveries): Promise<void> {
+  const random = seededRandom(seed)
+  // Of that version systems have pg_dump here.
+  await using world = await openWorld({ major: 15, settings: { autovacuum: 'off' } })
+  const { server } = world
+  await server.psql('create database shop')
+  await server.psql(
+    'create table orders (id int primary key, body text, day date); create index on orders (body); create sequence numbers',
+    'shop',
+  )
+  await server.psql(
+    "insert into orders select n, md5(n::text), date '2026-01-01' + n % 300 from generate_series(1, 20000) n; select setval('numbers', 77)",
+    'shop',
+  )
+  await world.take('full')
+  const lsn = await lsnOf(world)
+  await world.archiveAll()
+  const rowsOf = async (name: string): Promise<unknown> =>
+    await server.psql(
+      `select (select md5(string_agg(o::text, ',' order by id)) from orders o) as rows, (select last_value from numbers) as last, (select count(*)::int from pg_indexes where tablename = 'orders') as indexes`,
+      name,
+    )
+  const truth = await rowsOf('shop')
+  const databases = async (): Promise<readonly string[]> =>
+    (await server.psql<{ name: string }>('select datname as name from pg_database where not datistemplate')).map(
+      (one) => one.name,
+    )
+  const before = await databases()
+  const part: Part = { do: 'database', wishes: { database: 'shop', as: 'again', lsn } }
+  const span = await timed(() => complete(world, part))
+  await server.psql('drop database again')
+  let killed = 0
+  for (let turn = 0; turn < kills; turn++) {
+    const ms = random.integer(span)
+    if (await killWithin(world, part, ms)) killed++
+    const isDone = (await databases()).includes('again')
+    if (isDone) {
+      assert.deepEqual(await rowsOf('again'), truth, `killed after ${ms} ms`)
+      await server.psql('drop database again')
+    }
+    await complete(world, part)
+    assert.deepEqual(await rowsOf('again'), truth, `killed after ${ms} ms`)
+    assert.deepEqual(await rowsOf('shop'), truth)
+    await server.psql('drop database again')
+    assert.deepEqual(await databases(), before, `killed after ${ms} ms`)
+    await nothingRuns(world)
+    log(`database: killed after ${ms} of ${span} ms: ${isDone ? 'was there' : 'completed'}`)
+  }
+  assert.ok(killed > 0 || kills < 3, 'at least one was killed')
+}
+
 export async function killDrill({ kills, seed, major, log }: KillRecoveries): Promise<void> {
   const random = seededRandom(seed)
   await using world = await openWorld({ major, settings: { autovacuum: 'off' } })
   const { server } = world
-  const space = await makeFolder(world, 'space')
-  await server.psql(`create tablespace space location '${space}'`)
-  await server.psql(
-    'create table t tablespace space as select n as id, md5(n::text) as body from generate_series(1, 9000) n',
-  )
+  await tableInSpace(world, 9000)
   await world.take('full')
   await server.psql('update t set body = reverse(body)')
   await world.archiveAll()

@@ -11,7 +11,7 @@ import { processEnvironment } from '../../src/base/environment.ts'
 import { readMarker, type MarkerState } from '../../src/recovery/restore/marker.ts'
 import { endServer, freePort, runServer } from '../../src/warehouse/servers.ts'
 import { contentsOf } from '../backup/truth.ts'
-import { makeFolder, openWorld, type World } from '../backup/world.ts'
+import { openWorld, tableInSpace, type World } from '../backup/world.ts'
 import { requestFor } from '../restore/recovered.ts'
 import { binariesOf, type Major } from '../support/postgres.ts'
 import { standbyOn } from './follow-kill.ts'
@@ -119,11 +119,7 @@ export async function killStarted({ kills, seed, major, log }: KillRecoveries): 
   const random = seededRandom(seed)
   await using world = await openWorld({ major, settings: { autovacuum: 'off' } })
   const { server } = world
-  const space = await makeFolder(world, 'space')
-  await server.psql(`create tablespace space location '${space}'`)
-  await server.psql(
-    'create table t tablespace space as select n as id, md5(n::text) as body from generate_series(1, 9000) n',
-  )
+  await tableInSpace(world, 9000)
   await world.take('full')
   for (let round = 0; round < 5; round++) await server.psql('update t set body = md5(body); checkpoint')
   await world.archiveAll()

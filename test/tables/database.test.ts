@@ -6,18 +6,16 @@ import { test } from 'node:test'
 
 import { isWharfError } from '../../src/base/errors.ts'
 import type { OperationContext, Progress } from '../../src/base/operation.ts'
-import { database, type DatabaseInput } from '../../src/recovery/operations/database.ts'
+import type { DatabaseInput } from '../../src/recovery/operations/database.ts'
 import { plan } from '../../src/recovery/operations/plan.ts'
 import type { PlanAnyInput } from '../../src/recovery/operations/plan-part.ts'
 import type { PartPlan } from '../../src/recovery/plan/parts/plan.ts'
 import type { RecoveryPlan } from '../../src/recovery/plan/plan.ts'
-import type { DatabaseReport } from '../../src/recovery/database/report.ts'
-import { room as warehouseRoom } from '../../src/warehouse/room.ts'
 import { openWorld, type World } from '../backup/world.ts'
 import { requestFor } from '../restore/recovered.ts'
 import { testContext } from '../support/context.ts'
 import { skipUnless } from '../support/requirements.ts'
-import { lsnOf, type Asking } from './recovering.ts'
+import { lsnOf, recoverDatabase, type Asking } from './recovering.ts'
 
 const PG_DUMP = '/usr/lib/postgresql/15/bin/pg_dump'
 
@@ -48,34 +46,6 @@ const schema = `
   insert into app.customers (name, mood, moods, pair, size, span, of, day, ratio, took) select 'c' || n, 'sad', '{sad,ok}', row(n, 'ok')::app.pair, n, app.span(n, n + 5), 'app.orders', date '2026-01-02' + n, n / 7.0::float8, make_interval(days => -n, hours => n) from generate_series(1, 50) n;
   insert into app.orders (customer, note, long, placed) select 1 + n % 50, case when n % 3 = 0 then 'n' || n end, repeat(md5(n::text), 20), date '2026-01-01' + n % 300 from generate_series(1, 3000) n;
   insert into "Odd;Name"."T ""x""" select generate_series(1, 100); select lo_from_bytea(4711, decode(repeat('ab01', 700000), 'hex')); select setval('app.orders_id_seq', 7777);`
-
-async function recoverDatabase(
-  world: World,
-  wishes: Partial<DatabaseInput> & Pick<DatabaseInput, 'database'>,
-  asking: Asking = {},
-): Promise<DatabaseReport> {
-  const { repositoryPath, passphraseFile, binaries } = await requestFor(world, {})
-  await using scope = new AsyncDisposableStack()
-  const config = { warehouses: { retail: { url: world.server.url, repositories: ['r'] } } }
-  const context = testContext({ home: join(world.folder, 'home'), rooms: [warehouseRoom], config }, scope)
-  const input = database.input.parse({
-    repositoryPath,
-    passphraseFile,
-    binaries,
-    workers: 2,
-    pgDump: PG_DUMP,
-    ...wishes,
-  })
-  const operationContext: OperationContext = Object.assign(Object.create(context) as typeof context, {
-    progress: (event: Progress) => asking.progress?.(event),
-    confirm: (question: string) => {
-      asking.questions?.push(question)
-      return Promise.resolve(asking.answer ?? true)
-    },
-    actor: 'test',
-  })
-  return await database.run(input, operationContext, asking.signal ?? new AbortController().signal)
-}
 
 async function planOf(world: World, wishes: Partial<PlanAnyInput>): Promise<RecoveryPlan | PartPlan> {
   const { repositoryPath, passphraseFile } = await requestFor(world, {})

@@ -1,8 +1,11 @@
-// `wharf recover table` as the operation runs it, against a world's live server.
+// `wharf recover table`, `database` and `tablespace` as the operations run them, against a world's live server.
 import { join } from 'node:path'
 
 import type { OperationContext, Progress } from '../../src/base/operation.ts'
+import type { DatabaseReport } from '../../src/recovery/database/report.ts'
+import { database, type DatabaseInput } from '../../src/recovery/operations/database.ts'
 import { table, type TableInput } from '../../src/recovery/operations/table.ts'
+import { tablespace, type TablespaceInput } from '../../src/recovery/operations/tablespace.ts'
 import type { TablesReport } from '../../src/recovery/tables/report.ts'
 import { room as warehouseRoom } from '../../src/warehouse/room.ts'
 import type { World } from '../backup/world.ts'
@@ -18,16 +21,16 @@ export interface Asking {
   readonly questions?: string[]
 }
 
-export async function recoverTable(
+/** What every recovery of a part needs of a world, and the context it runs in. */
+async function recover<T>(
   world: World,
-  wishes: Partial<TableInput> & Pick<TableInput, 'tables'>,
-  asking: Asking = {},
-): Promise<TablesReport> {
+  asking: Asking,
+  work: (given: object, context: OperationContext, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const { repositoryPath, passphraseFile, binaries } = await requestFor(world, {})
   await using scope = new AsyncDisposableStack()
   const config = { warehouses: { retail: { url: world.server.url, repositories: ['r'] } } }
   const context = testContext({ home: join(world.folder, 'home'), rooms: [warehouseRoom], config }, scope)
-  const input = table.input.parse({ repositoryPath, passphraseFile, binaries, workers: 2, ...wishes })
   const operationContext: OperationContext = Object.assign(Object.create(context) as typeof context, {
     progress: (event: Progress) => asking.progress?.(event),
     confirm: (question: string) => {
@@ -36,7 +39,37 @@ export async function recoverTable(
     },
     actor: 'test',
   })
-  return await table.run(input, operationContext, asking.signal ?? new AbortController().signal)
+  const given = { repositoryPath, passphraseFile, binaries, workers: 2 }
+  return await work(given, operationContext, asking.signal ?? new AbortController().signal)
+}
+
+export async function recoverTable(
+  world: World,
+  wishes: Partial<TableInput> & Pick<TableInput, 'tables'>,
+  asking: Asking = {},
+): Promise<TablesReport> {
+  return await recover(world, asking, (given, context, signal) =>
+    table.run(table.input.parse({ ...given, ...wishes }), context, signal),
+  )
+}
+
+export async function recoverTablespace(
+  world: World,
+  wishes: Partial<TablespaceInput> & Pick<TablespaceInput, 'tablespace'>,
+): Promise<TablesReport> {
+  return await recover(world, {}, (given, context, signal) =>
+    tablespace.run(tablespace.input.parse({ ...given, ...wishes }), context, signal),
+  )
+}
+
+export async function recoverDatabase(
+  world: World,
+  wishes: Partial<DatabaseInput> & Pick<DatabaseInput, 'database'>,
+  asking: Asking = {},
+): Promise<DatabaseReport> {
+  return await recover(world, asking, (given, context, signal) =>
+    database.run(database.input.parse({ ...given, ...wishes }), context, signal),
+  )
 }
 
 /** A name for now that a recovery can be asked for. */

@@ -1,19 +1,12 @@
 // The tables that stood in a tablespace come back as they were, each by `recover table`; what was there and does not is named.
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { isWharfError } from '../../src/base/errors.ts'
-import type { OperationContext } from '../../src/base/operation.ts'
-import { tablespace } from '../../src/recovery/operations/tablespace.ts'
-import type { TablesReport } from '../../src/recovery/tables/report.ts'
-import { room as warehouseRoom } from '../../src/warehouse/room.ts'
-import { openWorld, type World } from '../backup/world.ts'
-import { requestFor } from '../restore/recovered.ts'
-import { testContext } from '../support/context.ts'
+import { openWorld } from '../backup/world.ts'
 import type { Major } from '../support/postgres.ts'
 import { ofTheDay } from '../support/turns.ts'
-import { contentOf, lsnOf } from './recovering.ts'
+import { contentOf, lsnOf, recoverTablespace } from './recovering.ts'
 
 const schema = `
   create schema app;
@@ -29,20 +22,6 @@ const schema = `
   insert into app.hot select n, md5(n::text) from generate_series(1, 500) n;
   insert into app.dropped select generate_series(1, 500);
   insert into app.parts select generate_series(0, 199)`
-
-async function recoverTablespace(world: World, name: string, lsn: string): Promise<TablesReport> {
-  const { repositoryPath, passphraseFile, binaries } = await requestFor(world, {})
-  await using scope = new AsyncDisposableStack()
-  const config = { warehouses: { retail: { url: world.server.url, repositories: ['r'] } } }
-  const context = testContext({ home: join(world.folder, 'home'), rooms: [warehouseRoom], config }, scope)
-  const asked = tablespace.input.parse({ tablespace: name, lsn, repositoryPath, passphraseFile, binaries, workers: 2 })
-  const operationContext: OperationContext = Object.assign(Object.create(context) as typeof context, {
-    progress: () => {},
-    confirm: () => Promise.resolve(true),
-    actor: 'test',
-  })
-  return await tablespace.run(asked, operationContext, new AbortController().signal)
-}
 
 async function refusal(work: Promise<unknown>): Promise<readonly (string | undefined)[]> {
   const error = await work.then(
@@ -67,7 +46,7 @@ test('tables of a tablespace come back as they were, and what does not is named'
   await server.psql('delete from app.hot; drop table app.dropped; truncate app.parts_1')
   await world.archiveAll()
 
-  const report = await recoverTablespace(world, 'Fast Disk', lsn)
+  const report = await recoverTablespace(world, { tablespace: 'Fast Disk', lsn })
   assert.deepEqual(
     report.tables.map((one) => [one.table, one.outcome]),
     [
@@ -87,11 +66,11 @@ test('tables of a tablespace come back as they were, and what does not is named'
     ],
   )
 
-  assert.deepEqual(await refusal(recoverTablespace(world, 'pg_global', lsn)), [
+  assert.deepEqual(await refusal(recoverTablespace(world, { tablespace: 'pg_global', lsn })), [
     'recovery.shared-tablespace',
     'pg_global holds what all databases share',
     'that comes back with the whole only: wharf recover run',
   ])
-  const [unknown, , known] = await refusal(recoverTablespace(world, 'fast disk', lsn))
+  const [unknown, , known] = await refusal(recoverTablespace(world, { tablespace: 'fast disk', lsn }))
   assert.deepEqual([unknown, known], ['recovery.unknown-tablespace', 'there were Fast Disk'])
 })
