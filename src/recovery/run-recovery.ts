@@ -2,24 +2,26 @@
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 
-import { shellQuoted } from '../base/shell.ts'
 import type { Progress } from '../base/operation.ts'
 import { timedId } from '../base/random.ts'
 import type { Context } from '../base/room.ts'
 import { freePort, type PostgresBinaries } from '../warehouse/servers.ts'
 import { openReaders, type CriticalReaders, type CriticalReport } from './critical/readers.ts'
+import { refusePorts } from './critical/refuse.ts'
 import { recoveryErrors as errors } from './errors.ts'
 import { refuseFullMoves, refuseUsed } from './in-place/place.ts'
 import { askedText, type RecoveryPlan } from './plan/plan.ts'
 import { endOfWal, prepareRecovery, refuseToRun, type PreparedRecovery, type RecoveryOptions } from './plan/prepare.ts'
-import { addRecord, type RecoveryRecord, type StepName, type StepTime } from './rates/times.ts'
+import { addRecord, type RecoveryRecord } from './rates/times.ts'
 import { readMarker, writeMarker } from './restore/marker.ts'
 import { restore, type RestoreResult } from './restore/restore.ts'
+import { nextSteps } from './next-steps.ts'
 import { replayingOf } from './replay-before-opening.ts'
 import type { ReplayReport } from './run-replay.ts'
 import { librariesForReplay, recoverySettings, type Settings } from './restore/settings.ts'
 import { checkTargets } from './restore/target-folder.ts'
 import { endOrphan } from './restore/unfinished.ts'
+import { stepTimes } from './step-times.ts'
 import { sweepSandboxes } from './sandbox/home.ts'
 import { prepareDelivery, type Delivery } from './restore/wal-delivery.ts'
 import { binariesFor, startAndProve, type Proof, type StartParts, type StartProof } from './server/start.ts'
@@ -154,6 +156,8 @@ export async function carryOut<P extends Proof>(
   const listMs = context.clock.monotonic() - begun
   refuseToRun(prepared)
   await checkPlace(prepared, request)
+  const fixedPort = request.port ?? originalPort(prepared)
+  if (request.criticalFirst) refusePorts(request.criticalPort, fixedPort)
   // Found before anything is restored: hours of work must not end in "no programs".
   const binaries = request.start
     ? await binariesFor({ major: majorOf(prepared), home: context.home, folder: request.binaries })
@@ -162,7 +166,7 @@ export async function carryOut<P extends Proof>(
   const before = context.clock.monotonic()
   await tools.first?.(listMs)
   const firstMs = context.clock.monotonic() - before
-  const port = request.port ?? originalPort(prepared) ?? (await freePort())
+  const port = fixedPort ?? (await freePort())
   const restored = await restoreAll(prepared, request, { ...tools, port })
   const fetchMs = context.clock.monotonic() - begun - firstMs
   let proof: P | undefined
@@ -316,75 +320,4 @@ export async function restoreAll(
   })
   if (!delivery) throw errors.writeFailed({ path: join(layout.root, 'postgresql.auto.conf'), why: 'it was not made' })
   return { result, delivery, restoreMs: clock.monotonic() - started, deliveryMs }
-}
-
-interface Measured {
-  readonly listMs: number
-  readonly result: Pick<RestoreResult, 'writtenMs'>
-  readonly restoreMs: number
-  /** Until WAL was ready to be handed over: all of it where it is fetched beforehand. */
-  readonly deliveryMs: number
-  readonly proof: Proof | StartProof | undefined
-}
-
-/** Measured times beside what the plan predicted for the same steps. */
-function stepTimes(prepared: PreparedRecovery, measured: Measured): readonly StepTime[] {
-  const { proof, deliveryMs } = measured
-  const { writtenMs } = measured.result
-  const times: Partial<Record<StepName, number>> = {
-    list: measured.listMs,
-    [prepared.place ? 'read-target' : 'fetch']: writtenMs,
-    sync: measured.restoreMs - writtenMs - deliveryMs,
-    ...(proof
-      ? {
-          replay: deliveryMs + proof.times.replayMs,
-          verify: proof.times.verifyMs,
-          checkpoint: proof.times.checkpointMs,
-          ...('startMs' in proof.times ? { start: proof.times.startMs } : {}),
-        }
-      : {}),
-  }
-  return prepared.plan.steps.flatMap((planned): StepTime[] => {
-    const { step, bytes, count, kind, expectedMs, lowMs, highMs, basis } = planned
-    const predicted = { expectedMs, lowMs, highMs, basis }
-    const ms = times[step]
-    if (ms === undefined) return []
-    const size = { ...(count === undefined ? {} : { count }), ...(kind === undefined ? {} : { kind }) }
-    return [{ step, bytes, ms: Math.max(0, ms), ...size, predicted }]
-  })
-}
-
-function scratchLines({ scratch }: StartProof): readonly string[] {
-  if (scratch === undefined) return []
-  return [
-    ...(scratch.relations.length > 0 ? [`scratch relations are empty: ${scratch.relations.join(', ')}`] : []),
-    ...scratch.doubtful.map(
-      (one) =>
-        `${one} is in a database that was copied after the backup: nobody can tell whether it holds rubbish; look at it`,
-    ),
-  ]
-}
-
-export function nextSteps(
-  prepared: PreparedRecovery,
-  request: RecoveryRequest,
-  found: Pick<CarriedOut<StartProof>, 'proof' | 'delivery'>,
-): readonly string[] {
-  const { root } = prepared.layout
-  const { leftovers } = found.delivery
-  if (found.proof) {
-    const { server } = found.proof
-    return [
-      ...scratchLines(found.proof),
-      `the server runs: psql -h ${server.socketDirectory} -p ${server.port} (or -h 127.0.0.1), superuser ${server.user}`,
-    ]
-  }
-  const bin = request.binaries ?? `/usr/lib/postgresql/${majorOf(prepared)}/bin`
-  const as = prepared.owner ? `sudo -u ${prepared.owner.name} ` : ''
-  return [
-    `nothing is proven yet: start the server with  ${as}${bin}/pg_ctl -D ${root} -l ${root}/startup.log -t 86400 start`,
-    `keep its WAL until then: expiry of the repository is held off while this command runs, not while the server replays`,
-    `it replays to the target and then opens; its log says "recovery stopping" and "archive recovery complete". The same in one step, verified: add --start`,
-    `once it is open, remove what only replay needs, keys of the repository's data among it: rm -r ${leftovers.map(shellQuoted).join(' ')}`,
-  ]
 }

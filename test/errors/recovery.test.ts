@@ -14,6 +14,7 @@ import { checkFirstPage, fetchFile } from '../../src/recovery/get/fetch.ts'
 import { readOptions } from '../../src/recovery/get/options.ts'
 import { cutOver } from '../../src/recovery/operations/cut-over.ts'
 import { chosenWarehouse } from '../../src/recovery/operations/default-warehouse.ts'
+import { drillRun } from '../../src/recovery/operations/drill-run.ts'
 import { drillShow } from '../../src/recovery/operations/drill-show.ts'
 import { table } from '../../src/recovery/operations/table.ts'
 import { refuseToRun, type PreparedRecovery } from '../../src/recovery/plan/prepare.ts'
@@ -227,6 +228,16 @@ test('standbys, drills and loads', async () => {
     assert.equal(
       await said(() => drillShow.run({ drill: 'last' }, context, signal)),
       'recovery.unknown-drill: there is no evidence of a drill "last" | wharf drill list shows what there is',
+    )
+    const sheet = (asked: object) => () =>
+      drillRun.run(drillRun.input.parse({ warehouse: 'dw', tableTop: true, ...asked }), context, signal)
+    assert.equal(
+      await said(sheet({ tier: 'critical' })),
+      'recovery.bad-option: --tier critical: a run sheet is of everything: leave it out, or leave --table-top out | ',
+    )
+    assert.equal(
+      await said(sheet({ random: true })),
+      'recovery.bad-option: --random true: nobody types a target that is drawn: name one, or leave --table-top out | ',
     )
     const cut = () => said(() => cutOver.run({ directory: folder }, context, signal))
     assert.equal(

@@ -58,6 +58,8 @@ async function fill(world: World, space: string): Promise<void> {
     grant select on all tables in schema public to reader, barred`)
   await world.server.psql('vacuum other')
   await world.server.psql('create database elsewhere')
+  // From PostgreSQL 16 on, in pg_hba.conf, an expression that matches `postgres`, unless it is written as one of its own.
+  await world.server.psql('create database "/post"')
   await world.server.psql('create table foreigner as select 1 as id', 'elsewhere')
 }
 
@@ -172,7 +174,7 @@ test(`PostgreSQL ${major}: critical tables can be read before the rest is restor
       }
       await assert.rejects(connect(port, { user: 'barred' }), /pg_hba.conf rejects connection/)
       await assert.rejects(connect(port, { user: 'reader', password: 'guessed' }), /password authentication failed/)
-      for (const database of ['renamed', 'template1'])
+      for (const database of ['renamed', 'template1', '/post'])
         await assert.rejects(connect(port, { user: 'postgres', database }), /pg_hba.conf rejects connection/)
       const [folder] = await dataFolders(world)
       const files = await readdir(folder!)

@@ -2,7 +2,8 @@
 import type { Context } from '../../base/room.ts'
 import { askedText } from '../plan/plan.ts'
 import type { PreparedRecovery } from '../plan/prepare.ts'
-import type { RecoveryRecord, StepTime } from '../rates/times.ts'
+import { besidePlan } from '../rates/beside-plan.ts'
+import type { RecoveryRecord, StepName } from '../rates/times.ts'
 import type { Sandbox } from '../sandbox/sandbox.ts'
 
 export interface CriticalTimes {
@@ -18,19 +19,13 @@ export interface CriticalTimes {
 export function criticalRecord(prepared: PreparedRecovery, times: CriticalTimes): RecoveryRecord {
   const { environment, clock } = times.context
   const tier = prepared.plan.tiers!.find((one) => one.tier === 'critical')!
-  const measured: Readonly<Record<string, number | undefined>> = {
+  const measured: Readonly<Partial<Record<StepName, number>>> = {
     list: times.listMs,
     ...Object.fromEntries(times.sandbox.times.map((one) => [one.step, one.ms])),
     checkpoint: times.sealMs,
     start: times.startMs,
   }
-  const steps = (tier.steps ?? []).flatMap((planned): StepTime[] => {
-    const { step, bytes, count, kind, expectedMs, lowMs, highMs, basis } = planned
-    const ms = measured[step]
-    if (ms === undefined) return []
-    const size = { ...(count === undefined ? {} : { count }), ...(kind === undefined ? {} : { kind }) }
-    return [{ step, bytes, ms, ...size, predicted: { expectedMs, lowMs, highMs, basis } }]
-  })
+  const steps = besidePlan(tier.steps ?? [], measured)
   const { expectedMs, lowMs, highMs, basis } = tier
   return {
     at: new Date(clock.now()).toISOString(),

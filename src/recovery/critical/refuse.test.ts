@@ -3,7 +3,7 @@ import { test } from 'node:test'
 
 import type { Manifest, ManifestFile, MappedRelation } from '../../repository/contract.ts'
 import { criticalPart } from './choice.ts'
-import { refuseCriticalFirst } from './refuse.ts'
+import { refuseCriticalFirst, refusePorts } from './refuse.ts'
 
 function relation(name: string, oid: number, more: Partial<MappedRelation> = {}): MappedRelation {
   return {
@@ -67,6 +67,19 @@ test('critical first is refused where it is impossible or senseless', () => {
         'readers cannot be let in to a part of this warehouse: its answers depend on citus, which a sandbox does not load',
     })
   assert.doesNotThrow(refused(manifestOf(both, { shared_preload_libraries: 'pg_stat_statements' })))
+})
+
+test('readers get no port that the recovered server needs at the end', () => {
+  assert.throws(() => refusePorts(5432, 5432), {
+    code: 'recovery.bad-option',
+    message: '--critical-port 5432: the recovered server itself listens there at the end: choose another one',
+  })
+  for (const [readers, server] of [
+    [5433, 5432],
+    [5433, undefined],
+    [undefined, undefined],
+  ] as const)
+    assert.doesNotThrow(() => refusePorts(readers, server))
 })
 
 test('the critical part is its tables with what belongs to them, and the catalogs of their databases', () => {

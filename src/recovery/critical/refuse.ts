@@ -1,5 +1,6 @@
 // What makes "critical first" impossible or senseless: said before anything is done.
 import type { Manifest } from '../../repository/contract.ts'
+import { recoveryErrors } from '../errors.ts'
 import { libraryNames } from '../restore/settings.ts'
 import type { CriticalPart } from './choice.ts'
 import { criticalErrors as errors } from './errors.ts'
@@ -24,4 +25,11 @@ export function refuseCriticalFirst(
   )
   const libraries = [...new Set(preload.filter((name) => answering.has(name)))]
   if (libraries.length > 0) throw errors.criticalHooks({ libraries })
+}
+
+/** `port`: where the recovered server will listen, where that is known beforehand. Readers would hold it until that one cannot start. */
+export function refusePorts(criticalPort: number | undefined, port: number | undefined): void {
+  if (criticalPort === undefined || criticalPort !== port) return
+  const why = 'the recovered server itself listens there at the end: choose another one'
+  throw recoveryErrors.badOption({ option: '--critical-port', text: String(port), why })
 }

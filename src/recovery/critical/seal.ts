@@ -15,6 +15,7 @@ import type { PrivateServer } from '../server/connect.ts'
 import { lastComplaint } from '../server/replay.ts'
 import { removeLeftovers } from '../server/start.ts'
 import type { CriticalPart } from './choice.ts'
+import { closedRules } from './closed-rules.ts'
 
 export interface LetIn {
   /** Names at the target. */
@@ -109,12 +110,6 @@ async function namesIn(folder: string): Promise<readonly string[]> {
   return await readdir(folder).catch(() => [])
 }
 
-/** Before a backend begins to open the database: PostgreSQL asks `datallowconn` only when its catalogs have been read. */
-function closedRules(closed: readonly string[]): string {
-  const names = closed.filter((name) => !/[\n\r]/.test(name)).map((name) => `"${name.replaceAll('"', '""')}"`)
-  return names.map((name) => `local ${name} all reject\nhost ${name} all all reject\n`).join('')
-}
-
 export interface ReadersDoor {
   readonly closed: readonly string[]
   /** Undefined: nobody but us, over the socket that only its user and root can open. */
@@ -129,11 +124,14 @@ const FALLBACK = 'host all all 127.0.0.1/32 md5\n'
 const NO_COPIES = 'local replication all reject\nhost replication all all reject\n'
 
 /** Starts a sealed sandbox for readers. */
-export async function startSealed({ sandbox, context, signal }: Sealing, door: ReadersDoor): Promise<StartedServer> {
+export async function startSealed(
+  { sandbox, part, context, signal }: Sealing,
+  door: ReadersDoor,
+): Promise<StartedServer> {
   const { owner } = sandbox.server
   const hba = join(sandbox.folder, hbaName)
   await writeOwned(join(sandbox.folder, 'standby.signal'), '', owner)
-  const rules = NO_COPIES + closedRules(door.closed)
+  const rules = NO_COPIES + closedRules(door.closed, part.choice.manifest.postgresVersion)
   const start = async (content: string): Promise<StartedServer> => {
     await writeOwned(hba, content, owner)
     return await runServer({

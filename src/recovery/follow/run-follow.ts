@@ -9,7 +9,6 @@ import { readMarker, writeMarker } from '../restore/marker.ts'
 import {
   checkPlace,
   majorOf,
-  nextSteps,
   restoreAll,
   restoredOf,
   startParts,
@@ -17,6 +16,7 @@ import {
   type RecoveryRequest,
   type Tools,
 } from '../run-recovery.ts'
+import { nextSteps } from '../next-steps.ts'
 import { binariesFor, startAndProve } from '../server/start.ts'
 import { follow, followedBefore, followSettings } from './follow.ts'
 import { endRequest } from './request.ts'

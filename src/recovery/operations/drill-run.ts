@@ -3,11 +3,12 @@ import { z } from 'zod'
 import { whole } from '../../base/config-types.ts'
 import { defineOperation, type OperationContext } from '../../base/operation.ts'
 import { countsSchema, defaultDrillPolicy, drillsSection, tierSchema, verifySchema } from '../drills/config.ts'
+import { recoveryErrors as errors } from '../errors.ts'
 import { runDrill } from '../drills/run-drill.ts'
 import { makeRunSheet, sheetMarkdown, sheetText, type RunSheet } from '../drills/run-sheet.ts'
 import { evidenceSchema } from '../drills/shapes.ts'
 import { evidenceText } from '../drills/text.ts'
-import { lossLines } from '../plan/plan.ts'
+import { lossLines } from '../plan/loss-text.ts'
 import { prepareRecovery } from '../plan/prepare.ts'
 import { inclusiveOf, recoveryInput } from './options.ts'
 import { targetErrors } from './plan.ts'
@@ -107,6 +108,7 @@ export const drillRun = defineOperation<Input, Output>({
   where: 'run',
   run: async (asked, context, signal) => {
     const request = { ...asked, ...targetOf(asked), inclusive: inclusiveOf(asked) }
+    if (asked.tableTop) refuseOnSheet(asked)
     if (asked.tableTop) return { sheet: await runSheet(request, context, signal), markdown: asked.markdown }
     const drill = await runDrill({ ...request, trigger: 'command', actor: context.actor }, context, {
       report: (event) => context.progress(event),
@@ -116,6 +118,15 @@ export const drillRun = defineOperation<Input, Output>({
   },
   text: textOf,
 })
+
+/** A run sheet is of the recovery of everything to a target that people can name. */
+function refuseOnSheet({ tier, random }: Input): void {
+  const refused = (option: string, text: string, why: string) => errors.badOption({ option, text, why })
+  if (tier !== 'all')
+    throw refused('--tier', tier, 'a run sheet is of everything: leave it out, or leave --table-top out')
+  if (random)
+    throw refused('--random', 'true', 'nobody types a target that is drawn: name one, or leave --table-top out')
+}
 
 /** The end of WAL unless a target is named. */
 function targetOf(asked: Input): { latest?: boolean } {

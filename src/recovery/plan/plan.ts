@@ -1,5 +1,5 @@
 // A recovery plan: everything that will be done, what it needs, how long it takes and what would be lost. Nothing is touched by making one.
-import { formatDuration, formatSize, GIB } from '../../base/units.ts'
+import { formatSize, GIB } from '../../base/units.ts'
 import type { BackupSummary, Manifest } from '../../repository/contract.ts'
 import { formatLsn } from '../../wal/lsn.ts'
 import { segmentCeiling, segmentStart } from '../../wal/segments.ts'
@@ -12,12 +12,13 @@ import { libraryNames, librariesForReplay } from '../restore/settings.ts'
 import { total, type Total } from '../rates/model.ts'
 import type { RecoveryRecord, RecoveryWay } from '../rates/times.ts'
 import type { DeliveryKind } from '../restore/wal-delivery.ts'
-import type { ReplayOutlook } from '../replay/plan-replay.ts'
 import type { ResolvedTarget } from '../target/resolve.ts'
 import { formatMoment } from '../target/time.ts'
 import { alternativeLines, alternativesOf, type Alternative } from './alternatives.ts'
 import type { Loss } from './loss.ts'
+import { lossLines, uncountedNotes } from './loss-text.ts'
 import type { SpaceNeed } from './space.ts'
+import { spanText } from './span-text.ts'
 import { questionOf, stepsOf, type PlanStep } from './steps.ts'
 import { criticalNote, tierLines, tiersOf, type TierTime } from './tiers.ts'
 
@@ -135,13 +136,7 @@ export function makePlan(parts: PlanParts): RecoveryPlan {
   return {
     warehouse: parts.warehouse,
     repository: parts.repository,
-    backup: {
-      id: manifest.id,
-      kind: manifest.kind,
-      finishedAt: new Date(manifest.finishedMs).toISOString(),
-      stopLsn: formatLsn(manifest.stopLsn),
-      files: manifest.files.length,
-    },
+    backup: backupOf(manifest),
     target: targetOf(resolved),
     directory: layout.root,
     mode: parts.original ? 'original' : 'copy',
@@ -176,6 +171,16 @@ function inPlaceOf({ cluster, ownWal }: Place, stored: boolean): NonNullable<Rec
     ownWal: { files: ownWal?.segments.length ?? 0, bytes: ownWal?.bytes ?? 0, stored },
     lostWal: ownWal?.lost.map(({ file, why }) => `${file} (${why})`) ?? [],
     goesOn: cluster.unfinished !== undefined,
+  }
+}
+
+export function backupOf(manifest: Manifest): RecoveryPlan['backup'] {
+  return {
+    id: manifest.id,
+    kind: manifest.kind,
+    finishedAt: new Date(manifest.finishedMs).toISOString(),
+    stopLsn: formatLsn(manifest.stopLsn),
+    files: manifest.files.length,
   }
 }
 
@@ -245,9 +250,7 @@ function notesOf(parts: PlanParts): readonly string[] {
       : []),
     ...deferredNotes(manifest),
     ...criticalNote(parts),
-    ...(parts.loss.uncounted === undefined
-      ? []
-      : [`what comes after the target could not be counted: ${parts.loss.uncounted}`]),
+    ...uncountedNotes(parts.loss),
   ]
 }
 
@@ -281,8 +284,6 @@ function deferredNotes({ olderImages, startLsn, statistics }: Manifest): readonl
 
 /** The plan for people. */
 export function planText(plan: RecoveryPlan): string {
-  const span = (one: { expectedMs: number; lowMs: number; highMs: number; basis: string }): string =>
-    `${formatDuration(one.expectedMs)} (80 %: ${formatDuration(one.lowMs)} to ${formatDuration(one.highMs)}, ${one.basis})`
   const lines = [
     `recovery of ${plan.warehouse} from repository ${plan.repository}`,
     `  target      ${plan.target.asked}${plan.target.localZone ? ` (read in this machine's zone, ${plan.target.localZone})` : ''}`,
@@ -297,8 +298,8 @@ export function planText(plan: RecoveryPlan): string {
         `  space       ${formatSize(one.neededBytes)} needed, ${formatSize(one.freeBytes)} free for ${one.folders.join(', ')}`,
     ),
     '  steps',
-    ...plan.steps.map((one) => `    ${one.what}${one.bytes > 0 ? `, ${formatSize(one.bytes)}` : ''}: ${span(one)}`),
-    `    together: ${span(plan.time)}`,
+    ...plan.steps.map((one) => `    ${one.what}${one.bytes > 0 ? `, ${formatSize(one.bytes)}` : ''}: ${spanText(one)}`),
+    `    together: ${spanText(plan.time)}`,
     ...tierLines(plan.tiers).map((line, index) => `  ${index === 0 ? 'tiers ' : '      '}      ${line}`),
     ...alternativeLines({ id: plan.backup.id, time: plan.time }, plan.alternatives ?? []).map(
       (line, index) => `  ${index === 0 ? 'compared' : '        '}    ${line}`,
@@ -324,45 +325,4 @@ function ownWalLines({ inPlace }: RecoveryPlan): readonly string[] {
   return [
     `  own WAL     ${what} ${stored ? 'that the repository lacked: stored' : 'that the repository lacks: stored before anything is touched'}`,
   ]
-}
-
-function holeReason(hole: NonNullable<Loss['hole']>): string {
-  return hole.minimal
-    ? 'there the server went to wal_level = minimal, and no replay goes past that'
-    : `WAL up to ${hole.to} is missing`
-}
-
-function replayLines(replay: ReplayOutlook | undefined): readonly string[] {
-  if (!replay || (replay.tables.length === 0 && replay.missing.length === 0)) return []
-  const loads = replay.loads === 1 ? 'one kept load brings' : `${replay.loads} kept loads bring`
-  const time = `${formatDuration(replay.expectedMs)} (80 %: ${formatDuration(replay.lowMs)} to ${formatDuration(replay.highMs)}, ${replay.basis})`
-  return [
-    ...(replay.tables.length === 0
-      ? []
-      : [`of those ${loads} back ${replay.tables.join(', ')} in ${time}: wharf recover loads`]),
-    ...(replay.missing.length === 0 ? [] : [`no kept loads bring back all of ${replay.missing.join(', ')}`]),
-  ]
-}
-
-export function lossLines(lost: Loss): readonly string[] {
-  const lines = [
-    ...(lost.transactions
-      ? [
-          `${lost.transactions.count} committed transactions, from ${lost.transactions.first} to ${lost.transactions.last}`,
-        ]
-      : []),
-    ...(lost.loads.length > 0 ? [`loads after the target: ${lost.loads.join(', ')}`] : []),
-    ...(lost.unlogged.relations.length > 0
-      ? [
-          `unlogged relations come back empty (${formatSize(lost.unlogged.bytes)}): ${lost.unlogged.relations.join(', ')}`,
-        ]
-      : []),
-    ...replayLines(lost.unlogged.replay),
-    ...(lost.scratch.relations.length > 0
-      ? [`scratch relations come back empty (${formatSize(lost.scratch.bytes)}): ${lost.scratch.relations.join(', ')}`]
-      : []),
-    ...(lost.hole ? [`everything after ${lost.hole.from}: ${holeReason(lost.hole)}`] : []),
-    ...lost.corrupt.map((one) => `damaged at the source: ${one}`),
-  ]
-  return lines.length === 0 ? ['nothing that the repository holds'] : lines
 }

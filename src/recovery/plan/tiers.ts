@@ -4,6 +4,7 @@ import { criticalSteps, criticalTime, inTurn } from '../rates/critical-steps.ts'
 import type { StepEstimate, Total } from '../rates/model.ts'
 import type { CriticalPart } from '../critical/choice.ts'
 import type { PlanParts } from './plan.ts'
+import { spanText } from './span-text.ts'
 import { questionOf } from './steps.ts'
 
 export interface TierTime extends Total {
@@ -60,13 +61,11 @@ function firstOf(parts: PlanParts, part: CriticalPart): { steps: readonly StepEs
 export function tierLines(tiers: readonly TierTime[] | undefined): readonly string[] {
   const [critical, everything] = tiers ?? []
   if (!critical || !everything) return []
-  const span = (one: Total): string =>
-    `${formatDuration(one.expectedMs)} (80 %: ${formatDuration(one.lowMs)} to ${formatDuration(one.highMs)}, ${one.basis})`
   const tables = critical.relations === 1 ? '1 table' : `${critical.relations} tables`
   const first = critical.steps
-    ? `${formatSize(critical.bytes)} for ${tables}: readable after ${span(critical)}`
+    ? `${formatSize(critical.bytes)} for ${tables}: readable after ${spanText(critical)}`
     : `${tables}: back with everything`
-  return [`critical    ${first}`, `everything  ${formatSize(everything.bytes)}: back after ${span(everything)}`]
+  return [`critical    ${first}`, `everything  ${formatSize(everything.bytes)}: back after ${spanText(everything)}`]
 }
 
 /** Said where it was not asked for. */

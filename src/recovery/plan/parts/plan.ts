@@ -8,7 +8,8 @@ import { isCatalog, type SandboxChoice, type SandboxWish } from '../../sandbox/c
 import { keyOfPath } from '../../server/scratch.ts'
 import type { ResolvedTarget, StopPoint } from '../../target/resolve.ts'
 import { lossOf, type Loss } from '../loss.ts'
-import { targetOf, type RecoveryPlan } from '../plan.ts'
+import { uncountedNotes } from '../loss-text.ts'
+import { backupOf, targetOf, type RecoveryPlan } from '../plan.ts'
 import type { SpaceNeed } from '../space.ts'
 import type { PlanStep } from '../steps.ts'
 
@@ -115,6 +116,7 @@ export function stepsOfTables({ tables, tableBytes, indexes }: WantedSize): read
 export async function makePartPlan(parts: PartParts, signal: AbortSignal): Promise<PartPlan> {
   const { manifest, choice, resolved, stop, asked } = parts
   const size = wantedSize(manifest, parts.wanted)
+  const lost = await lossOf(withoutOthers(parts), resolved, signal)
   const walBytes = Number(stop.lsn - choice.manifest.replayFromLsn)
   const files = choice.manifest.files.length
   const wishes: readonly StepWish[] = [
@@ -138,21 +140,15 @@ export async function makePartPlan(parts: PartParts, signal: AbortSignal): Promi
     warehouse: asked.warehouse,
     repository: parts.repository,
     what: parts.what,
-    backup: {
-      id: manifest.id,
-      kind: manifest.kind,
-      finishedAt: new Date(manifest.finishedMs).toISOString(),
-      stopLsn: formatLsn(manifest.stopLsn),
-      files: manifest.files.length,
-    },
+    backup: backupOf(manifest),
     target: targetOf(resolved),
     size: { files, wantedBytes: size.bytes, catalogBytes: choice.keptBytes - size.bytes, walBytes },
     steps,
     time: total(steps, asked),
     space: parts.space,
     live: parts.live,
-    lost: await lossOf(withoutOthers(parts), resolved, signal),
-    notes: parts.notes,
+    lost,
+    notes: [...parts.notes, ...uncountedNotes(lost)],
   }
 }
 

@@ -1,14 +1,13 @@
 // The plan of a part for people.
-import { formatDuration, formatSize } from '../../../base/units.ts'
-import { lossLines } from '../plan.ts'
+import { formatSize } from '../../../base/units.ts'
+import { lossLines } from '../loss-text.ts'
+import { spanText } from '../span-text.ts'
 import type { PartPlan } from './plan.ts'
 
 const names = { table: 'tables', database: 'database', block: 'blocks', loads: 'kept loads' } as const
 
 export function partPlanText(plan: PartPlan): string {
   const { size, target, backup } = plan
-  const span = (one: { expectedMs: number; lowMs: number; highMs: number; basis: string }): string =>
-    `${formatDuration(one.expectedMs)} (80 %: ${formatDuration(one.lowMs)} to ${formatDuration(one.highMs)}, ${one.basis})`
   return [
     `recovery of ${names[plan.way]} of ${plan.warehouse} from repository ${plan.repository}${plan.what.length > 0 ? `: ${plan.what.join(', ')}` : ''}`,
     `  target      ${target.asked}${target.localZone ? ` (read in this machine's zone, ${target.localZone})` : ''}`,
@@ -24,12 +23,14 @@ export function partPlanText(plan: PartPlan): string {
         `  space       up to ${formatSize(one.neededBytes)} for the sandbox, ${formatSize(one.freeBytes)} free for ${one.folders.join(', ')}`,
     ),
     ...(plan.steps.length === 0 ? [] : ['  steps']),
-    ...plan.steps.map((one) => `    ${one.what}${one.bytes > 0 ? `, ${formatSize(one.bytes)}` : ''}: ${span(one)}`),
-    ...(plan.steps.length === 0 ? [] : [`    together: ${span(plan.time)}`]),
+    ...plan.steps.map((one) => `    ${one.what}${one.bytes > 0 ? `, ${formatSize(one.bytes)}` : ''}: ${spanText(one)}`),
+    ...(plan.steps.length === 0 ? [] : [`    together: ${spanText(plan.time)}`]),
     '  on the live server',
     ...plan.live.map((line) => `    ${line}`),
     '  not in it',
-    ...lossLines(plan.lost).map((line) => `    ${line}`),
+    ...lossLines(plan.lost, 'nothing is missing: it is the newest that the repository holds').map(
+      (line) => `    ${line}`,
+    ),
     ...plan.notes.map((note) => `  note        ${note}`),
   ].join('\n')
 }
