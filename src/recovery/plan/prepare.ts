@@ -194,7 +194,7 @@ function sandboxes({ criticalDirectory }: RecoveryOptions, { home }: Context): s
   return criticalDirectory === undefined ? join(home, 'sandboxes') : resolve(criticalDirectory)
 }
 
-/** What WAL changes of other relations is written into their stubs: never more than WAL itself holds. */
+/** Tables that grew or were made since the backup are written there too: never more than WAL itself holds. */
 function roomOf(critical: CriticalPart, walBytes: number): number {
   return critical.choice.keptBytes + walBytes
 }
