@@ -26,6 +26,8 @@ const schema = `
   create table sales.rest partition of sales.events default;
   create index events_body on sales.events (body);
   insert into sales.events (day, body) select date '2026-01-01' + n % 90, md5(n::text) from generate_series(1, 6000) n;
+  create table sales.apart (id int) partition by range (id);
+  create unlogged table sales.apart_1 partition of sales.apart for values from (0) to (10);
   create table sales.nokey as select n as id from generate_series(1, 10) n`
 
 const tables = ['sales.orders', 'sales.lines', 'sales.customers', 'sales.events', 'sales.events_1', 'sales.big']
@@ -53,7 +55,13 @@ test('PostgreSQL 18: swapped with views, foreign keys and publications, merged, 
     ),
   ]
   await server.psql(schema)
+  for (const name of ['one', 'two']) {
+    await server.psql(`create database ${name}`)
+    await server.psql(`create table t (name text); insert into t values ('${name}')`, name)
+  }
   await world.take('full')
+  await server.psql('alter database one rename to three')
+  await server.psql('alter database two rename to one')
   await server.psql(
     `update sales.orders set body = 'later' where id % 5 = 0; alter table sales.orders add column extra int`,
   )
@@ -96,6 +104,18 @@ test('PostgreSQL 18: swapped with views, foreign keys and publications, merged, 
     message: 'sales.nokey has no primary key to merge by',
     hint: 'nothing was changed; leave the rows beside (--mode beside) and insert from there what is missing, or replace the table (--mode swap)',
   })
+  await assert.rejects(recoverTable(world, { tables: ['sales.apart'], lsn, mode: 'swap' }), {
+    code: 'recovery.not-logged',
+    message: 'sales.apart_1 was not logged: no backup holds its rows',
+  })
+  // The first is merged already when the second is refused: live tables and staging are let go at once.
+  await server.psql('alter table sales.customers rename column name to title')
+  await assert.rejects(recoverTable(world, { tables: ['sales.events', 'sales.customers'], lsn, mode: 'merge' }), {
+    code: 'recovery.cannot-merge',
+    message: 'sales.customers cannot take the rows of then: it has no column name any more',
+  })
+  await server.psql('alter table sales.customers rename column title to name')
+  await unchanged()
   const abort = new AbortController()
   await assert.rejects(
     recoverTable(
@@ -147,4 +167,9 @@ test('PostgreSQL 18: swapped with views, foreign keys and publications, merged, 
   assert.deepEqual(await all(), truth.all)
   assert.deepEqual(await constraints(), truth.constraints)
   assert.deepEqual(await outside(), truth.outside)
+
+  // A database whose name was another's when the backup was made.
+  await server.psql('drop table t', 'one')
+  await recoverTable(world, { tables: ['public.t'], lsn, database: 'one' })
+  assert.deepEqual(await server.psql('select name from t', 'one'), [{ name: 'two' }])
 })

@@ -30,7 +30,7 @@ while :; do
   if test -f "$feed/$1"; then mv -f "$feed/$1" "$2" || exit ${FAILED}; exit 0; fi
   test -f "$feed/$1.none" && exit ${MISSING}
   { test -d "$feed" && test ! -f "$feed/failed"; } || exit ${FAILED}
-  test $waits -gt 0 || { echo "$1" >"$feed/.want" && mv -f "$feed/.want" "$feed/want"; } || exit ${FAILED}
+  test $((waits % 100)) -gt 0 || { echo "$1" >"$feed/.want" && mv -f "$feed/.want" "$feed/want"; } || exit ${FAILED}
   waits=$((waits + 1))
   test $((waits % 100)) -gt 0 || test ! -d /proc/1 || test -d /proc/${pid} || exit ${FAILED}
   sleep 0.01 2>/dev/null || sleep 1

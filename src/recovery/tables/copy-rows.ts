@@ -1,4 +1,4 @@
-// Rows from the sandbox into new tables, by binary COPY, in stretches of blocks that several pairs of sessions take in turn.
+// Rows from the sandbox into new tables, by COPY, binary where both are of one major version, in stretches of blocks that several pairs of sessions take in turn.
 import type { Clock } from '../../base/clock.ts'
 import type { Progress } from '../../base/operation.ts'
 import { MIB } from '../../base/units.ts'
@@ -46,6 +46,7 @@ interface Stretch {
   readonly bytes: number
 }
 
+const MAJOR = "select pg_catalog.current_setting('server_version_num')::int / 10000 as major"
 const STRETCH_BYTES = 64 * MIB
 /** A database that knows no encoding may hold any bytes: they pass as they are. */
 const AS_IT_IS =
@@ -76,9 +77,16 @@ export async function copyRows(parts: CopyParts): Promise<CopiedRows> {
     await using target = await parts.openTarget()
     await source.query(AS_IT_IS)
     await target.query(AS_IT_IS)
+    const { rows: said } = await source.query<{ major: number }>(MAJOR)
+    const isSameMajor = said[0]!.major === (await target.query<{ major: number }>(MAJOR))[0]!.major
     for (let one = waiting.shift(); one && !failed.signal.aborted; one = waiting.shift()) {
       parts.signal.throwIfAborted()
-      const copied = await copyStretch(one, { source, target, place: parts.places.get(one.table.oid)! })
+      const copied = await copyStretch(one, {
+        source,
+        target,
+        place: parts.places.get(one.table.oid)!,
+        format: formatOf(one.table, isSameMajor),
+      })
       rows.set(one.table.oid, (rows.get(one.table.oid) ?? 0) + copied.rows)
       bytes += copied.bytes
       doneBytes += one.bytes
@@ -115,14 +123,23 @@ function stretchesOf(table: RowsOf): readonly Stretch[] {
   }))
 }
 
+const storedOf = (table: Pick<RowsOf, 'columns'>): RowsOf['columns'] =>
+  table.columns.filter((column) => column.generated === '')
+
+/** Between major versions rows go as text, as pg_dump has them: PostgreSQL promises that for nothing else. */
+export function formatOf(table: Pick<RowsOf, 'columns'>, isSameMajor: boolean): 'binary' | 'text' {
+  return isSameMajor && storedOf(table).every((column) => column.binary) ? 'binary' : 'text'
+}
+
 async function copyStretch(
   one: Stretch,
-  of: { source: PrivateSession; target: Session; place: Placed },
+  of: { source: PrivateSession; target: Session; place: Placed; format: 'binary' | 'text' },
 ): Promise<{ rows: number; bytes: number }> {
   const { table, blocks } = one
-  const stored = table.columns.filter((column) => column.generated === '')
-  const columns = stored.map((column) => quoteName(column.name)).join(', ')
-  const format = stored.every((column) => column.binary) ? 'binary' : 'text'
+  const { format } = of
+  const columns = storedOf(table)
+    .map((column) => quoteName(column.name))
+    .join(', ')
   const range =
     blocks === undefined
       ? table.condition === undefined

@@ -115,7 +115,8 @@ async function rootOf(
     if (other) throw errors.notATable({ table: shownName(other), what: kinds[other.kind] ?? 'no table' })
     throw errors.unknownTable({ table: shown, ...at, suggestion: suggestion(shown, await allNames(session)) })
   }
-  if (table.persistence !== 'p') throw errors.notLogged({ table: shownName(table) })
+  // Of a partitioned table it means nothing: each partition has its own.
+  if (table.persistence !== 'p' && table.kind === 'r') throw errors.notLogged({ table: shownName(table) })
   return Number(table.oid)
 }
 
@@ -130,11 +131,11 @@ async function allNames(session: PrivateSession): Promise<readonly string[]> {
 /** A table with all its partitions, parents first. Foreign tables among them hold nothing of ours. */
 async function treeOf(session: PrivateSession, root: number): Promise<readonly FoundTable[]> {
   const { rows } = await session.query<
-    Omit<FoundTable, 'oid' | 'bytes' | 'blocks' | 'root'> & Record<'oid' | 'bytes' | 'blocks', string>
+    Omit<FoundTable, 'oid' | 'bytes' | 'blocks' | 'root'> & Record<'oid' | 'bytes' | 'blocks' | 'persistence', string>
   >(
     `with tree as (select $1::oid as relid, 0 as level where not exists (select from pg_catalog.pg_partition_tree($1::oid))
                    union all select relid, level from pg_catalog.pg_partition_tree($1::oid))
-     select c.oid::int8::text as oid, n.nspname as schema, c.relname as name, c.relkind as kind, am.amname as access,
+     select c.oid::int8::text as oid, n.nspname as schema, c.relname as name, c.relkind as kind, am.amname as access, c.relpersistence as persistence,
             case when c.relkind = 'r' then pg_catalog.pg_table_size(c.oid) else 0 end::text as bytes,
             case when c.relkind = 'r' then pg_catalog.pg_relation_size(c.oid) / 8192 else 0 end::text as blocks
        from tree t join pg_catalog.pg_class c on c.oid = t.relid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -142,8 +143,12 @@ async function treeOf(session: PrivateSession, root: number): Promise<readonly F
       where c.relkind in ('r', 'p') order by t.level, n.nspname, c.relname`,
     [root],
   )
+  const unlogged = rows.find((one) => one.kind === 'r' && one.persistence !== 'p')
+  if (unlogged) throw errors.notLogged({ table: shownName(unlogged) })
   return rows.map((one) => ({
-    ...one,
+    schema: one.schema,
+    name: one.name,
+    kind: one.kind,
     access: one.access ?? undefined,
     oid: Number(one.oid),
     bytes: Number(one.bytes),

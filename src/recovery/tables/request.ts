@@ -75,7 +75,10 @@ export async function connectLive(
     statementTimeoutMs: 0,
     lockTimeoutMs: LOCK_TIMEOUT_MS,
   })
-  await session.query(`${plainSession}; set default_transaction_read_only = off`)
+  await session.query(
+    `${plainSession}; set default_transaction_read_only = off; set default_tablespace = ''; set default_table_access_method = heap;
+     set idle_in_transaction_session_timeout = 0; set idle_session_timeout = 0`,
+  )
   return session
 }
 

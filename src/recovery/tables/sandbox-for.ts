@@ -1,7 +1,6 @@
 // A sandbox in which the wanted tables, as their names resolve at the target, are whole.
-import { codeOf } from '../../base/errors.ts'
 import type { Context } from '../../base/room.ts'
-import type { Manifest, MappedRelation } from '../../repository/contract.ts'
+import type { Manifest } from '../../repository/contract.ts'
 import { askedText } from '../plan/plan.ts'
 import { leaveSandboxFolder, newSandboxFolder } from '../sandbox/home.ts'
 import {
@@ -48,13 +47,14 @@ export async function openTablesSandbox(
 ): Promise<TablesSandbox> {
   const more = new Set<string>()
   let everything = false
+  let called = wish.database
   const times: SandboxTime[] = []
   let fetchedBytes = 0
   for (let round = 1; ; round++) {
     const folder = await newSandboxFolder(context, wish.sandboxes)
     await using scope = new AsyncDisposableStack()
     scope.defer(() => leaveSandboxFolder(folder))
-    let byName: ((relation: MappedRelation) => boolean) | undefined
+    let databases: ReadonlySet<number> | undefined
     const sandbox = scope.use(
       await openSandbox(
         {
@@ -62,15 +62,14 @@ export async function openTablesSandbox(
           folder,
           open: false,
           choose: (manifest: Manifest) => {
-            const databases = new Set(
-              manifest.relations.filter((one) => one.database === wish.database).map((one) => one.databaseOid),
-            )
+            const known = oidsOf(manifest, called)
             // A database that the backup does not know was made later, and nobody can tell from what.
-            if (databases.size === 0 || everything) return { wanted: () => true }
-            byName = wantedByName(manifest, wish.database, [...wish.names, ...wish.hints])
+            databases = known.size === 0 || everything ? undefined : known
+            if (databases === undefined) return { wanted: () => true }
+            const byName = wantedByName(manifest, called, [...wish.names, ...wish.hints])
             return {
               databases,
-              wanted: (one) => more.has(`${one.databaseOid}/${one.file.relfilenode}`) || byName!(one),
+              wanted: (one) => more.has(`${one.databaseOid}/${one.file.relfilenode}`) || byName(one),
             }
           },
         },
@@ -80,6 +79,17 @@ export async function openTablesSandbox(
     )
     times.push(...sandbox.times)
     fetchedBytes += sandbox.fetchedBytes
+    const oid = await oidAtTarget(sandbox, wish)
+    if (databases?.has(oid) === false) {
+      // The name was another database's: of the one that bears it now its catalogs are needed, and what it was copied from, if it is new.
+      called = sandbox.manifest.relations.find((one) => one.databaseOid === oid)?.database ?? called
+      everything = round === MOST_ROUNDS || !oidsOf(sandbox.manifest, called).has(oid)
+      tools.report({
+        phase: 'starting over',
+        note: 'the database had another name, or was not there yet, when the backup was made',
+      })
+      continue
+    }
     const found = await lookInto(sandbox, wish)
     const lacking = found.files.filter((one) => sandbox.leftOut(found.databaseOid, one.filenode))
     if (lacking.length === 0) {
@@ -103,12 +113,23 @@ export async function openTablesSandbox(
   }
 }
 
+function oidsOf(manifest: Pick<Manifest, 'relations'>, database: string): ReadonlySet<number> {
+  return new Set(manifest.relations.filter((one) => one.database === database).map((one) => one.databaseOid))
+}
+
+/** Asked where everybody can connect: the database itself may not be there. */
+async function oidAtTarget(sandbox: Sandbox, { database }: Pick<TablesWanted, 'database'>): Promise<number> {
+  await using session = await sandbox.connect('template1')
+  const { rows } = await session.query<{ oid: string }>(
+    'select oid::int8::text as oid from pg_catalog.pg_database where datname = $1',
+    [database],
+  )
+  if (rows.length === 0) throw errors.unknownDatabase({ database, target: askedText(sandbox.resolved) })
+  return Number(rows[0]!.oid)
+}
+
 async function sessionOf(sandbox: Sandbox, wish: Pick<TablesWanted, 'database'>): Promise<PrivateSession> {
-  const session = await sandbox.connect(wish.database).catch((error: unknown) => {
-    if (codeOf(error) === '3D000')
-      throw errors.unknownDatabase({ database: wish.database, target: askedText(sandbox.resolved) })
-    throw error
-  })
+  const session = await sandbox.connect(wish.database)
   await prepareReading(session)
   return session
 }

@@ -32,14 +32,28 @@ export async function settle(
   let kept: readonly { table: string; keptAs: string }[] = []
   if (staying || roots.some(({ how }) => how === 'merge')) {
     context.progress({ phase: 'putting in place' })
-    await session.query('begin')
-    for (const { definition, live, how } of mergeOrder(roots))
-      if (how === 'merge') merged.set(definition.oid, await mergeTable(session, stagedName(making, definition), live!))
-    if (staying) kept = (await place(work, session, making, roots)).kept
-    await session.query('commit')
+    await inTransaction(session, async () => {
+      for (const { definition, live, how } of mergeOrder(roots))
+        if (how === 'merge')
+          merged.set(definition.oid, await mergeTable(session, stagedName(making, definition), live!))
+      if (staying) kept = (await place(work, session, making, roots)).kept
+    })
     addStep(work, 'swap', { started, bytes: 0, count: roots.length })
   }
   return roots.map((root) => resultOf(root, { ...of, diffs, merged, kept }))
+}
+
+/** A refusal of ours must let go of the live tables at once: what is made away with afterwards is, by another session, would wait for this one. */
+async function inTransaction(session: Session, work: () => Promise<void>): Promise<void> {
+  await session.query('begin')
+  try {
+    await work()
+  } catch (error) {
+    // A session that is broken has let go of everything.
+    await session.query('rollback').catch(() => {})
+    throw error
+  }
+  await session.query('commit')
 }
 
 function stagedName(making: Making, definition: TableDefinition): string {
