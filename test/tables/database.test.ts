@@ -11,6 +11,7 @@ import { plan } from '../../src/recovery/operations/plan.ts'
 import type { PlanAnyInput } from '../../src/recovery/operations/plan-part.ts'
 import type { PartPlan } from '../../src/recovery/plan/parts/plan.ts'
 import type { RecoveryPlan } from '../../src/recovery/plan/plan.ts'
+import { plainSession } from '../../src/recovery/tables/session-settings.ts'
 import { openWorld, type World } from '../backup/world.ts'
 import { requestFor } from '../restore/recovered.ts'
 import { testContext } from '../support/context.ts'
@@ -128,6 +129,13 @@ test(
     await server.psql('alter database other rename to shop')
     await server.psql('drop role gone; drop role former')
     await world.archiveAll()
+    {
+      // The session that gives the name at last is idle for hours until then.
+      await using session = await server.connect()
+      await session.query(`set idle_session_timeout = '1h'; ${plainSession}`)
+      const { rows } = await session.query("select current_setting('idle_session_timeout') as timeout")
+      assert.deepEqual(rows, [{ timeout: '0' }])
+    }
 
     const before = await databasesOf(world)
     const refusal = async (

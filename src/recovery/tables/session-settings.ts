@@ -16,4 +16,7 @@ export const plainSession = [
   "set bytea_output = 'hex'",
   "set xmloption = 'content'",
   'set array_nulls = on',
+  // A session waits for hours while others copy. Not every version has all of them.
+  `select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings
+    where name in ('idle_session_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`,
 ].join('; ')
