@@ -105,6 +105,13 @@ export const tableErrors = defineErrors('recovery', {
     hint: () =>
       'nothing was changed; leave the rows beside (--mode beside) and insert from there what is missing, or replace the table (--mode swap)',
   },
+  otherKey: {
+    exit: 'failed',
+    message: (at: { table: string; old: readonly string[]; live: readonly string[] }) =>
+      `${at.table} has another primary key now, (${at.live.join(', ')}) instead of (${at.old.join(', ')}): rows cannot be merged by it`,
+    hint: () =>
+      'nothing was changed; leave the rows beside (--mode beside) and insert from there what is missing, or replace the table (--mode swap)',
+  },
   nothingToMerge: {
     exit: 'failed',
     message: (at: { table: string }) => `${at.table} does not exist any more: there is nothing to merge into`,

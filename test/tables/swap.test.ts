@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { isWharfError } from '../../src/base/errors.ts'
-import { openWorld } from '../backup/world.ts'
+import { mergeTable } from '../../src/recovery/tables/merge.ts'
+import { openWorld, type World } from '../backup/world.ts'
 import { contentOf, leftOn, lsnOf, recoverTable } from './recovering.ts'
 
 const schema = `
@@ -31,6 +32,26 @@ const schema = `
   create table sales.nokey as select n as id from generate_series(1, 10) n`
 
 const tables = ['sales.orders', 'sales.lines', 'sales.customers', 'sales.events', 'sales.events_1', 'sales.big']
+
+/** By the key of then each of its rows would be put over all versions of now. */
+async function refusesOtherKey(world: World): Promise<void> {
+  await world.server
+    .psql(`create schema other_key; create table other_key.then (id int primary key, body text); insert into other_key.then values (1, 'a');
+    create table other_key.now (id int, body text, version int primary key); insert into other_key.now values (1, 'a', 1), (1, 'b', 2)`)
+  await using session = await world.warehouse.connect({ purpose: 'test', signal: new AbortController().signal })
+  await session.query('begin')
+  const [row] = await session.query<{ oid: string }>(`select 'other_key.now'::regclass::oid::int8::text as oid`)
+  await assert.rejects(
+    mergeTable(session, 'other_key.then', { oid: Number(row!.oid), schema: 'other_key', name: 'now' }),
+    {
+      code: 'recovery.other-key',
+      message: 'other_key.now has another primary key now, (version) instead of (id): rows cannot be merged by it',
+      hint: 'nothing was changed; leave the rows beside (--mode beside) and insert from there what is missing, or replace the table (--mode swap)',
+    },
+  )
+  await session.query('rollback')
+  await world.server.psql('drop schema other_key cascade')
+}
 
 test('PostgreSQL 18: swapped with views, foreign keys and publications, merged, and by partition; what cannot be exact is refused and changes nothing', async () => {
   await using world = await openWorld({ major: 18, settings: { autovacuum: 'off', wal_level: 'logical' } })
@@ -90,6 +111,13 @@ test('PostgreSQL 18: swapped with views, foreign keys and publications, merged, 
     return true
   })
   await server.psql('drop materialized view sales.stale')
+  await server.psql('create publication part for table sales.events_1')
+  await assert.rejects(recoverTable(world, { tables: ['sales.events'], lsn, mode: 'swap' }), {
+    code: 'recovery.cannot-swap',
+    message: 'sales.events cannot be replaced exactly: publication part of a partition depends on it',
+  })
+  await server.psql('drop publication part')
+  await refusesOtherKey(world)
   await unchanged()
   const questions: string[] = []
   await assert.rejects(

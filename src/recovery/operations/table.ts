@@ -78,6 +78,7 @@ export const tablesErrors = [
   'recovery.cannot-swap',
   'recovery.cannot-merge',
   'recovery.no-key',
+  'recovery.other-key',
   'recovery.key-violated',
   'recovery.corrupt-blocks',
   'recovery.no-space',

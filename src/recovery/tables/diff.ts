@@ -49,7 +49,7 @@ async function columnsOf(session: Session, table: string): Promise<readonly Colu
 }
 
 /** The primary key with the operators that its index compares by. */
-async function keyOf(session: Session, table: string): Promise<Compared['key']> {
+export async function keyOf(session: Session, table: string): Promise<Compared['key']> {
   const rows = await session.query<{ name: string; operator: string }>(
     `select a.attname as name, pg_catalog.format('operator(%I.%s)', n.nspname, o.oprname) as operator
        from pg_catalog.pg_index i

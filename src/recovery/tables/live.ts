@@ -97,6 +97,12 @@ export async function dependentsOf(session: Session, tree: readonly number[]): P
   }
 }
 
+/** What keeps tables from being replaced: what cannot be moved, and publications of parts of them, which would be left with the old parts. */
+export function inTheWay({ fixed, publications }: Dependents, replaced: ReadonlySet<number>): readonly string[] {
+  const ofParts = publications.filter((one) => !replaced.has(one.oid))
+  return [...fixed, ...new Set(ofParts.map((one) => `publication ${one.publication} of a partition`))]
+}
+
 async function viewsOn(session: Session, tree: readonly number[]): Promise<readonly View[]> {
   const rows = await session.query<{ name: string; text: string; options: readonly string[] }>(
     `select pg_catalog.format('%I.%I', n.nspname, v.relname) as name, pg_catalog.pg_get_viewdef(v.oid) as text, coalesce(to_json(v.reloptions), '[]'::json) as options

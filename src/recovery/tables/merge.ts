@@ -3,7 +3,7 @@
 import type { Session } from '../../warehouse/contract.ts'
 import { quoteName } from '../../warehouse/quote.ts'
 import { tableErrors as errors } from '../table-errors.ts'
-import { compareColumns, joinOn, rowsDiffer } from './diff.ts'
+import { compareColumns, joinOn, keyOf, rowsDiffer } from './diff.ts'
 import { liveTree } from './live.ts'
 import { shownName, sqlName } from './names.ts'
 
@@ -12,7 +12,7 @@ export interface Merged {
   readonly restored: number
 }
 
-/** `then`: qualified name of the recovered table. Rejects with `recovery.no-key`, `.cannot-merge`. */
+/** `then`: qualified name of the recovered table. Rejects with `recovery.no-key`, `.other-key`, `.cannot-merge`. */
 export async function mergeTable(
   session: Session,
   then: string,
@@ -23,7 +23,12 @@ export async function mergeTable(
   const { key, shared, columns } = await compareColumns(session, then, now)
   if (columns.onlyThen.length > 0 || columns.otherType.length > 0)
     throw errors.cannotMerge({ table: shownName(live), gone: columns.onlyThen, other: columns.otherType })
-  if (key === undefined) throw errors.noKey({ table: shownName(live) })
+  const keyNow = await keyOf(session, now)
+  if (key === undefined || keyNow === undefined) throw errors.noKey({ table: shownName(live) })
+  // By another key one row of then would be put over many of now.
+  const [names, namesNow] = [key, keyNow].map((one) => one.map(({ name }) => name).toSorted())
+  if (names!.join() !== namesNow!.join())
+    throw errors.otherKey({ table: shownName(live), old: names!, live: namesNow! })
   const triggers = await silence(session, live.oid)
   const rest = shared.filter((name) => !key.some((one) => one.name === name))
   const restored =

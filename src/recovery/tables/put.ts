@@ -3,7 +3,7 @@
 import type { Session } from '../../warehouse/contract.ts'
 import { quoteName } from '../../warehouse/quote.ts'
 import { tableErrors as errors } from '../table-errors.ts'
-import { dependentsOf, liveTree, type Dependents } from './live.ts'
+import { dependentsOf, inTheWay, liveTree, type Dependents } from './live.ts'
 import { literal, nameWith, shownName, sqlName } from './names.ts'
 import { ownership, type Making } from './statements.ts'
 
@@ -79,8 +79,9 @@ async function giveWay(
     session,
     trees.map((one) => one.oid),
   )
-  if (dependents.fixed.length > 0)
-    throw errors.cannotSwap({ tables: of.replaced.map(({ live }) => shownName(live)), dependents: dependents.fixed })
+  const hindering = inTheWay(dependents, new Set(of.replaced.map(({ live }) => live.oid)))
+  if (hindering.length > 0)
+    throw errors.cannotSwap({ tables: of.replaced.map(({ live }) => shownName(live)), dependents: hindering })
   for (const key of dependents.keys) await session.query(`alter table ${key.table} drop constraint ${key.quoted}`)
   for (const one of dependents.publications) {
     const table = trees.find((each) => each.oid === one.oid)!
@@ -158,8 +159,7 @@ async function takePlace(
       await session.query(`comment on constraint ${key.quoted} on ${key.table} is ${literal(key.comment)}`)
   }
   for (const one of dependents.publications) {
-    const by = of.replaced.find(({ live }) => live.oid === one.oid)
-    if (!by) continue
+    const by = of.replaced.find(({ live }) => live.oid === one.oid)!
     const columns = one.columns === undefined ? '' : ` (${one.columns.map(quoteName).join(', ')})`
     const filter = one.filter === undefined ? '' : ` where (${one.filter})`
     await session.query(

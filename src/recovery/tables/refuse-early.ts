@@ -1,7 +1,7 @@
 // What is better known before anything is restored. All of it is looked at again when it is done.
 import type { Session } from '../../warehouse/contract.ts'
 import { tableErrors as errors } from '../table-errors.ts'
-import { dependentsOf, liveRelation, liveTree, type LiveRelation } from './live.ts'
+import { dependentsOf, inTheWay, liveRelation, liveTree, type LiveRelation } from './live.ts'
 import { shownName, type TableName } from './names.ts'
 import { besideName, type TablesRequest } from './request.ts'
 
@@ -40,11 +40,12 @@ async function liveTables(session: Session, { names }: Wish): Promise<readonly L
 async function refuseFixed(session: Session, wish: Wish): Promise<void> {
   for (const live of await liveTables(session, wish)) {
     const tree = await liveTree(session, live.oid)
-    const { fixed } = await dependentsOf(
+    const dependents = await dependentsOf(
       session,
       tree.map((one) => one.oid),
     )
-    if (fixed.length > 0) throw errors.cannotSwap({ tables: [shownName(live)], dependents: fixed })
+    const hindering = inTheWay(dependents, new Set([live.oid]))
+    if (hindering.length > 0) throw errors.cannotSwap({ tables: [shownName(live)], dependents: hindering })
   }
 }
 
