@@ -302,9 +302,10 @@ async function giveName({ unfinished, place, signal }: Work, main: Session): Pro
       if (codeOf(error) !== IN_USE || attempt === MOST_ATTEMPTS) throw error
     }
     // A collector of metrics that looks into every database: PostgreSQL has waited for it to leave.
-    await main.query('select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity where datname = $1', [
-      unfinished,
-    ])
+    await main.query(
+      'select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity where datname = $1',
+      [unfinished],
+    )
   }
 }
 
