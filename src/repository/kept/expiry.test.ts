@@ -65,9 +65,23 @@ test('what was replaced is needed as long as a load is that used its rows', () =
 })
 
 test('many loads into one table go together once it is replaced', () => {
-  const appends = Array.from({ length: 300 }, (_, at) => load(`l${at}`, BigInt(10 + at)))
-  const last = [load('all', 900n, { replaces: ['s.a'] }), load('next', 901n, { follows: { 's.a': 'all' } })]
-  assert.deepEqual(Object.keys(needed([...appends, ...last], [backup('new', 950n)])), ['all', 'next'])
+  const appends = Array.from({ length: 6000 }, (_, at) => load(`l${at}`, BigInt(10 + at)))
+  const last = [load('all', 9000n, { replaces: ['s.a'] }), load('next', 9001n, { follows: { 's.a': 'all' } })]
+  assert.deepEqual(Object.keys(needed([...appends, ...last], [backup('new', 9500n)])), ['all', 'next'])
+})
+
+test('a load that is under a tombstone, and so none of them, is judged by the others', () => {
+  const dead = load('dead', 10n)
+  const replacing = load('all', 20n, { replaces: ['s.a'], follows: { 's.a': 'dead' } })
+  const next = load('next', 30n, { follows: { 's.a': 'all' } })
+  const staying = [backup('new', 50n)]
+  assert.equal(whyNeeded({ staying, loads: [] })(dead), nothing('s.a'))
+  assert.equal(whyNeeded({ staying, loads: [replacing, next] })(dead), undefined)
+  const user = load('user', 15n, { writes: ['s.b'], reads: ['s.a'] })
+  assert.equal(
+    whyNeeded({ staying, loads: [replacing, next, user] })(dead),
+    'load user, which is needed, used its rows of s.a',
+  )
 })
 
 test('a backup of a timeline that was left keeps what its own history needs', () => {

@@ -63,7 +63,7 @@ export interface KeptNeeds {
   readonly loads: readonly KeptLoad[]
 }
 
-/** Why a load must stay; undefined where no recovery can need it any more. */
+/** Why a load, one of them or another of the warehouse, must stay; undefined where no recovery can need it any more. */
 export function whyNeeded(of: KeptNeeds): (load: KeptLoad) => string | undefined {
   const known = new Map<KeptLoad, string | undefined>()
   const histories = new Map<string, TableHistory>()
@@ -73,11 +73,31 @@ export function whyNeeded(of: KeptNeeds): (load: KeptLoad) => string | undefined
     histories.set(key, history)
     return history
   }
-  const why = (load: KeptLoad): string | undefined => {
-    if (!known.has(load)) known.set(load, judge(load, of, { why, historyOf }))
+  const rest = of.loads.toSorted(byPosition)
+  const ask = (load: KeptLoad): void => {
+    if (!known.has(load)) known.set(load, judge(load, of, { why: (newer) => known.get(newer), historyOf }))
+  }
+  return (load) => {
+    // The newest first: what a load is asked about is newer than itself, and known then.
+    while (rest.length > 0 && rest.at(-1)!.lsn > load.lsn) ask(rest.pop()!)
+    ask(load)
     return known.get(load)
   }
-  return why
+}
+
+function byPosition(one: KeptLoad, other: KeptLoad): number {
+  return one.lsn < other.lsn ? -1 : one.lsn > other.lsn ? 1 : 0
+}
+
+/** Index of the first of them, which are in the order of their positions, that lies behind the load. */
+function firstBehind(loads: readonly KeptLoad[], { lsn }: KeptLoad): number {
+  let [low, high] = [0, loads.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (loads[middle]!.lsn > lsn) high = middle
+    else low = middle + 1
+  }
+  return low
 }
 
 type Table = KeptLoad['unlogged'][number]
@@ -101,11 +121,14 @@ function judge(
   for (const table of load.unlogged) {
     if (isGone(table.relation, load, of.staying)) continue
     const { replacements, users } = tools.historyOf(table, load)
-    const next = replacements.find((one) => one.lsn > load.lsn)
+    const next = replacements[firstBehind(replacements, load)]
     if (!next) return `nothing that is kept has replaced the unlogged table ${table.relation} since`
-    const isBetween = (one: KeptLoad): boolean => one.lsn > load.lsn && one.lsn < next.lsn
-    const user = users.find((one) => isBetween(one) && tools.why(one) !== undefined)
-    if (user) return `load ${user.id}, which is needed, used its rows of ${table.relation}`
+    for (let at = firstBehind(users, load); at < users.length && users[at]!.lsn < next.lsn; at++) {
+      const user = users[at]!
+      if (tools.why(user) !== undefined) return `load ${user.id}, which is needed, used its rows of ${table.relation}`
+      // It was asked about the same rows: nobody behind it is needed either.
+      if (user.unlogged.some((one) => one.relation === table.relation && one.root === table.root)) break
+    }
   }
   return undefined
 }
@@ -124,7 +147,7 @@ function isGone(relation: string, load: KeptLoad, staying: readonly KeptRoot[]):
 function tableHistory(table: Table, load: KeptLoad, of: KeptNeeds): TableHistory {
   const same = of.loads
     .filter((one) => one.systemIdentifier === load.systemIdentifier && one.database === load.database)
-    .toSorted((one, other) => (one.lsn < other.lsn ? -1 : one.lsn > other.lsn ? 1 : 0))
+    .toSorted(byPosition)
   const roots = of.staying.filter((one) => one.systemIdentifier === load.systemIdentifier)
   const newest = [...roots, ...same].reduce((most, one) => Math.max(most, one.timeline), 0)
   const isStraight = roots.every((root) => root.timeline === newest)
