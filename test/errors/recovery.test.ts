@@ -16,6 +16,8 @@ import { cutOver } from '../../src/recovery/operations/cut-over.ts'
 import { chosenWarehouse } from '../../src/recovery/operations/default-warehouse.ts'
 import { drillRun } from '../../src/recovery/operations/drill-run.ts'
 import { drillShow } from '../../src/recovery/operations/drill-show.ts'
+import { plan } from '../../src/recovery/operations/plan.ts'
+import { run } from '../../src/recovery/operations/run.ts'
 import { table } from '../../src/recovery/operations/table.ts'
 import { refuseToRun, type PreparedRecovery } from '../../src/recovery/plan/prepare.ts'
 import { replayingOf } from '../../src/recovery/replay-before-opening.ts'
@@ -238,6 +240,15 @@ test('standbys, drills and loads', async () => {
     assert.equal(
       await said(sheet({ random: true })),
       'recovery.bad-option: --random true: nobody types a target that is drawn: name one, or leave --table-top out | ',
+    )
+    const where = { warehouse: 'dw', latest: true, toDirectory: join(folder, 'there') }
+    assert.equal(
+      await said(() => run.run(run.input.parse({ ...where, start: true, criticalPort: 5433 }), context, signal)),
+      'recovery.critical-option: --critical-port makes sense only with --critical-first | it says where critical tables are read before the rest is back: add --critical-first and --start, or leave it out',
+    )
+    assert.equal(
+      await said(() => plan.run(plan.input.parse({ ...where, criticalDirectory: folder }), context, signal)),
+      'recovery.critical-option: --critical-directory makes sense only with --critical-first | it says where critical tables are read before the rest is back: add --critical-first and --start, or leave it out',
     )
     const cut = () => said(() => cutOver.run({ directory: folder }, context, signal))
     assert.equal(

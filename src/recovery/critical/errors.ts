@@ -20,6 +20,12 @@ export const criticalErrors = defineErrors('recovery', {
     message: () => '--critical-first makes sense only with --start',
     hint: () => 'readers are let in until the whole server is open: add --start',
   },
+  criticalOption: {
+    exit: 'usage',
+    message: (option: string) => `${option} makes sense only with --critical-first`,
+    hint: () =>
+      'it says where critical tables are read before the rest is back: add --critical-first and --start, or leave it out',
+  },
   criticalNoFollow: {
     exit: 'usage',
     message: () => '--critical-first and --follow exclude each other',

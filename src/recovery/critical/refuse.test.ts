@@ -3,7 +3,7 @@ import { test } from 'node:test'
 
 import type { Manifest, ManifestFile, MappedRelation } from '../../repository/contract.ts'
 import { criticalPart } from './choice.ts'
-import { refuseCriticalFirst, refusePorts } from './refuse.ts'
+import { refuseAlone, refuseCriticalFirst, refusePorts } from './refuse.ts'
 
 function relation(name: string, oid: number, more: Partial<MappedRelation> = {}): MappedRelation {
   return {
@@ -67,6 +67,20 @@ test('critical first is refused where it is impossible or senseless', () => {
         'readers cannot be let in to a part of this warehouse: its answers depend on citus, which a sandbox does not load',
     })
   assert.doesNotThrow(refused(manifestOf(both, { shared_preload_libraries: 'pg_stat_statements' })))
+})
+
+test('options of the server for readers are refused where there is none', () => {
+  for (const [options, name] of [
+    [{ criticalPort: 5433 }, '--critical-port'],
+    [{ criticalDirectory: '/restore', criticalFirst: false }, '--critical-directory'],
+  ] as const)
+    assert.throws(() => refuseAlone(options), {
+      code: 'recovery.critical-option',
+      message: `${name} makes sense only with --critical-first`,
+      hint: 'it says where critical tables are read before the rest is back: add --critical-first and --start, or leave it out',
+    })
+  for (const options of [{}, { criticalFirst: true, criticalPort: 5433, criticalDirectory: '/restore' }])
+    assert.doesNotThrow(() => refuseAlone(options))
 })
 
 test('readers get no port that the recovered server needs at the end', () => {

@@ -27,6 +27,17 @@ export function refuseCriticalFirst(
   if (libraries.length > 0) throw errors.criticalHooks({ libraries })
 }
 
+/** What only says where readers are let in to says nothing where nobody is. */
+export function refuseAlone(options: {
+  readonly criticalFirst?: boolean | undefined
+  readonly criticalPort?: number | undefined
+  readonly criticalDirectory?: string | undefined
+}): void {
+  if (options.criticalFirst) return
+  if (options.criticalPort !== undefined) throw errors.criticalOption('--critical-port')
+  if (options.criticalDirectory !== undefined) throw errors.criticalOption('--critical-directory')
+}
+
 /** `port`: where the recovered server will listen, where that is known beforehand. Readers would hold it until that one cannot start. */
 export function refusePorts(criticalPort: number | undefined, port: number | undefined): void {
   if (criticalPort === undefined || criticalPort !== port) return

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 
 import { defineOperation } from '../../base/operation.ts'
+import { refuseAlone } from '../critical/refuse.ts'
 import type { PartPlan } from '../plan/parts/plan.ts'
 import { partPlanText } from '../plan/parts/text.ts'
 import { planText, type RecoveryPlan } from '../plan/plan.ts'
@@ -25,6 +26,7 @@ export const targetErrors = [
   'recovery.no-critical',
   'recovery.all-critical',
   'recovery.critical-needs-start',
+  'recovery.critical-option',
   'recovery.critical-hooks',
 ] as const
 
@@ -45,6 +47,7 @@ export const plan = defineOperation<PlanAnyInput, RecoveryPlan | PartPlan>({
   needs: 'repository',
   where: 'here',
   run: async (asked, context, signal) => {
+    refuseAlone(asked)
     const part = await planPart(asked, context, signal)
     if (part) return part
     const {

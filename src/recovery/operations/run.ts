@@ -4,6 +4,7 @@ import { whole } from '../../base/config-types.ts'
 import { defineOperation, demandConfirmation } from '../../base/operation.ts'
 import { formatDuration, formatSize } from '../../base/units.ts'
 import { notReadable, type CriticalReport } from '../critical/readers.ts'
+import { refuseAlone } from '../critical/refuse.ts'
 import { planText } from '../plan/plan.ts'
 import { runFollow } from '../follow/run-follow.ts'
 import { runRecovery, type RecoveryReport, type Tools } from '../run-recovery.ts'
@@ -126,6 +127,7 @@ export const run = defineOperation<RunInput, RecoveryReport>({
   where: 'run',
   run: (input, context, signal) => {
     const { follow, ...rest } = input
+    refuseAlone(input)
     const request = { ...rest, ...placeOfInput(input), inclusive: inclusiveOf(input) }
     const tools: Tools = {
       report: (event) => context.progress(event),
