@@ -1,7 +1,7 @@
 // `recover run --replay-loads`: kept loads are run again on the proven server, behind closed doors.
 import { messageOf } from '../base/errors.ts'
 import type { Context } from '../base/room.ts'
-import { recoveryErrors as errors } from './errors.ts'
+import { replayErrors as errors } from './replay/errors.ts'
 import type { RecoveryRequest, Tools } from './run-recovery.ts'
 import { replayLoads, type ReplayReport } from './run-replay.ts'
 import type { PrivateServer } from './server/connect.ts'

@@ -10,7 +10,7 @@ import type { Session, Warehouse } from '../warehouse/contract.ts'
 import { copyIn, copyOut } from '../warehouse/copy-stream.ts'
 import { quoteName } from '../warehouse/quote.ts'
 import { warehousesOf } from '../warehouse/warehouses.ts'
-import { recoveryErrors as errors } from './errors.ts'
+import { replayErrors as errors } from './replay/errors.ts'
 import { openChosenRepository, type RepositoryChoice } from './restore/open-repository.ts'
 
 export interface CopiesRequest extends RepositoryChoice {

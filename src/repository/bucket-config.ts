@@ -2,7 +2,7 @@
 import { z } from 'zod'
 
 import { secret, whole } from '../base/config-types.ts'
-import { errors } from './errors.ts'
+import { storeErrors as errors } from './store-errors.ts'
 import { normalPrefix, type S3Options } from './store/s3/options.ts'
 
 const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/

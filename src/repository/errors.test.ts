@@ -3,6 +3,8 @@ import { test } from 'node:test'
 
 import { isWharfError } from '../base/errors.ts'
 import { errors } from './errors.ts'
+import { keyErrors } from './key-errors.ts'
+import { storeErrors } from './store-errors.ts'
 import { storeFailure } from './store/failures.ts'
 
 const at = { location: 'file:/backups/wharf' }
@@ -73,14 +75,14 @@ test('errors of the file system say what failed, where, and what to try', () => 
     assert.ok(isWharfError(error, ours), code)
     assert.deepEqual([error.exit, error.message, error.hint], [exit, message, hint])
   }
-  const own = errors.objectMissing({ name: 'format', ...at })
+  const own = storeErrors.objectMissing({ name: 'format', ...at })
   assert.equal(storeFailure(at.location, 'x', own), own, 'ours stay what they are')
 })
 
 test('the other texts', () => {
   const texts: [Error, string, string][] = [
     [
-      errors.encryptionMismatch({ ...at, encrypted: true }),
+      keyErrors.encryptionMismatch({ ...at, encrypted: true }),
       'the repository at file:/backups/wharf is encrypted, but no key is given',
       'give the key file or passphrase that it was created with: in wharf.yaml, or by --key-file or --passphrase-file with --repository-path',
     ],
@@ -100,12 +102,12 @@ test('the other texts', () => {
       'name one of: a, b',
     ],
     [
-      errors.keyFileInside({ ...at, path: '/backups/wharf/k' }),
+      keyErrors.keyFileInside({ ...at, path: '/backups/wharf/k' }),
       'the key file /backups/wharf/k would lie inside the repository at file:/backups/wharf',
       'who steals the repository must not get its key with it: put key_file somewhere else',
     ],
     [
-      errors.keyFileUnreadable({ path: '/k', reason: 'EACCES' }),
+      keyErrors.keyFileUnreadable({ path: '/k', reason: 'EACCES' }),
       'the key file /k cannot be read: EACCES',
       'the user that runs wharf needs the right to read it',
     ],
@@ -120,12 +122,12 @@ test('the other texts', () => {
       'names are those of the files under the folder of the repository, for example format or manifests/<warehouse>/<id>',
     ],
     [
-      errors.objectMissing({ name: 'maps/x', ...at }),
+      storeErrors.objectMissing({ name: 'maps/x', ...at }),
       'maps/x is missing in file:/backups/wharf',
       'bring the object back from a copy of the repository; wharf repository check tells what else is missing',
     ],
     [
-      errors.objectExists({ name: 'maps/x', ...at }),
+      storeErrors.objectExists({ name: 'maps/x', ...at }),
       'maps/x exists already in file:/backups/wharf',
       'objects are never overwritten; this is a defect of the program unless two repositories were mixed',
     ],
@@ -140,7 +142,7 @@ test('the other texts', () => {
       'use a backup that does not need this pack; wharf repository check tells what else is damaged',
     ],
     [
-      errors.syncFailed({ ...at, what: 'packs/ab/x', reason: 'EIO' }),
+      storeErrors.syncFailed({ ...at, what: 'packs/ab/x', reason: 'EIO' }),
       'the disk failed to make packs/ab/x durable in file:/backups/wharf: EIO',
       'what was written since the last barrier may be lost: check the disk, then start again',
     ],

@@ -4,22 +4,9 @@ import { defineErrors } from '../base/errors.ts'
 interface At {
   readonly location: string
 }
-type KeyKind = 'passphrase' | 'key-file' | 'command' | 'wrapper'
-const keyKinds: Readonly<Record<KeyKind, string>> = {
-  passphrase: 'passphrase',
-  'key-file': 'key file',
-  command: 'key command',
-  wrapper: 'key wrapper',
-}
 interface Named extends At {
   readonly name: string
 }
-
-/** Reason of `unreachable` where the folder of a repository does not exist: it is away, or was never made. */
-export const NO_FOLDER = 'no such folder'
-
-/** Whether messages are about a bucket. */
-const isBucket = (at: At): boolean => at.location.startsWith('s3://')
 
 const HOW_TO_DECLARE = 'wharf repository add main /backups/wharf declares one'
 
@@ -70,98 +57,6 @@ export const errors = defineErrors('repository', {
     message: (at: At & { found: string }) => `${at.location} is not empty: it holds ${at.found}`,
     hint: () => 'a repository is created in a folder of its own; name an empty or new one',
   },
-  wrongKey: {
-    exit: 'denied',
-    message: (at: At & { by: KeyKind }) => `the ${keyKinds[at.by]} does not open the repository at ${at.location}`,
-    hint: (at) =>
-      at.by === 'passphrase'
-        ? 'check the passphrase in the encryption section of wharf.yaml; a trailing space or line feed in its file counts'
-        : at.by === 'key-file'
-          ? 'check key_file in wharf.yaml: it must be the file that was there when the repository was created, or a copy of it'
-          : 'check what the program in the encryption section of wharf.yaml answers: it must be the key that the repository was created with, or one that was added since',
-  },
-  noKeySlot: {
-    exit: 'denied',
-    message: (at: At & { by: KeyKind }) => `the repository at ${at.location} has no key slot for a ${keyKinds[at.by]}`,
-    hint: (at) =>
-      at.by === 'passphrase' || at.by === 'key-file'
-        ? `give the ${at.by === 'passphrase' ? 'key file' : 'passphrase'} that it was created with`
-        : 'open it with a key that it has a slot for, and add this one: wharf repository key add',
-  },
-  keyProgram: {
-    exit: 'denied',
-    message: (at: { program: string; reason: string }) => `the key program ${at.program} failed: ${at.reason}`,
-    hint: () =>
-      'run it by hand as the user that runs wharf; its standard error says more. The repository was not touched',
-  },
-  newerDataKey: {
-    exit: 'failed',
-    passing: true,
-    message: (at: { object: string; number: number; known: number }) =>
-      `${at.object} is sealed with data key ${at.number}, which was made after this program read the keys up to ${at.known}`,
-    hint: () => 'keys were rotated meanwhile: try again, or start the program anew',
-  },
-  unknownSlot: {
-    exit: 'notFound',
-    message: (at: At & { slot: string }) => `there is no key slot ${at.slot} in ${at.location}`,
-    hint: () => 'list them with: wharf repository key list',
-  },
-  lastSlot: {
-    exit: 'failed',
-    message: (at: At & { slot: string }) => `${at.slot} is the last key slot of ${at.location} that can be read`,
-    hint: () =>
-      'without it nobody could open the repository ever again: add another one first, with wharf repository key add',
-  },
-  slotDoesNotOpen: {
-    exit: 'failed',
-    message: (at: At & { by: KeyKind }) =>
-      `the ${keyKinds[at.by]} does not open the slot that was just made for it in ${at.location}`,
-    hint: () => 'the slot was removed again; a wrapper must give back exactly the bytes that it wrapped',
-  },
-  oneNewKey: {
-    exit: 'usage',
-    message: () => 'exactly one of --key-file, --passphrase-file, --command and --wrapper is needed',
-    hint: () => 'say how the repository shall be opened as well',
-  },
-  notEncrypted: {
-    exit: 'failed',
-    message: (at: At) => `the repository at ${at.location} is not encrypted: it has no keys`,
-    hint: () => 'copy it into an encrypted one: wharf repository copy',
-  },
-  encryptionMismatch: {
-    exit: 'configuration',
-    message: (at: At & { encrypted: boolean }) =>
-      at.encrypted
-        ? `the repository at ${at.location} is encrypted, but no key is given`
-        : `the repository at ${at.location} is not encrypted, but a key is given`,
-    hint: (at) =>
-      at.encrypted
-        ? 'give the key file or passphrase that it was created with: in wharf.yaml, or by --key-file or --passphrase-file with --repository-path'
-        : 'if it was created that way, write encryption: none and give no key; otherwise somebody replaced it: do not use it',
-  },
-  noPruneKey: {
-    exit: 'denied',
-    message: (at: At & { by: string }) =>
-      `the repository at ${at.location} has no prune key for a ${at.by === 'passphrase' ? 'passphrase' : 'key file'}`,
-    hint: () => 'make one with: wharf repository prune-key',
-  },
-  wrongPruneKey: {
-    exit: 'denied',
-    message: (at: At & { by: string }) =>
-      `the ${at.by === 'passphrase' ? 'passphrase' : 'key file'} does not open a prune key of the repository at ${at.location}`,
-    hint: () => 'check prune of this repository in wharf.yaml; nothing was deleted',
-  },
-  noPruneDeclared: {
-    exit: 'configuration',
-    message: (at: { name: string }) => `repository "${at.name}" has no prune key in wharf.yaml: nothing can be deleted`,
-    hint: () =>
-      'on the host that may delete, give the repository prune: { key_file: PATH } and run wharf repository prune-key',
-  },
-  pruneKeyThere: {
-    exit: 'failed',
-    message: (at: At) => `the repository at ${at.location} has a prune key for this secret already`,
-    hint: () => 'nothing was changed; use it as it is',
-  },
   backupExpiring: {
     exit: 'notFound',
     message: (at: { id: string; location: string; until: string }) =>
@@ -185,27 +80,6 @@ export const errors = defineErrors('repository', {
     exit: 'notFound',
     message: (at: { id: string; location: string }) => `no hold ${at.id} in ${at.location}`,
     hint: () => 'list them with: wharf backup holds',
-  },
-  keyFileMissing: {
-    exit: 'environment',
-    message: (at: { path: string }) => `the key file ${at.path} does not exist`,
-    hint: () =>
-      'bring back the copy that was kept elsewhere; a new repository gets a new key file by wharf repository init',
-  },
-  keyFileInside: {
-    exit: 'configuration',
-    message: (at: At & { path: string }) => `the key file ${at.path} would lie inside the repository at ${at.location}`,
-    hint: () => 'who steals the repository must not get its key with it: put key_file somewhere else',
-  },
-  keyFileUnreadable: {
-    exit: 'denied',
-    message: (at: { path: string; reason: string }) => `the key file ${at.path} cannot be read: ${at.reason}`,
-    hint: () => 'the user that runs wharf needs the right to read it',
-  },
-  keyFileWrong: {
-    exit: 'configuration',
-    message: (at: { path: string }) => `${at.path} is not a key file of wharf`,
-    hint: () => 'a key file is one line: wharfinger-key-1 and 64 hexadecimal digits',
   },
   busy: {
     exit: 'busy',
@@ -345,129 +219,5 @@ export const errors = defineErrors('repository', {
     message: (at: { object: string; what: string }) =>
       `${at.object} is of a kind that this wharf does not know: ${at.what}`,
     hint: () => 'a newer wharf wrote it: update this one',
-  },
-  objectExists: {
-    exit: 'failed',
-    message: (at: Named) => `${at.name} exists already in ${at.location}`,
-    hint: () => 'objects are never overwritten; this is a defect of the program unless two repositories were mixed',
-  },
-  objectMissing: {
-    exit: 'damaged',
-    message: (at: Named) => `${at.name} is missing in ${at.location}`,
-    hint: () =>
-      'bring the object back from a copy of the repository; wharf repository check tells what else is missing',
-  },
-  badBucketUrl: {
-    exit: 'usage',
-    message: (at: { url: string }) => `"${at.url}" names no bucket`,
-    hint: () => 'write s3://BUCKET or s3://BUCKET/PREFIX',
-  },
-  noBucket: {
-    exit: 'configuration',
-    message: (at: At) => `the bucket of ${at.location} does not exist`,
-    hint: () =>
-      'create it first (with object lock, if lock is wanted), or correct bucket, region and endpoint of the repository',
-  },
-  badCredentials: {
-    exit: 'denied',
-    message: (at: At & { reason: string }) => `the credentials for ${at.location} are not accepted: ${at.reason}`,
-    hint: () =>
-      'give access_key_id and secret_access_key as ${env:NAME} or ${file:PATH}, or a profile, or the usual AWS_… variables; session tokens run out',
-  },
-  wrongRegion: {
-    exit: 'configuration',
-    message: (at: At & { reason: string }) => `${at.location} is in another region: ${at.reason}`,
-    hint: () => 'set region (and, for other servers than Amazon, endpoint) of the repository',
-  },
-  overwrites: {
-    exit: 'configuration',
-    message: (at: At) => `the server of ${at.location} puts new objects over old ones: it ignores If-None-Match`,
-    hint: () =>
-      'nothing in a repository may ever be overwritten: use a server that knows conditional writes; wharf repository validate-store tells what else it lacks',
-  },
-  defaultRetention: {
-    exit: 'configuration',
-    message: (at: At & { retention: string }) =>
-      `the bucket of ${at.location} locks every new object (default retention: ${at.retention})`,
-    hint: () =>
-      'remove the default retention from the bucket and set lock of the repository instead: leases and tombstones must stay removable',
-  },
-  noObjectLock: {
-    exit: 'configuration',
-    message: (at: At) => `lock is set, but the bucket of ${at.location} has no object lock`,
-    hint: () =>
-      'switch object lock on for the bucket (most servers: when it is created), without a default retention; or leave lock out',
-  },
-  shadowed: {
-    exit: 'damaged',
-    message: (at: { name: string; newer: number }) =>
-      `${at.newer} newer version${at.newer === 1 ? ' lies' : 's lie'} over ${at.name}: somebody put ${at.newer === 1 ? 'it' : 'them'} there`,
-    hint: () =>
-      'nothing is lost: the original is read. Find out who may write to the bucket, then remove the newer versions by their ids',
-  },
-  deleteMarked: {
-    exit: 'damaged',
-    message: (at: { name: string; newer: number }) =>
-      `a delete marker hides ${at.name}${at.newer === 0 ? '' : `, and ${at.newer} newer version${at.newer === 1 ? ' lies' : 's lie'} over it`}: somebody deleted it`,
-    hint: () =>
-      'nothing is lost: the original is read. Find out who may delete in the bucket, then remove the marker by its id',
-  },
-  objectLocked: {
-    exit: 'denied',
-    message: (at: Named & { until: string | undefined }) =>
-      `${at.name} in ${at.location} is locked${at.until === undefined ? '' : ` until ${at.until}`} and cannot be removed`,
-    hint: () => 'object lock does what it is for: the object can be removed when its retention is over',
-  },
-  badObjectName: {
-    exit: 'failed',
-    message: (at: { name: string }) => `not a name of an object: "${at.name}"`,
-    hint: () => 'this is a defect of the program: please report it',
-  },
-  unreachable: {
-    exit: 'unreachable',
-    passing: true,
-    message: (at: At & { reason: string }) => `cannot reach ${at.location}: ${at.reason}`,
-    hint: (at) =>
-      at.reason === NO_FOLDER
-        ? 'check that the file system is mounted and the path is right; if it was never made: wharf repository init'
-        : isBucket(at)
-          ? 'check endpoint, network and the state of the server; what was begun goes on when it is back'
-          : 'check that the file system is mounted and the path is right',
-  },
-  notAFolder: {
-    exit: 'configuration',
-    message: (at: At) => `${at.location} is not a folder`,
-    hint: () => 'the path of a repository names a folder of its own',
-  },
-  denied: {
-    exit: 'denied',
-    message: (at: At & { what: string }) => `no right to ${at.what} in ${at.location}`,
-    hint: (at) =>
-      isBucket(at)
-        ? 'the credentials need s3:GetObject, PutObject, DeleteObject, ListBucket and AbortMultipartUpload, with versions also GetObjectVersion, DeleteObjectVersion and ListBucketVersions, with lock also Put- and GetObjectRetention'
-        : 'the user that runs wharf must own the folder of the repository (mode 0700)',
-  },
-  readOnly: {
-    exit: 'denied',
-    message: (at: At) => `${at.location} lies on a read-only file system`,
-    hint: () => 'mount it writable; reading, checking and recovering work all the same',
-  },
-  full: {
-    exit: 'failed',
-    passing: true,
-    message: (at: At & { what: string }) => `no space left to ${at.what} in ${at.location}`,
-    hint: () =>
-      'free space on that file system (or raise the quota); what was written so far of this object is removed',
-  },
-  failedIo: {
-    exit: 'failed',
-    message: (at: At & { what: string; reason: string }) => `could not ${at.what} in ${at.location}: ${at.reason}`,
-    hint: () => 'check the disk and its file system, for example with dmesg',
-  },
-  syncFailed: {
-    exit: 'failed',
-    message: (at: At & { what: string; reason: string }) =>
-      `the disk failed to make ${at.what} durable in ${at.location}: ${at.reason}`,
-    hint: () => 'what was written since the last barrier may be lost: check the disk, then start again',
   },
 })

@@ -1,6 +1,6 @@
 // Expiry of a repository for the rooms above: tombstones, revival, deletion. Which backups go is decided there.
 import type { Manifest, Repository } from './contract.ts'
-import { errors } from './errors.ts'
+import { storeErrors as errors } from './store-errors.ts'
 import { createPruneKey, openPruneKey, type PruneKey, type PruneUnlock } from './keys/prune.ts'
 import { findManifest } from './manifest/list.ts'
 import { confirmationName } from './manifest/confirmation.ts'

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { isWharfError } from '../../src/base/errors.ts'
-import { errors } from '../../src/repository/errors.ts'
+import { storeErrors as errors } from '../../src/repository/store-errors.ts'
 import { makePruneKey, reviveBackup, unlockPruneKey } from '../../src/repository/prune.ts'
 import { FaultyStore } from '../support/faulty-store.ts'
 import { DAY, GRACE, HOUR, PruneWorld, signal } from './world.ts'

@@ -4,7 +4,7 @@ import type { Context } from '../../base/room.ts'
 import { existingControlDatabase } from '../../control/running.ts'
 import { declaredRepository } from '../../repository/config.ts'
 import { repositories, type Repository } from '../../repository/contract.ts'
-import { errors as repositoryErrors } from '../../repository/errors.ts'
+import { keyErrors as repositoryErrors } from '../../repository/key-errors.ts'
 import {
   markExpired,
   planExpiry,

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 
 import { MIB, MINUTE_MS } from '../../base/units.ts'
 import type { Repository, WalChunkInfo, WalPlace } from '../../repository/contract.ts'
-import { errors as repositoryErrors } from '../../repository/errors.ts'
+import { storeErrors as repositoryErrors } from '../../repository/store-errors.ts'
 import { pageMagics } from '../../wal/layouts.ts'
 import { segmentName, segmentStart } from '../../wal/segments.ts'
 import { Feed, feedName } from './feed.ts'

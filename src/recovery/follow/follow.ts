@@ -15,6 +15,7 @@ import { parseControlFile } from '../../wal/control-file.ts'
 import { formatLsn, type Lsn } from '../../wal/lsn.ts'
 import { endServer, serverRuns } from '../../warehouse/servers.ts'
 import { recoveryErrors as errors } from '../errors.ts'
+import { followErrors } from './errors.ts'
 import { endOfWal, type PreparedRecovery } from '../plan/prepare.ts'
 import { readMarker, writeMarker, type Marker } from '../restore/marker.ts'
 import { recoverySettings, withRecovery, type Settings } from '../restore/settings.ts'
@@ -93,7 +94,7 @@ export async function followedBefore(directory: string, warehouse: string): Prom
   if (marker.warehouse !== warehouse)
     throw errors.foreignOperation({ directory: root, what: `a standby of warehouse "${marker.warehouse}"` })
   refuseHeld(root, marker)
-  if (signals.length === 0) throw errors.openedAlready(root)
+  if (signals.length === 0) throw followErrors.openedAlready(root)
   return marker
 }
 

@@ -3,7 +3,7 @@ import { messageOf } from '../../base/errors.ts'
 import type { Context } from '../../base/room.ts'
 import { freePort, type PostgresBinaries } from '../../warehouse/servers.ts'
 import { criticalErrors } from '../critical/errors.ts'
-import { recoveryErrors as errors } from '../errors.ts'
+import { followErrors as errors } from './errors.ts'
 import { prepareRecovery, refuseToRun, type PreparedRecovery } from '../plan/prepare.ts'
 import { readMarker, writeMarker } from '../restore/marker.ts'
 import {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 
 import type { BucketFlags } from '../../repository/bucket-config.ts'
-import { recoveryErrors as errors } from '../errors.ts'
+import { getErrors as errors } from './errors.ts'
 
 export interface GetFile {
   readonly kind: 'get'

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 
 import { messageOf } from '../../base/errors.ts'
 import type { PackWriterSeed } from '../../repository/contract.ts'
-import { recoveryErrors as errors } from '../errors.ts'
+import { getErrors as errors } from './errors.ts'
 import type { LeftOut } from './left-out.ts'
 
 /** Name of the options file within a data directory. Mode 0600: it holds the data keys. */

@@ -5,7 +5,7 @@ import { duration, whole } from '../../base/config-types.ts'
 import { defineOperation } from '../../base/operation.ts'
 import { formatTable } from '../../base/table.ts'
 import { countCommits } from '../commits/count.ts'
-import { recoveryErrors as errors } from '../errors.ts'
+import { targetErrors as errors } from '../target/errors.ts'
 import { openChosenRepository } from '../restore/open-repository.ts'
 import { recoveryInput, repositoryInput } from './options.ts'
 

@@ -3,7 +3,7 @@ import { z } from 'zod'
 
 import { isAlive } from '../../base/process-identity.ts'
 import { defineOperation } from '../../base/operation.ts'
-import { recoveryErrors as errors } from '../errors.ts'
+import { followErrors as errors } from '../follow/errors.ts'
 import { askForCutOver, failureOf } from '../follow/request.ts'
 import { readMarker } from '../restore/marker.ts'
 

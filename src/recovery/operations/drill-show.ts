@@ -5,7 +5,7 @@ import { auditedDrills, auditVerdict, missingByAudit } from '../drills/audited.t
 import { readArchive, type Archive, type KeptDrill } from '../drills/archive.ts'
 import { evidenceSchema } from '../drills/shapes.ts'
 import { evidenceText } from '../drills/text.ts'
-import { recoveryErrors as errors } from '../errors.ts'
+import { drillErrors as errors } from '../drills/errors.ts'
 
 const output = z.object({
   evidence: evidenceSchema.nullable(),

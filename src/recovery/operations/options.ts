@@ -117,6 +117,10 @@ const estimate = {
   basis: z.enum(['measured', 'assumed']),
 } as const
 
+const walMix = z
+  .object({ records: z.number(), imageBytes: z.number(), voidBytes: z.number(), blocks: z.number() })
+  .describe('what the WAL of a replay consists of')
+
 export const planOutput = z.object({
   warehouse: z.string(),
   repository: z.string(),
@@ -160,6 +164,7 @@ export const planOutput = z.object({
       bytes: z.number(),
       count: z.number().optional(),
       kind: z.string().optional(),
+      wal: walMix.optional(),
       ...estimate,
     }),
   ),
@@ -178,6 +183,7 @@ export const planOutput = z.object({
               bytes: z.number(),
               count: z.number().optional(),
               kind: z.string().optional(),
+              wal: walMix.optional(),
               ...estimate,
             }),
           )

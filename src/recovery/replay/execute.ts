@@ -5,7 +5,7 @@ import { quoteName } from '../../warehouse/quote.ts'
 import { copyIn } from '../../warehouse/copy-stream.ts'
 import { formatLsn } from '../../wal/lsn.ts'
 import { isWharfError, messageOf } from '../../base/errors.ts'
-import { recoveryErrors as errors } from '../errors.ts'
+import { replayErrors as errors } from './errors.ts'
 import { nameOf, type Chosen } from './choose.ts'
 
 /** A relation into which the replay wrote another number of rows than the load had. */

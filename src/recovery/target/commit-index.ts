@@ -3,7 +3,7 @@ import type { WalArchive, WalChunkInfo, WalRange } from '../../repository/contra
 import type { CommitEntry, TimelineStep } from '../../wal/contract.ts'
 import type { Lsn } from '../../wal/lsn.ts'
 import { parseHistory, spansOf, type TimelineSpan } from '../../wal/timelines.ts'
-import { recoveryErrors as errors } from '../errors.ts'
+import { targetErrors as errors } from './errors.ts'
 
 /** What is needed of a WAL archive to resolve targets. */
 export type WalIndex = Pick<WalArchive, 'list' | 'replayable' | 'readIndex' | 'history'>

@@ -1,6 +1,6 @@
 // What an operator asks for: exactly one of the ways to name a recovery point.
 import { parseLsn, type Lsn } from '../../wal/lsn.ts'
-import { recoveryErrors as errors } from '../errors.ts'
+import { targetErrors as errors } from './errors.ts'
 import { localZone, parseMoment, type Moment } from './time.ts'
 
 export type TargetRequest =

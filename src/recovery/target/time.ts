@@ -1,5 +1,5 @@
 // Moments as operators write them. Strict: whatever is not fully understood is refused, since a target that is off by an hour loses data.
-import { recoveryErrors as errors } from '../errors.ts'
+import { targetErrors as errors } from './errors.ts'
 
 /** A moment with microseconds, as PostgreSQL has them. */
 export interface Moment {

@@ -4,7 +4,7 @@ import { readDirectory, type DirectoryEntry } from '../object/decode.ts'
 import { decodeExtentLabel } from '../pack/label.ts'
 import { packName } from '../pack/names.ts'
 import { readTrimmed, trimmedOf } from '../pack/trimmed.ts'
-import { errors } from '../errors.ts'
+import { storeErrors as errors } from '../store-errors.ts'
 import type { CheckTools } from './findings.ts'
 
 /** About 50 entries of 200 bytes each. */

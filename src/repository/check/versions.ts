@@ -1,6 +1,6 @@
 // Check of what lies over objects: newer versions and delete markers. Nothing of ours ever puts one, so each is somebody's attempt.
 import type { ObjectStore, ObjectVersion } from '../contract.ts'
-import { errors } from '../errors.ts'
+import { storeErrors as errors } from '../store-errors.ts'
 import type { Findings } from './findings.ts'
 
 export async function checkVersions(

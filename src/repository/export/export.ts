@@ -4,6 +4,7 @@ import { formatLsn, type Lsn } from '../../wal/lsn.ts'
 import type { Manifest, ObjectInfo, Repository } from '../contract.ts'
 import { asStored } from '../copy.ts'
 import { errors } from '../errors.ts'
+import { storeErrors } from '../store-errors.ts'
 import { HEALED_PREFIX, replacedName } from '../heal/names.ts'
 import { FORMAT_OBJECT, listKeys } from '../keys/store.ts'
 import { confirmationName } from '../manifest/confirmation.ts'
@@ -102,7 +103,7 @@ async function choose(
     // What is gone is read from its replacement, or from what was left of it.
     if (info) infos.push(info)
     else if (!trimmed.has(name) && !replaced.some((one) => replacedName(one) === name))
-      throw errors.objectMissing({ name, location: store.location })
+      throw storeErrors.objectMissing({ name, location: store.location })
   }
   return infos
 }

@@ -1,7 +1,7 @@
 // Slots added and removed, data keys begun. Every step leaves a repository that opens with the old key or with the new one: a new object is durable and
 // tried before an old one goes.
 import { systemRandom } from '../../base/random.ts'
-import { errors } from '../errors.ts'
+import { keyErrors as errors } from '../key-errors.ts'
 import { encodePlain } from './plain.ts'
 import { associated, makeSlot, SLOT_PREFIX, slotOpener, type KeySlot, type Opener } from './slots.ts'
 import { dataKeyName, listKeys, openRepositoryKey, readDataKey, readFormat, readSlot, type StoreAt } from './store.ts'

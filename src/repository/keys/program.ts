@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { codeOf, messageOf } from '../../base/errors.ts'
 import { withTimeLimit } from '../../base/clock.ts'
 import { KIB } from '../../base/units.ts'
-import { errors } from '../errors.ts'
+import { keyErrors as errors } from '../key-errors.ts'
 
 const MOST_OUTPUT_BYTES = 64 * KIB
 const MOST_COMPLAINT = 200

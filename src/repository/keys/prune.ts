@@ -5,7 +5,7 @@ import { createPrivateKey, createPublicKey, sign, verify, type KeyObject } from 
 import { z } from 'zod'
 
 import { systemRandom } from '../../base/random.ts'
-import { errors } from '../errors.ts'
+import { keyErrors as errors } from '../key-errors.ts'
 import { damaged } from '../object/decode.ts'
 import type { Unlock } from '../unlock.ts'
 import { decodePlain, encodePlain } from './plain.ts'

@@ -3,6 +3,7 @@ import { createCipheriv, createDecipheriv } from 'node:crypto'
 
 import { systemRandom } from '../../base/random.ts'
 import { errors } from '../errors.ts'
+import { keyErrors } from '../key-errors.ts'
 import {
   completeHead,
   decodeHead,
@@ -77,7 +78,7 @@ export class KeyRing {
     const dataKey = this.keys.get(head.dataKey)
     // Made since this program read the keys: nothing is wrong with the object.
     if (!dataKey && head.dataKey > this.newest)
-      throw errors.newerDataKey({ object: name, number: head.dataKey, known: this.newest })
+      throw keyErrors.newerDataKey({ object: name, number: head.dataKey, known: this.newest })
     if (!dataKey) throw damaged(`it names data key ${head.dataKey}, which is not there`)
     const decipher = createDecipheriv('aes-256-gcm', dataKey, head.wrapped.subarray(0, 12), { authTagLength: 16 })
     decipher.setAAD(own.subarray(0, HEAD_WRAPPED_BYTES))

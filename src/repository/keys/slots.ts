@@ -2,7 +2,7 @@
 import { z } from 'zod'
 
 import { systemRandom } from '../../base/random.ts'
-import { errors } from '../errors.ts'
+import { keyErrors as errors } from '../key-errors.ts'
 import type { Unlock } from '../unlock.ts'
 import { runKeyProgram } from './program.ts'
 import {

@@ -4,6 +4,8 @@ import { z } from 'zod'
 import { systemRandom } from '../../base/random.ts'
 import type { ObjectStore } from '../contract.ts'
 import { errors } from '../errors.ts'
+import { keyErrors } from '../key-errors.ts'
+import { storeErrors } from '../store-errors.ts'
 import { damaged } from '../object/decode.ts'
 import { withVersions } from '../object/versions.ts'
 import type { Unlock } from '../unlock.ts'
@@ -106,7 +108,7 @@ export async function openKeys(at: StoreAt, unlock: Unlock): Promise<KeyRingSeed
   const format = await readFormat(at)
   const encrypted = format.sealing !== 'none'
   const location = at.store.location
-  if (encrypted !== (unlock.by !== 'none')) throw errors.encryptionMismatch({ location, encrypted })
+  if (encrypted !== (unlock.by !== 'none')) throw keyErrors.encryptionMismatch({ location, encrypted })
   const base = { repositoryId: format.repository, sealing: format.sealing, createdMs: format.createdMs }
   if (unlock.by === 'none') return { ...base, dataKeys: [] }
   const names = await listKeys(at)
@@ -118,7 +120,7 @@ export async function openKeys(at: StoreAt, unlock: Unlock): Promise<KeyRingSeed
     if (!key) throw damaged(name, 'the repository key does not open it')
     dataKeys.push({ number: facts.number, key })
   }
-  if (dataKeys.length === 0) throw errors.objectMissing({ name: dataKeyName(1), location })
+  if (dataKeys.length === 0) throw storeErrors.objectMissing({ name: dataKeyName(1), location })
   return { ...base, dataKeys }
 }
 
@@ -158,5 +160,5 @@ async function openSlots(
   }
   if (failure !== undefined) throw failure
   const params = { location: at.store.location, by: unlock.by }
-  throw tried ? errors.wrongKey(params) : errors.noKeySlot(params)
+  throw tried ? keyErrors.wrongKey(params) : keyErrors.noKeySlot(params)
 }

@@ -8,7 +8,7 @@ import { writeFileDurably } from '../../base/durable.ts'
 import { codeOf, messageOf } from '../../base/errors.ts'
 import { systemRandom } from '../../base/random.ts'
 import { MIB } from '../../base/units.ts'
-import { errors } from '../errors.ts'
+import { keyErrors as errors } from '../key-errors.ts'
 
 const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`))
 export const wrappedSchema = z.strictObject({ nonce: hex(12), sealed: hex(32), tag: hex(16) })

@@ -10,7 +10,7 @@ import { systemClock, type Clock } from '../../base/clock.ts'
 import { isWharfError } from '../../base/errors.ts'
 import type { Manifest, ObjectStore } from '../contract.ts'
 import { asStored } from '../copy.ts'
-import { errors } from '../errors.ts'
+import { storeErrors as errors } from '../store-errors.ts'
 import { encodeObject } from '../object/encode.ts'
 
 const signal = new AbortController().signal

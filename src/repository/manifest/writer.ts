@@ -12,6 +12,7 @@ import { timeLimit } from '../../base/clock.ts'
 import { MINUTE_MS } from '../../base/units.ts'
 import type { BackupProgress } from '../progress-contract.ts'
 import { errors } from '../errors.ts'
+import { storeErrors } from '../store-errors.ts'
 import type { Lease } from '../lease/lease.ts'
 import { BundleWriter } from '../map/bundle.ts'
 import type { ReadOptions } from '../object/decode.ts'
@@ -72,7 +73,7 @@ export class StoredBackupWriter implements BackupWriter {
     for (const pack of packs) {
       const name = packName(pack.id)
       const info = await store.stat(name, { signal })
-      if (!info) throw errors.objectMissing({ name, location: store.location })
+      if (!info) throw storeErrors.objectMissing({ name, location: store.location })
       if (info.bytes !== pack.bytes) {
         throw errors.damagedObject({
           object: name,
@@ -142,7 +143,7 @@ export class StoredBackupWriter implements BackupWriter {
           if (await store.stat(name, { signal })) return
           // Trimmed, it holds at least what the parent named.
           if ((await trimmedOf(id, { store, signal })).length === 0)
-            throw errors.objectMissing({ name, location: store.location })
+            throw storeErrors.objectMissing({ name, location: store.location })
         }),
       )
     }
@@ -159,7 +160,7 @@ export class StoredBackupWriter implements BackupWriter {
       await Promise.all(
         packs.slice(at, at + 16).map(async (id) => {
           if (await settlePack(id, { store, ring, signal })) return
-          throw errors.objectMissing({ name: packName(id), location: store.location })
+          throw storeErrors.objectMissing({ name: packName(id), location: store.location })
         }),
       )
     }

@@ -1,6 +1,6 @@
 // What a pack holds, from its directory alone.
 import type { PackExtent } from '../progress-contract.ts'
-import { errors } from '../errors.ts'
+import { storeErrors as errors } from '../store-errors.ts'
 import { damaged, readDirectory, type ReadOptions } from '../object/decode.ts'
 import { decodeExtentLabel } from './label.ts'
 import { packName } from './names.ts'

@@ -1,6 +1,6 @@
 // System errors of a file store → errors that say what to try.
 import { codeOf, isWharfError, messageOf } from '../../base/errors.ts'
-import { errors, NO_FOLDER } from '../errors.ts'
+import { storeErrors as errors, NO_FOLDER } from '../store-errors.ts'
 
 /** `what` completes "could not …": `write packs/ab/…`. */
 export function storeFailure(location: string, what: string, error: unknown): Error {

@@ -8,7 +8,7 @@ import { codeOf, messageOf } from '../../base/errors.ts'
 import { systemRandom } from '../../base/random.ts'
 import { DAY_MS } from '../../base/units.ts'
 import type { ObjectInfo, ObjectStore, ObjectVersion, ObjectWriter, PutOptions, StoreDescriptor } from '../contract.ts'
-import { errors } from '../errors.ts'
+import { storeErrors as errors } from '../store-errors.ts'
 import { storeFailure } from './failures.ts'
 import { compareNames, isBehind, requireObjectName } from './names.ts'
 

@@ -1,5 +1,5 @@
 // Names of objects: parts joined by `/`. Parsed by parts, never searched for substrings.
-import { errors } from '../errors.ts'
+import { storeErrors as errors } from '../store-errors.ts'
 
 const PART = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/
 

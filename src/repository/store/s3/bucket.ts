@@ -9,7 +9,7 @@ import {
 
 import { systemRandom } from '../../../base/random.ts'
 import type { ObjectStore } from '../../contract.ts'
-import { errors } from '../../errors.ts'
+import { storeErrors as errors } from '../../store-errors.ts'
 import type { S3Connection } from './connection.ts'
 import { isTaken, statusOf } from './failures.ts'
 import type { S3Options } from './options.ts'

@@ -1,6 +1,6 @@
 // What the client library throws → errors that say what failed on what, and whether it may pass.
 import { codeOf, isWharfError, messageOf } from '../../../base/errors.ts'
-import { errors } from '../../errors.ts'
+import { storeErrors as errors } from '../../store-errors.ts'
 
 /** An answer of the server or of the library, as far as it can be told apart. */
 interface ServiceError {

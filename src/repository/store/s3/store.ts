@@ -20,7 +20,7 @@ import type {
   StoreAbilities,
   StoreDescriptor,
 } from '../../contract.ts'
-import { errors } from '../../errors.ts'
+import { storeErrors as errors } from '../../store-errors.ts'
 import { requireObjectName } from '../names.ts'
 import { requireFitBucket } from './bucket.ts'
 import { dateOf, S3Connection } from './connection.ts'
