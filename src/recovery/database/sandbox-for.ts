@@ -5,6 +5,7 @@ import type { Manifest } from '../../repository/contract.ts'
 import { askedText } from '../plan/plan.ts'
 import type { SandboxWish } from '../sandbox/choice.ts'
 import { leaveSandboxFolder, newSandboxFolder } from '../sandbox/home.ts'
+import { foundOnce } from '../sandbox/prepare.ts'
 import {
   openSandbox,
   type Sandbox,
@@ -54,6 +55,8 @@ export async function openDatabaseSandbox(
   const times: SandboxTime[] = []
   let fetchedBytes = 0
   let next: Choice | undefined
+  await using reading = new AsyncDisposableStack()
+  const found = await foundOnce(reading, wish, { context, signal: tools.signal })
   for (let round = 1; ; round++) {
     const folder = await newSandboxFolder(context, wish.sandboxes)
     await using scope = new AsyncDisposableStack()
@@ -63,7 +66,7 @@ export async function openDatabaseSandbox(
       chosen = next ?? oidInBackup(manifest, wish.database) ?? 'catalogs'
       return wishOf(chosen)
     }
-    const sandbox = scope.use(await openSandbox({ ...wish, folder, open: false, choose }, context, tools))
+    const sandbox = scope.use(await openSandbox({ ...wish, found, folder, open: false, choose }, context, tools))
     times.push(...sandbox.times)
     fetchedBytes += sandbox.fetchedBytes
     const oid = await oidAtTarget(sandbox, wish.database)

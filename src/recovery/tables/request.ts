@@ -5,6 +5,7 @@ import type { OperationContext } from '../../base/operation.ts'
 import type { Session, Warehouse } from '../../warehouse/contract.ts'
 import type { StepName, StepTime } from '../rates/times.ts'
 import type { RepositoryChoice } from '../restore/open-repository.ts'
+import type { SandboxRequest } from '../sandbox/sandbox.ts'
 import type { TargetOptions } from '../target/request.ts'
 import type { TableDefinition } from './definition.ts'
 import type { Coming } from './keys.ts'
@@ -23,6 +24,8 @@ export interface TablesRequest extends TargetOptions, RepositoryChoice {
   /** False: leave beside without comparing. */
   readonly compare: boolean
   readonly timeline?: number | undefined
+  /** Found already, and kept open by who found it. */
+  readonly found?: SandboxRequest['found']
   readonly binaries?: string | undefined
   readonly owner?: string | undefined
   readonly sandboxDirectory?: string | undefined

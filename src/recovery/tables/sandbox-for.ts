@@ -3,6 +3,7 @@ import type { Context } from '../../base/room.ts'
 import type { Manifest } from '../../repository/contract.ts'
 import { askedText } from '../plan/plan.ts'
 import { leaveSandboxFolder, newSandboxFolder } from '../sandbox/home.ts'
+import { foundOnce } from '../sandbox/prepare.ts'
 import {
   openSandbox,
   type Sandbox,
@@ -50,6 +51,8 @@ export async function openTablesSandbox(
   let called = wish.database
   const times: SandboxTime[] = []
   let fetchedBytes = 0
+  await using reading = new AsyncDisposableStack()
+  const found = await foundOnce(reading, wish, { context, signal: tools.signal })
   for (let round = 1; ; round++) {
     const folder = await newSandboxFolder(context, wish.sandboxes)
     await using scope = new AsyncDisposableStack()
@@ -59,6 +62,7 @@ export async function openTablesSandbox(
       await openSandbox(
         {
           ...wish,
+          found,
           folder,
           open: false,
           choose: (manifest: Manifest) => {
@@ -90,22 +94,22 @@ export async function openTablesSandbox(
       })
       continue
     }
-    const found = await lookInto(sandbox, wish)
-    const lacking = found.files.filter((one) => sandbox.leftOut(found.databaseOid, one.filenode))
+    const look = await lookInto(sandbox, wish)
+    const lacking = look.files.filter((one) => sandbox.leftOut(look.databaseOid, one.filenode))
     if (lacking.length === 0) {
       const open = scope.move()
       return {
         sandbox,
-        tables: found.tables,
+        tables: look.tables,
         times,
         fetchedBytes,
         open: () => sessionOf(sandbox, wish),
         [Symbol.asyncDispose]: () => open.disposeAsync(),
       }
     }
-    refuseScratch(sandbox.manifest, { ...found, lacking })
+    refuseScratch(sandbox.manifest, { ...look, lacking })
     if (round === MOST_ROUNDS) everything = true
-    for (const one of lacking) more.add(`${found.databaseOid}/${one.filenode}`)
+    for (const one of lacking) more.add(`${look.databaseOid}/${one.filenode}`)
     tools.report({
       phase: 'starting over',
       note: `${lacking.length} files of the tables had other names when the backup was made`,

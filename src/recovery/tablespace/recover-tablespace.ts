@@ -4,6 +4,7 @@ import { warehouses } from '../../warehouse/contract.ts'
 import { partErrors as errors } from '../part-errors.ts'
 import { askedText } from '../plan/plan.ts'
 import { leaveSandboxFolder, newSandboxFolder } from '../sandbox/home.ts'
+import { foundOnce } from '../sandbox/prepare.ts'
 import { openSandbox } from '../sandbox/sandbox.ts'
 import { tableErrors } from '../table-errors.ts'
 import { recoverTables } from '../tables/recover-tables.ts'
@@ -22,8 +23,12 @@ export async function recoverTablespace(
 ): Promise<TablesReport> {
   if (request.tablespace === 'pg_global') throw errors.sharedTablespace({ tablespace: request.tablespace })
   const database = request.database ?? (await declaredDatabase(request, context, signal))
-  const contents = await lookInto({ ...request, database }, context, signal)
-  const { tablespace: _, ...wishes } = request
+  await using reading = new AsyncDisposableStack()
+  // One target for the look and for the recovery: the tables are those that stood there at the very point they are brought back to.
+  const found = await foundOnce(reading, request, { context, signal })
+  const contents = await lookInto({ ...request, found, database }, context, signal)
+  const { tablespace: _, ...asked } = request
+  const wishes = { ...asked, found }
   const report = await recoverTables({ ...wishes, database, tables: contents.tables }, context, signal)
   return { ...report, notes: [...report.notes, ...notesOf(contents, request.tablespace)] }
 }
