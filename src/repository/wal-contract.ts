@@ -1,5 +1,5 @@
 // The archive of WAL that a repository holds.
-import type { ChangeMap, CommitEntry } from '../wal/contract.ts'
+import type { ChangeMap, CommitEntry, WalContents } from '../wal/contract.ts'
 import type { Lsn } from '../wal/lsn.ts'
 
 /** A stretch of WAL bytes with what was found in it. */
@@ -13,8 +13,13 @@ export interface WalChunk {
   /** Undefined where decoding failed: then `problem` says why. The bytes are kept all the same. */
   readonly changeMap: ChangeMap | undefined
   readonly commits: readonly CommitEntry[]
+  /** Left out where decoding failed, and by older versions. */
+  readonly contents?: WalContents | undefined
   readonly problem: string | undefined
 }
+
+/** What of a chunk is read without its bytes. */
+export type WalIndexed = Pick<WalChunk, 'changeMap' | 'commits' | 'contents' | 'problem'>
 
 /** From the name of a chunk alone. */
 export interface WalChunkInfo {
@@ -56,7 +61,7 @@ export interface WalArchive {
   putHistory(systemIdentifier: bigint, timeline: number, content: string, signal: AbortSignal): Promise<void>
   history(systemIdentifier: bigint, timeline: number, signal: AbortSignal): Promise<string | undefined>
   /** Keeps a segment that its server never finished (`.partial`) under that name: it is in no range and serves no request for the whole one. */
-  putPartial(segment: Omit<WalChunk, 'changeMap' | 'commits' | 'problem'>, signal: AbortSignal): Promise<void>
+  putPartial(segment: Omit<WalChunk, keyof WalIndexed>, signal: AbortSignal): Promise<void>
   list(systemIdentifier: bigint, signal: AbortSignal, timeline?: number): Promise<readonly WalChunkInfo[]>
   /** Those that begin there or later on that timeline, and all of newer timelines: as cheap as they are few. */
   listFrom(from: WalPlace, signal: AbortSignal): Promise<readonly WalChunkInfo[]>
@@ -65,8 +70,8 @@ export interface WalArchive {
   /** Ranges as a replay sees them: one that goes over a switch to wal_level = minimal is cut there. */
   replayable(systemIdentifier: bigint, signal: AbortSignal): Promise<readonly WalRange[]>
   read(info: WalChunkInfo, signal: AbortSignal): Promise<WalChunk>
-  /** The change map and commits alone, cheaper than the bytes. */
-  readIndex(info: WalChunkInfo, signal: AbortSignal): Promise<Pick<WalChunk, 'changeMap' | 'commits' | 'problem'>>
+  /** Everything but the bytes, and cheaper than they. */
+  readIndex(info: WalChunkInfo, signal: AbortSignal): Promise<WalIndexed>
   /**
    * One whole segment file by name (`000000010000000000000003`, `00000002.history`), or undefined where the repository has nothing of it. A segment
    * that is only begun is padded with zeros (`partial: true`), and only where no full one exists. A name that ends in `.partial` gives what was archived

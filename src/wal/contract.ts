@@ -38,6 +38,16 @@ export interface ChangeMap {
   doubtfulDatabases(): Iterable<{ readonly tablespace: number; readonly database: number }>
 }
 
+/** What a stretch of WAL consists of: how long its replay takes hangs on that, more than on its length. */
+export interface WalContents {
+  /** Records that end in it. */
+  readonly records: number
+  /** Bytes of images of whole pages, as they lie in the records. */
+  readonly imageBytes: number
+  /** What stands behind a switch to the next segment, up to that one: PostgreSQL passes over it. */
+  readonly voidBytes: number
+}
+
 /**
  * One end of a transaction, one named restore point, or one load's mark, found in WAL. A load writes its id into its own transaction with
  * pg_logical_emit_message(true, 'wharf.load', id): so WAL alone tells which transaction a load was (P4).

@@ -1,7 +1,7 @@
 // From records to change map and commit index: what each kind of record means for them.
 import { messageOf } from '../base/errors.ts'
 import { ChangeMapBuilder } from './change-map.ts'
-import { BLOCK_BYTES, forks, type ChangeMap, type CommitEntry } from './contract.ts'
+import { BLOCK_BYTES, forks, type ChangeMap, type CommitEntry, type WalContents } from './contract.ts'
 import {
   dbaseInfo,
   POSTGRES_EPOCH_US,
@@ -32,6 +32,11 @@ export class WalIndexer implements RecordSink {
   private readonly majorVersion: number
   private map: ChangeMapBuilder
   private commits = new EntryColumns()
+  private records = 0
+  private imageBytes = 0
+  private voidBytes = 0
+  /** Behind the last switch: it may reach beyond the next cut. */
+  private readonly passedOver = { fromLsn: 0n, toLsn: 0n }
   /** Load marks by the transaction (or subtransaction) that wrote them. */
   private readonly openMarks = new Map<number, string>()
 
@@ -41,10 +46,14 @@ export class WalIndexer implements RecordSink {
   }
 
   /** Ends the stretch at `endLsn` and starts the next there. Records that end later belong to the next. */
-  cut(endLsn: Lsn): { changeMap: ChangeMap; commits: readonly CommitEntry[] } {
-    const made = { changeMap: this.map.finish(endLsn), commits: this.commits.entries() }
+  cut(endLsn: Lsn): { changeMap: ChangeMap; commits: readonly CommitEntry[]; contents: WalContents } {
+    const { records, imageBytes } = this
+    const voidBytes = this.voidUntil(endLsn)
+    const contents = { records, imageBytes, voidBytes }
+    const made = { changeMap: this.map.finish(endLsn), commits: this.commits.entries(), contents }
     this.map = new ChangeMapBuilder(endLsn)
     this.commits = new EntryColumns()
+    this.records = this.imageBytes = this.voidBytes = 0
     return made
   }
 
@@ -57,7 +66,9 @@ export class WalIndexer implements RecordSink {
         `the record at ${formatLsn(stream.baseLsn + BigInt(record.start))} was not understood: ${messageOf(error)}`,
       )
     }
+    this.records++
     for (let n = 0; n < record.blockCount; n++) {
+      this.imageBytes += record.imageLength[n]!
       const fork = record.fork[n]!
       if (fork > 3) this.map.doubt(`WAL has a block of fork ${fork}, which is not known`)
       else this.map.fork(record.tablespace[n]!, record.database[n]!, record.relfilenode[n]!, fork).add(record.block[n]!)
@@ -99,7 +110,22 @@ export class WalIndexer implements RecordSink {
       if (view.getInt32(dataAt + 20, true) !== 0) return
       const at = { startLsn: base + BigInt(record.start), endLsn: base + BigInt(record.end) }
       this.map.doubt(minimalDoubt(at))
+    } else if (record.kind === xlogInfo.switch) {
+      // Its end is the segment's.
+      this.voidBytes = this.voidUntil(this.passedOver.toLsn)
+      this.passedOver.fromLsn = base + BigInt(record.start + record.totalLength)
+      this.passedOver.toLsn = base + BigInt(record.end)
     }
+  }
+
+  /** What was passed over up to there, since the last cut. */
+  private voidUntil(lsn: Lsn): number {
+    const { passedOver, voidBytes } = this
+    const toLsn = lsn < passedOver.toLsn ? lsn : passedOver.toLsn
+    if (toLsn <= passedOver.fromLsn) return voidBytes
+    const more = Number(toLsn - passedOver.fromLsn)
+    passedOver.fromLsn = toLsn
+    return voidBytes + more
   }
 
   // ------------------------------------------------------------ transactions

@@ -8,6 +8,8 @@ import { promisify } from 'node:util'
 
 import { seededRandom } from '../../src/base/random.ts'
 import { blockFlags, imageFlags, resourceManagers } from '../../src/wal/layouts.ts'
+import type { WalContents } from '../../src/wal/contract.ts'
+import { WalIndexer } from '../../src/wal/indexer.ts'
 import { formatLsn, type Lsn } from '../../src/wal/lsn.ts'
 import { RecordStream } from '../../src/wal/record-stream.ts'
 import type { WalRecord } from '../../src/wal/record.ts'
@@ -29,14 +31,22 @@ interface Seen {
   blocks: string[]
 }
 
-async function ours(server: TestServer, range: { from: Lsn; to: Lsn; segmentBytes: number }): Promise<Seen[]> {
+interface Ours {
+  readonly seen: Seen[]
+  readonly contents: WalContents
+}
+
+async function ours(server: TestServer, range: { from: Lsn; to: Lsn; segmentBytes: number }): Promise<Ours> {
   const random = seededRandom(SEED)
   const seen: Seen[] = []
+  const indexer = new WalIndexer(server.major, range.from)
   let stream: RecordStream | undefined
   const sink = {
     record: (record: WalRecord, { baseLsn }: { baseLsn: Lsn }) => {
       const start = baseLsn + BigInt(record.start)
-      if (start >= range.from) seen.push(describeRecord(record, baseLsn))
+      if (start < range.from) return
+      seen.push(describeRecord(record, baseLsn))
+      indexer.record(record, { baseLsn })
     },
   }
   for await (const { startLsn, bytes } of readWal(server, range)) {
@@ -50,7 +60,7 @@ async function ours(server: TestServer, range: { from: Lsn; to: Lsn; segmentByte
   }
   assert.deepEqual(stream?.problems, [])
   assert.equal(stream?.openRecordLsn, undefined)
-  return seen
+  return { seen, contents: indexer.cut(range.to).contents }
 }
 
 function describeRecord(record: WalRecord, base: Lsn): Seen {
@@ -101,6 +111,16 @@ async function inspected(server: TestServer, from: Lsn, to: Lsn): Promise<Seen[]
   return records.map((record) => ({ ...record, blocks: blocks.get(record.start) ?? [] }))
 }
 
+/** As PostgreSQL counts: a switch ends with its segment. */
+async function inspectedContents(server: TestServer, from: Lsn, to: Lsn): Promise<WalContents> {
+  const [row] = await server.psql<WalContents>(
+    `SELECT count(*)::int AS records, sum(fpi_length)::int AS "imageBytes",
+       coalesce(sum(end_lsn - start_lsn - record_length) FILTER (WHERE record_type = 'SWITCH'), 0)::int AS "voidBytes"
+     FROM pg_get_wal_records_info('${formatLsn(from)}', '${formatLsn(to)}')`,
+  )
+  return { ...row! }
+}
+
 /** Start, rmgr, xid, total length and blocks as pg_waldump prints them. */
 async function dumped(server: TestServer, from: Lsn, to: Lsn): Promise<string[]> {
   const { stdout } = await promisify(execFile)(
@@ -147,7 +167,7 @@ describe('records of a real workload', { concurrency: 1 }, () => {
       const from = await currentLsn(server)
       await runWorkload(server)
       const to = await currentLsn(server)
-      const mine = await ours(server, { from, to, segmentBytes: walSegmentMegabytes << 20 })
+      const { seen: mine, contents } = await ours(server, { from, to, segmentBytes: walSegmentMegabytes << 20 })
       const truth = await inspected(server, from, to)
       t.diagnostic(
         `${mine.length} records, ${to - from} bytes, ${new Set(mine.map((one) => one.rmgr)).size} resource managers`,
@@ -156,6 +176,8 @@ describe('records of a real workload', { concurrency: 1 }, () => {
       const comparable = major < 16 ? mine.map((one) => ({ ...one, blocks: [] })) : mine
       for (let n = 0; n < Math.max(truth.length, mine.length); n++)
         assert.deepEqual(comparable[n], truth[n], `record ${n}`)
+      assert.deepEqual(contents, await inspectedContents(server, from, to))
+      assert.ok(contents.imageBytes > 0 && contents.voidBytes > 0)
       const missing = resourceManagers.filter(
         (name) =>
           !['CommitTs', 'ReplicationOrigin', 'Generic'].includes(name) && !mine.some((one) => one.rmgr === name),

@@ -79,10 +79,10 @@ async function primeFromRepositories(
 }
 
 async function store(sealed: SealedChunk, parts: PushParts): Promise<void> {
-  const { timeline, startLsn, endLsn, bytes, changeMap, commits, problem } = sealed
+  const { timeline, startLsn, endLsn, bytes, changeMap, contents, commits, problem } = sealed
   const { systemIdentifier, segmentBytes, postgresVersion } = parts.shape
   const about = { systemIdentifier, timeline, startLsn, walSegmentBytes: segmentBytes, postgresVersion }
-  const chunk: WalChunk = { ...about, bytes, changeMap, commits, problem }
+  const chunk: WalChunk = { ...about, bytes, changeMap, contents, commits, problem }
   await everywhere(parts.archives, (wal) => wal.put(chunk, parts.signal))
   sealed.release()
   if (problem !== undefined)

@@ -1,7 +1,7 @@
 // From a stream of WAL bytes to chunks: never across a segment's end, each with what its records say.
 import { messageOf } from '../../base/errors.ts'
 import { KIB, MIB } from '../../base/units.ts'
-import type { ChangeMap, CommitEntry } from '../../wal/contract.ts'
+import type { ChangeMap, CommitEntry, WalContents } from '../../wal/contract.ts'
 import { WalIndexer } from '../../wal/indexer.ts'
 import { formatLsn, type Lsn } from '../../wal/lsn.ts'
 import { RecordStream } from '../../wal/record-stream.ts'
@@ -36,6 +36,7 @@ export interface SealedChunk {
   readonly endLsn: Lsn
   readonly bytes: Buffer
   readonly changeMap: ChangeMap | undefined
+  readonly contents: WalContents | undefined
   readonly commits: readonly CommitEntry[]
   readonly problem: string | undefined
   /** When its first byte came, on the monotonic clock. */
@@ -125,13 +126,14 @@ export class ChunkCutter {
     this.parse()
     const { endLsn, buffer } = this
     const problem = this.problem()
-    const { changeMap, commits } = this.indexer.cut(endLsn)
+    const { changeMap, commits, contents } = this.indexer.cut(endLsn)
     const chunk: SealedChunk = {
       timeline: this.timeline,
       startLsn: this.chunkStart,
       endLsn,
       bytes: buffer.subarray(0, this.filled),
       changeMap: problem === undefined ? changeMap : undefined,
+      contents: problem === undefined ? contents : undefined,
       commits,
       problem,
       firstByteAt: this.firstByteAt,

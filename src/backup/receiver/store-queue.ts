@@ -165,7 +165,7 @@ export class StoreQueue {
 
   private asStored(chunk: SealedChunk): WalChunk {
     const { systemIdentifier, segmentBytes, postgresVersion } = this.parts.shape
-    const { timeline, startLsn, bytes, changeMap, commits, problem } = chunk
+    const { timeline, startLsn, bytes, changeMap, contents, commits, problem } = chunk
     return {
       systemIdentifier,
       timeline,
@@ -174,6 +174,7 @@ export class StoreQueue {
       postgresVersion,
       bytes,
       changeMap,
+      contents,
       commits,
       problem,
     }

@@ -3,7 +3,7 @@ import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { WalArchive, WalRange } from '../../repository/contract.ts'
-import type { ChangeMap, CommitEntry } from '../../wal/contract.ts'
+import type { ChangeMap, CommitEntry, WalContents } from '../../wal/contract.ts'
 import { WalIndexer } from '../../wal/indexer.ts'
 import { LONG_HEADER_BYTES, pageFlags, pageMagics, WAL_PAGE_BYTES } from '../../wal/layouts.ts'
 import type { Lsn } from '../../wal/lsn.ts'
@@ -72,6 +72,7 @@ export function holds(
 export interface ReadSegment {
   readonly bytes: Buffer
   readonly changeMap: ChangeMap | undefined
+  readonly contents: WalContents | undefined
   readonly commits: readonly CommitEntry[]
   readonly problem: string | undefined
   /** Why it was not read to its end; undefined where it was. */
@@ -104,11 +105,12 @@ export class OwnWalReader {
     const found = this.stream!.problems[0]
     const endLsn =
       found === undefined ? startLsn + BigInt(bytes.length) : this.lastEnd > startLsn ? this.lastEnd : startLsn
-    const { changeMap, commits } = this.indexer!.cut(endLsn)
+    const { changeMap, commits, contents } = this.indexer!.cut(endLsn)
     const problem = blind ? 'it begins within a record of which nothing is known' : undefined
     return {
       bytes: bytes.subarray(0, Number(endLsn - startLsn)),
       changeMap: problem === undefined ? changeMap : undefined,
+      contents: problem === undefined ? contents : undefined,
       commits,
       problem,
       ended: found?.message,

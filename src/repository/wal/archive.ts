@@ -2,8 +2,9 @@
 import { isWharfError } from '../../base/errors.ts'
 import { formatLsn } from '../../wal/lsn.ts'
 import { replayStops, type ReplayStop } from '../../wal/minimal.ts'
-import type { WalArchive, WalChunk, WalChunkInfo, WalPlace, WalRange } from '../contract.ts'
+import type { WalArchive, WalChunk, WalChunkInfo, WalIndexed, WalPlace, WalRange } from '../contract.ts'
 import { errors } from '../errors.ts'
+import { storeErrors } from '../store-errors.ts'
 import { orReplacement } from '../heal/fall-back.ts'
 import { damaged, readObject, type ReadOptions } from '../object/decode.ts'
 import { encodeObject } from '../object/encode.ts'
@@ -90,7 +91,7 @@ export class StoredWal implements WalArchive {
 
   private async info(name: string, range: ChunkRange, signal: AbortSignal): Promise<WalChunkInfo> {
     const found = await this.parts.store.stat(name, { signal })
-    if (!found) throw errors.objectMissing({ name, location: this.parts.store.location })
+    if (!found) throw storeErrors.objectMissing({ name, location: this.parts.store.location })
     return { ...range, object: name, storedBytes: found.bytes, modifiedMs: found.modifiedMs }
   }
 
@@ -214,17 +215,13 @@ export class StoredWal implements WalArchive {
     return orCopy(info, options, (one) => readChunk(one, options))
   }
 
-  async readIndex(
-    info: WalChunkInfo,
-    signal: AbortSignal,
-  ): Promise<Pick<WalChunk, 'changeMap' | 'commits' | 'problem'>> {
+  async readIndex(info: WalChunkInfo, signal: AbortSignal): Promise<WalIndexed> {
     const options = { ...this.parts, signal }
-    const index = await orCopy(info, options, (one) => readChunkIndex(one, options))
-    const { changeMap, commits, problem } = index
-    return { changeMap, commits, problem }
+    const { head: _, ...index } = await orCopy(info, options, (one) => readChunkIndex(one, options))
+    return index
   }
 
-  async putPartial(segment: Omit<WalChunk, 'changeMap' | 'commits' | 'problem'>, signal: AbortSignal): Promise<void> {
+  async putPartial(segment: Omit<WalChunk, keyof WalIndexed>, signal: AbortSignal): Promise<void> {
     const chunk: WalChunk = {
       ...segment,
       changeMap: undefined,

@@ -4,8 +4,9 @@ import { createHash } from 'node:crypto'
 import { isWharfError, messageOf } from '../../base/errors.ts'
 import { freeNow } from '../../base/freed-memory.ts'
 import { MIB } from '../../base/units.ts'
+import type { WalContents } from '../../wal/contract.ts'
 import { formatLsn, parseLsn } from '../../wal/lsn.ts'
-import type { WalChunk, WalChunkInfo } from '../contract.ts'
+import type { WalChunk, WalChunkInfo, WalIndexed } from '../contract.ts'
 import { errors } from '../errors.ts'
 import { damaged, readSections, type ReadOptions, type StoredSection } from '../object/decode.ts'
 import { ObjectEncoder } from '../object/encode.ts'
@@ -32,9 +33,12 @@ export interface ChunkHead {
   /** 64 hex digits. */
   readonly sha256: string
   readonly problem?: string
+  /** Since kinds of WAL are told apart. */
+  readonly contents?: WalContents
 }
 
 const texts = ['systemIdentifier', 'startLsn', 'endLsn', 'sha256'] as const
+const contentKeys = ['records', 'imageBytes', 'voidBytes'] as const satisfies readonly (keyof WalContents)[]
 const numbers = ['timeline', 'walSegmentBytes', 'postgresVersion'] as const
 
 /** Why a value is no head; undefined where it is one. */
@@ -45,9 +49,16 @@ function faultOf(value: unknown): string | undefined {
   for (const name of numbers) if (!Number.isSafeInteger(head[name])) return `${name} of its head is no number`
   if (!/^[0-9a-f]{64}$/.test(head['sha256'] as string)) return 'sha256 of its head is no SHA-256'
   if (head['problem'] !== undefined && typeof head['problem'] !== 'string') return 'problem of its head is no text'
-  const known: readonly string[] = [...texts, ...numbers, 'problem']
+  if (head['contents'] !== undefined && !isContents(head['contents'])) return 'contents of its head are no counts'
+  const known: readonly string[] = [...texts, ...numbers, 'problem', 'contents']
   const other = Object.keys(head).find((name) => !known.includes(name))
   return other === undefined ? undefined : `its head has "${other}", which is not known`
+}
+
+function isContents(value: unknown): value is WalContents {
+  if (typeof value !== 'object' || value === null) return false
+  const counts = value as Readonly<Record<string, unknown>>
+  return contentKeys.every((key) => Number.isSafeInteger(counts[key]) && (counts[key] as number) >= 0)
 }
 
 /** `sha256` of the chunk's bytes. */
@@ -63,6 +74,7 @@ export function encodeChunk(ring: KeyRing, object: { name: string; sha256: strin
     postgresVersion: chunk.postgresVersion,
     sha256: object.sha256,
     ...(chunk.problem === undefined ? {} : { problem: chunk.problem }),
+    ...(chunk.contents === undefined ? {} : { contents: chunk.contents }),
   }
   pieces.push(
     ...encoder.add({ type: 'walHead', label: noLabel, plain: Buffer.from(JSON.stringify(head)) }, true).pieces,
@@ -103,8 +115,6 @@ function decodeHead(section: StoredSection, name: string, range: ChunkRange): Ch
   return head
 }
 
-type Index = Pick<WalChunk, 'changeMap' | 'commits' | 'problem'>
-
 interface Decoding {
   head: ChunkHead | undefined
   changeMap: WalChunk['changeMap']
@@ -125,14 +135,18 @@ function takeIndexSection(decoding: Decoding, section: StoredSection, info: WalC
   }
 }
 
-function indexOf(decoding: Decoding, name: string): Index & { head: ChunkHead } {
+function indexOf(decoding: Decoding, name: string): WalIndexed & { head: ChunkHead } {
   const { head, changeMap, commits } = decoding
   if (!head || !commits) throw damaged(name, 'its head is missing')
-  return { head, changeMap, commits, problem: head.problem }
+  const { problem, contents } = head
+  return { head, changeMap, commits, problem, ...(contents === undefined ? {} : { contents }) }
 }
 
 /** Head, change map and commits: usually one range read of 64 KiB. */
-export async function readChunkIndex(info: WalChunkInfo, options: ReadOptions): Promise<Index & { head: ChunkHead }> {
+export async function readChunkIndex(
+  info: WalChunkInfo,
+  options: ReadOptions,
+): Promise<WalIndexed & { head: ChunkHead }> {
   const decoding: Decoding = { head: undefined, changeMap: undefined, commits: undefined }
   for await (const section of readSections(info.object, 'wal', options)) {
     if (section.type === 'walBytes') break

@@ -100,7 +100,7 @@ async function storeStretch(repository: Repository, stretch: SpoolContent, signa
   if (last) await put(last)
 
   async function put(sealed: SealedChunk): Promise<void> {
-    const { bytes, changeMap, commits, problem } = sealed
+    const { bytes, changeMap, contents, commits, problem } = sealed
     await repository.wal.put(
       {
         systemIdentifier: shape.systemIdentifier,
@@ -110,6 +110,7 @@ async function storeStretch(repository: Repository, stretch: SpoolContent, signa
         postgresVersion: shape.postgresVersion,
         bytes,
         changeMap,
+        contents,
         commits,
         problem,
       },
