@@ -22,9 +22,11 @@ export function stepTimes(prepared: PreparedRecovery, measured: Measured): reado
     list: measured.listMs,
     [prepared.place ? 'read-target' : 'fetch']: writtenMs,
     sync: measured.restoreMs - writtenMs - deliveryMs,
+    'fetch-wal': deliveryMs,
     ...(proof
       ? {
-          replay: deliveryMs + proof.times.replayMs,
+          // Where it is no step of its own, a script was written, and WAL comes while it is replayed.
+          replay: (prepared.delivery === 'staged' ? 0 : deliveryMs) + proof.times.replayMs,
           verify: proof.times.verifyMs,
           checkpoint: proof.times.checkpointMs,
           ...('startMs' in proof.times ? { start: proof.times.startMs } : {}),

@@ -3,6 +3,7 @@
 import { formatDuration, formatSize } from '../../base/units.ts'
 import type { BackupSummary } from '../../repository/contract.ts'
 import { total, type Total } from '../rates/model.ts'
+import type { WalMix } from '../rates/wal-mix.ts'
 import { liesOn, reachFrom } from '../target/history.ts'
 import type { ResolvedTarget } from '../target/resolve.ts'
 import type { PlanParts } from './plan.ts'
@@ -17,7 +18,8 @@ export interface Alternative {
   readonly time: Total
 }
 
-const mostShown = 3
+/** How many are shown. */
+export const mostShown = 3
 /** Predictions nearer to each other than this are no reason to choose otherwise. */
 const CLEARLY = 0.85
 
@@ -36,9 +38,13 @@ export function alternativesOf(parts: PlanParts, backups: readonly BackupSummary
         kind: one.kind,
         finishedAt: new Date(one.finishedMs).toISOString(),
         ...size,
-        time: total(sizedSteps(parts, { ...size, count }), questionOf(parts)),
+        time: total(sizedSteps(parts, { ...size, count, wal: walOf(parts, one) }), questionOf(parts)),
       }
     })
+}
+
+function walOf({ survey, resolved }: PlanParts, { replayFromLsn }: BackupSummary): WalMix | undefined {
+  return survey?.between(replayFromLsn, resolved.stop.lsn)
 }
 
 /** Backups on the same way that the WAL of the repository takes to the target. */

@@ -11,6 +11,7 @@ import type { Owner } from '../restore/owner.ts'
 import { libraryNames, librariesForReplay } from '../restore/settings.ts'
 import { total, type Total } from '../rates/model.ts'
 import type { RecoveryRecord, RecoveryWay } from '../rates/times.ts'
+import type { WalSurvey } from '../rates/wal-survey.ts'
 import type { DeliveryKind } from '../restore/wal-delivery.ts'
 import type { ResolvedTarget } from '../target/resolve.ts'
 import { formatMoment } from '../target/time.ts'
@@ -107,6 +108,8 @@ export interface PlanParts {
   readonly way: RecoveryWay
   /** What the critical tier needs; undefined where none is set apart. */
   readonly critical: CriticalPart | undefined
+  /** What WAL consists of; undefined where none is replayed. */
+  readonly survey: WalSurvey | undefined
   /** Whether that is made readable before the rest. */
   readonly criticalFirst: boolean
 }

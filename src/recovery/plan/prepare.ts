@@ -10,6 +10,7 @@ import { criticalPart, type CriticalPart } from '../critical/choice.ts'
 import { refuseCriticalFirst } from '../critical/refuse.ts'
 import { findPlace, isOriginalPlace, movesToStay, refuseOther, type Place } from '../in-place/place.ts'
 import { readRecords, type RecoveryWay } from '../rates/times.ts'
+import { surveyWal, type WalSurvey } from '../rates/wal-survey.ts'
 import { replayOutlook } from '../replay/plan-replay.ts'
 import { isWithin, placeTablespaces, type Layout } from '../restore/layout.ts'
 import type { RepositoryChoice } from '../restore/open-repository.ts'
@@ -19,9 +20,12 @@ import { chooseDelivery, type DeliveryKind } from '../restore/wal-delivery.ts'
 import { lastRecordEnd } from '../target/records.ts'
 import type { TargetOptions } from '../target/request.ts'
 import type { ResolvedTarget } from '../target/resolve.ts'
+import { mostShown, otherBackups } from './alternatives.ts'
 import { findTarget } from './find-target.ts'
 import { lossOf } from './loss.ts'
 import { windowOf } from '../get/ahead/fetch-ahead.ts'
+import { grownBytes } from '../sandbox/growth.ts'
+import { sandboxWal } from '../sandbox/prepare.ts'
 import { makePlan, walBytesOf, walRoom, type RecoveryPlan } from './plan.ts'
 import { spaceNeeds } from './space.ts'
 
@@ -140,6 +144,7 @@ async function finish(
   const replay = await replayOutlook(repository, { warehouse, manifest, resolved, records, signal })
   const loss = replay ? { ...lost, unlogged: { ...lost.unlogged, replay } } : lost
   const delivery = await delivers
+  const survey = options.start ? await surveyFor(found, { backups, signal }) : undefined
   const walBytes = walBytesOf(manifest, resolved)
   const segment = manifest.walSegmentBytes
   // What is fetched ahead, and what is staged, lies there beside what the server itself keeps.
@@ -166,7 +171,7 @@ async function finish(
       walBytes: room,
       over: place !== undefined || options.resume === true,
       beside: options.criticalFirst
-        ? { folder: sandboxes(options, context), bytes: roomOf(critical!, room + walBytes) }
+        ? { folder: sandboxes(options, context), bytes: roomOf(critical!, { resolved, survey: survey! }) }
         : undefined,
     }),
     records,
@@ -174,9 +179,22 @@ async function finish(
     backups,
     way: options.way ?? 'node',
     critical,
+    survey,
     criticalFirst: options.criticalFirst === true,
   })
   return { ...found, layout, owner, delivery, rewrite, critical, plan }
+}
+
+/** Of the WAL that is replayed, and of what would be from the backups that are compared. */
+function surveyFor(
+  { repository, resolved, manifest }: Pick<PreparedRecovery, 'repository' | 'resolved' | 'manifest'>,
+  { backups, signal }: { backups: readonly BackupSummary[]; signal: AbortSignal },
+): Promise<WalSurvey> {
+  const others = otherBackups(resolved, backups).slice(0, mostShown)
+  const fromLsn = manifest.replayFromLsn
+  const olderLsn = others.reduce((least, one) => (one.replayFromLsn < least ? one.replayFromLsn : least), fromLsn)
+  const { chunks } = resolved.history
+  return surveyWal({ wal: repository.wal, chunks, fromLsn, toLsn: resolved.stop.lsn, olderLsn, signal })
 }
 
 /** What is restored into is emptied, or must be empty. */
@@ -194,9 +212,12 @@ function sandboxes({ criticalDirectory }: RecoveryOptions, { home }: Context): s
   return criticalDirectory === undefined ? join(home, 'sandboxes') : resolve(criticalDirectory)
 }
 
-/** Tables that grew or were made since the backup are written there too: never more than WAL itself holds. */
-function roomOf(critical: CriticalPart, walBytes: number): number {
-  return critical.choice.keptBytes + walBytes
+/** Of the sandbox: its files, what replay adds to them, and WAL that waits there. */
+function roomOf({ choice }: CriticalPart, of: { resolved: ResolvedTarget; survey: WalSurvey }): number {
+  const { manifest, keptBytes } = choice
+  const { resolved, survey } = of
+  const growth = { toLsn: resolved.stop.lsn, walBytes: walBytesOf(manifest, resolved) }
+  return keptBytes + sandboxWal(manifest, resolved) + grownBytes(survey, choice, growth)
 }
 
 async function refuseClosed(layout: Layout, owner: Owner | undefined): Promise<void> {

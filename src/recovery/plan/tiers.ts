@@ -3,6 +3,7 @@ import { formatDuration, formatSize } from '../../base/units.ts'
 import { criticalSteps, criticalTime, inTurn } from '../rates/critical-steps.ts'
 import type { StepEstimate, Total } from '../rates/model.ts'
 import type { CriticalPart } from '../critical/choice.ts'
+import { keeps } from '../sandbox/choice.ts'
 import type { PlanParts } from './plan.ts'
 import { spanText } from './span-text.ts'
 import { questionOf } from './steps.ts'
@@ -52,6 +53,7 @@ function firstOf(parts: PlanParts, part: CriticalPart): { steps: readonly StepEs
     bytes: part.choice.keptBytes,
     files: manifest.files.length,
     walBytes: Number(parts.resolved.stop.lsn - manifest.replayFromLsn),
+    wal: parts.survey?.between(manifest.replayFromLsn, parts.resolved.stop.lsn, keeps(part.choice)),
     delivery: parts.delivery,
   }
   const steps = criticalSteps(size, questionOf(parts))

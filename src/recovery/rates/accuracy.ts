@@ -1,6 +1,7 @@
 // Predictions against what happened (P7): how far off, how often within the interval, and where it was wrong.
 import { weightedMedian } from './fit.ts'
 import type { Prediction, RecoveryRecord } from './times.ts'
+import { kindOf } from './wal-mix.ts'
 
 /** One prediction that was put to the test. */
 export interface Scored {
@@ -92,8 +93,9 @@ export function accuracyOf(records: readonly RecoveryRecord[]): Accuracy {
 function stepScores(records: readonly RecoveryRecord[]): Accuracy['steps'] {
   const found = new Map<string, { step: string; kind: string | undefined; scored: Scored[] }>()
   for (const { steps } of records) {
-    for (const { step, kind, predicted, ms } of steps) {
+    for (const { step, predicted, ms, ...size } of steps) {
       if (predicted?.basis !== 'measured') continue
+      const kind = [size.kind, kindOf(size)].filter((one) => one !== undefined).join(', ') || undefined
       const key = `${step} ${kind ?? ''}`
       const known = found.get(key) ?? { step, kind, scored: [] }
       known.scored.push({ predicted, measuredMs: ms })

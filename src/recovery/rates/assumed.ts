@@ -14,12 +14,12 @@ function cost(fixedMs: number, bytesPerSecond: number, msPerCount = 0): StepCost
   return { fixedMs, msPerByte: 1000 / bytesPerSecond, msPerCount }
 }
 
-export const assumedCosts: Readonly<Record<StepName, StepCost>> = {
+export const assumedCosts: Readonly<Record<Exclude<StepName, 'replay'>, StepCost>> = {
   list: cost(300, Infinity, 0.02),
   'read-target': cost(200, 200 * MIB, 0.1),
   fetch: cost(400, 120 * MIB, 0.3),
   sync: cost(100, 400 * MIB, 0.2),
-  replay: cost(1500, 40 * MIB),
+  'fetch-wal': cost(100, 100 * MIB),
   checkpoint: cost(200, 200 * MIB),
   verify: cost(1000, 200 * MIB, 0.5),
   start: cost(1500, Infinity),
@@ -28,3 +28,12 @@ export const assumedCosts: Readonly<Record<StepName, StepCost>> = {
   swap: cost(300, Infinity, 10),
   load: cost(1000, 15 * MIB, 500),
 }
+
+/** By what WAL consists of; of a usual mix about 40 MB come to a second. */
+export const assumedReplay = {
+  fixedMs: 1500,
+  msPerByte: 1000 / (200 * MIB),
+  msPerVoidByte: 1000 / (400 * MIB),
+  msPerRecord: 0.002,
+  msPerBlock: 0.03,
+} as const

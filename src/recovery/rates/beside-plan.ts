@@ -7,10 +7,14 @@ export function besidePlan(
   measured: Readonly<Partial<Record<StepName, number | undefined>>>,
 ): readonly StepTime[] {
   return steps.flatMap((planned): StepTime[] => {
-    const { step, bytes, count, kind, expectedMs, lowMs, highMs, basis } = planned
+    const { step, bytes, count, kind, wal, expectedMs, lowMs, highMs, basis } = planned
     const ms = measured[step]
     if (ms === undefined) return []
-    const size = { ...(count === undefined ? {} : { count }), ...(kind === undefined ? {} : { kind }) }
+    const size = {
+      ...(count === undefined ? {} : { count }),
+      ...(kind === undefined ? {} : { kind }),
+      ...(wal === undefined ? {} : { wal }),
+    }
     return [{ step, bytes, ms: Math.max(0, ms), ...size, predicted: { expectedMs, lowMs, highMs, basis } }]
   })
 }

@@ -2,11 +2,13 @@
 import { MIB } from '../../base/units.ts'
 import { estimateStep, total, type StepEstimate, type Total } from './model.ts'
 import type { Question } from './samples.ts'
+import type { WalMix } from './wal-mix.ts'
 
 export interface CriticalSize {
   readonly bytes: number
   readonly files: number
   readonly walBytes: number
+  readonly wal?: WalMix | undefined
   /** How WAL comes to the server. */
   readonly delivery: string
 }
@@ -15,12 +17,12 @@ export interface CriticalSize {
 const MOST_DIRTY_BYTES = 128 * MIB
 
 export function criticalSteps(size: CriticalSize, asked: Question): readonly StepEstimate[] {
-  const { bytes, files: count, walBytes, delivery } = size
+  const { bytes, files: count, walBytes, wal, delivery } = size
   const of: Question = { ...asked, way: 'critical-first' }
   return [
     estimateStep('list', 0, { ...of, count }),
     estimateStep('fetch', bytes, { ...of, count }),
-    estimateStep('replay', walBytes, { ...of, kind: delivery }),
+    estimateStep('replay', walBytes, { ...of, kind: delivery, wal }),
     estimateStep('checkpoint', Math.min(walBytes, MOST_DIRTY_BYTES), of),
     estimateStep('start', 0, of),
   ]

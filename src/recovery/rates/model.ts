@@ -1,9 +1,10 @@
 // The time model: what a step of a recovery costs, and how sure that is. Everything is learned from the records that are handed in.
-import { assumedCosts } from './assumed.ts'
-import { fitCost, timeOf, type Sample } from './fit.ts'
+import { amountsOf, assumedRates } from './amounts.ts'
+import { fitRates, timeOf, type Rates } from './fit.ts'
 import { ASSUMED_FACTOR, biasOf, spreadOf, widened } from './intervals.ts'
-import { samplesOf, stepErrors, totalErrors, type Question } from './samples.ts'
+import { measuredOf, stepErrors, totalErrors, type Measured, type Question } from './samples.ts'
 import type { Basis, Prediction, RecoveryRecord, StepName, StepTime } from './times.ts'
+import { usualMix, type WalMix } from './wal-mix.ts'
 
 export interface StepEstimate {
   readonly step: StepName
@@ -17,39 +18,51 @@ export interface StepEstimate {
   readonly basis: Basis
   readonly count?: number
   readonly kind?: string
+  /** Of the step `replay`: what the WAL consists of, where that is known. */
+  readonly wal?: WalMix
 }
 
 export interface StepQuestion extends Question {
   /** Files, indexes or loads, where the step has such a thing. */
   readonly count?: number | undefined
   readonly kind?: string | undefined
+  readonly wal?: WalMix | undefined
 }
 
 /** Predicts one step. Without a measurement of it the first guess is given, and said to be one. */
 export function estimateStep(step: StepName, bytes: number, asked: StepQuestion): StepEstimate {
-  const samples = samplesOf(step, asked.kind, asked)
-  const cost = fitCost(samples, assumedCosts[step])
-  const count = asked.count ?? 0
-  const expectedMs = timeOf(cost, bytes, count)
+  const measured = measuredOf(step, asked.kind, asked)
+  const usual = usualMix(measured)
+  const samples = measured.map((one) => ({ ...one, amounts: amountsOf(step, one, usual) }))
+  const rates = fitRates(samples, assumedRates(step))
+  const expectedMs = timeOf(rates, amountsOf(step, { ...asked, bytes }, usual))
   const basis = samples.length === 0 ? 'assumed' : 'measured'
   const spread =
     basis === 'assumed'
       ? { low: 1 / ASSUMED_FACTOR, high: ASSUMED_FACTOR }
-      : widened(spreadOf(stepErrors(step, asked.kind, asked)), doublingsBeyond(samples, bytes))
+      : widened(spreadOf(stepErrors(step, asked.kind, asked)), doublingsBeyond(measured, bytes))
   return {
     step,
     bytes,
-    bytesPerSecond: cost.msPerByte > 0 ? 1000 / cost.msPerByte : 0,
+    bytesPerSecond: speedOf(step, { bytes, expectedMs, rates }),
     expectedMs,
     lowMs: expectedMs * spread.low,
     highMs: expectedMs * spread.high,
     basis,
     ...(asked.count === undefined ? {} : { count: asked.count }),
     ...(asked.kind === undefined ? {} : { kind: asked.kind }),
+    ...(asked.wal === undefined ? {} : { wal: asked.wal }),
   }
 }
 
-function doublingsBeyond(samples: readonly Sample[], bytes: number): number {
+/** Of replay what comes out for this mix of WAL. */
+function speedOf(step: StepName, of: { bytes: number; expectedMs: number; rates: Rates }): number {
+  const { bytes, expectedMs, rates } = of
+  const msPerByte = step === 'replay' ? (bytes === 0 ? 0 : (expectedMs - rates[0]!) / bytes) : rates[1]!
+  return msPerByte > 0 ? 1000 / msPerByte : 0
+}
+
+function doublingsBeyond(samples: readonly Measured[], bytes: number): number {
   const largest = samples.reduce((most, one) => Math.max(most, one.bytes), 0)
   return bytes > largest && largest > 0 ? Math.log2(bytes / largest) : 0
 }
@@ -87,6 +100,7 @@ export function withPredictions(record: RecoveryRecord, before: readonly Recover
       ...asked,
       count: time.count,
       kind: time.kind,
+      wal: time.wal,
     })
     return { ...time, predicted: { expectedMs, lowMs, highMs, basis } }
   })

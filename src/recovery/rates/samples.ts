@@ -1,8 +1,9 @@
 // Which measurements have to do with a question, and how much: recent ones more than old ones, those of the same machine, repository, warehouse and
 // kind of work more than others.
-import type { Sample, Weighted } from './fit.ts'
+import type { Weighted } from './fit.ts'
 import { logRatio } from './fit.ts'
 import type { RecoveryRecord, RecoveryWay, StepName, StepTime } from './times.ts'
+import type { WalMix } from './wal-mix.ts'
 
 export interface Question {
   readonly records: readonly RecoveryRecord[]
@@ -60,10 +61,19 @@ function fading(newer: number): number {
   return 0.5 ** (newer / HALF_LIFE)
 }
 
-export function samplesOf(step: StepName, kind: string | undefined, asked: Question): readonly Sample[] {
+export interface Measured {
+  readonly bytes: number
+  readonly count: number
+  readonly wal: WalMix | undefined
+  readonly ms: number
+  readonly weight: number
+}
+
+export function measuredOf(step: StepName, kind: string | undefined, asked: Question): readonly Measured[] {
   return timesOf(step, kind, asked).map(({ time, weight }) => ({
     bytes: time.bytes,
     count: time.count ?? 0,
+    wal: time.wal,
     ms: time.ms,
     weight,
   }))

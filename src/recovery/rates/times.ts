@@ -5,16 +5,19 @@ import { join } from 'node:path'
 import { writeFileDurably } from '../../base/durable.ts'
 import { codeOf } from '../../base/errors.ts'
 import { withPredictions } from './model.ts'
+import { isMix, type WalMix } from './wal-mix.ts'
 
 /**
  * `list`: finding backup, target and plan. `read-target`: what is there already, for a delta. `fetch` includes decryption, decompression and
- * writing; `sync` is what then makes it durable. `load`: a kept load that is run again.
+ * writing, which threads do at the same time; `sync` is what then makes it durable. `fetch-wal`: all WAL laid into the directory beforehand, where the
+ * server could not read the repository; elsewhere it is fetched while it is replayed. `load`: a kept load that is run again.
  */
 export const stepNames = [
   'list',
   'read-target',
   'fetch',
   'sync',
+  'fetch-wal',
   'replay',
   'checkpoint',
   'verify',
@@ -56,6 +59,8 @@ export interface StepTime {
   readonly step: StepName
   readonly bytes: number
   readonly ms: number
+  /** What the WAL of a replay consists of. Left out by old versions, and where it was not known. */
+  readonly wal?: WalMix
   /** Things that take time whatever their size: files, indexes, loads. */
   readonly count?: number
   /** Kind of work within the step, e.g. `full` of `verify`: like is compared with like. */
@@ -118,7 +123,8 @@ function isStep(value: unknown): boolean {
     one !== null &&
     isTime(one.ms) &&
     isTime(one.bytes) &&
-    stepNames.includes(one.step as StepName)
+    stepNames.includes(one.step as StepName) &&
+    (one.wal === undefined || isMix(one.wal))
   )
 }
 

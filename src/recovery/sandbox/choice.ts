@@ -2,6 +2,8 @@
 import { posix } from 'node:path'
 
 import type { Manifest, ManifestFile, MappedRelation, ScratchFile } from '../../repository/contract.ts'
+import type { RelationFile } from '../../wal/contract.ts'
+import { librariesForReplay } from '../restore/settings.ts'
 import { keyOfPath } from '../server/scratch.ts'
 
 export interface SandboxWish {
@@ -77,6 +79,15 @@ export function chooseFiles(manifest: Manifest, wish: SandboxWish): SandboxChoic
   }
 }
 
+/** Whether replay changes pages of a file: those of stubs are passed over. */
+export function keeps({
+  leftOutKeys,
+  leftOutDatabases,
+}: Pick<SandboxChoice, 'leftOutKeys' | 'leftOutDatabases'>): (file: RelationFile) => boolean {
+  return ({ tablespace, database, relfilenode }) =>
+    !leftOutDatabases.has(database) && !leftOutKeys.has(`${tablespace}/${database}/${relfilenode}`)
+}
+
 function databaseOf(key: string): number {
   return Number(key.split('/')[1])
 }
@@ -110,4 +121,9 @@ function foldersWith(manifest: Manifest, stubs: readonly ScratchFile[]): Manifes
     }
   }
   return [...manifest.folders, ...added]
+}
+
+/** Redo of an extension's own records may need the pages that others of its records made: then nothing is passed over. */
+export function replaysAll(manifest: Pick<Manifest, 'settings'>): boolean {
+  return librariesForReplay(manifest.settings['shared_preload_libraries'] ?? '').length > 0
 }

@@ -5,19 +5,16 @@ import type { Context } from '../../base/room.ts'
 import { formatSize } from '../../base/units.ts'
 import type { Manifest, Repository } from '../../repository/contract.ts'
 import { recoveryErrors as errors } from '../errors.ts'
+import { findTarget, type TargetChoice } from '../plan/find-target.ts'
 import { nameCorrupt } from '../plan/loss.ts'
 import { walBytesOf } from '../plan/plan.ts'
 import { spaceNeeds, type SpaceNeed } from '../plan/space.ts'
 import { placeTablespaces, type Layout } from '../restore/layout.ts'
-import { openChosenRepository } from '../restore/open-repository.ts'
 import { chooseOwner, closedFolder, type Owner } from '../restore/owner.ts'
-import { readingOf } from '../restore/reading.ts'
-import { librariesForReplay } from '../restore/settings.ts'
 import { checkTargets } from '../restore/target-folder.ts'
-import { firstRecordFrom, lastRecord } from '../target/records.ts'
-import { targetRequest } from '../target/request.ts'
-import { resolveTarget, type ResolvedTarget, type StopPoint } from '../target/resolve.ts'
-import { chooseFiles, type SandboxChoice } from './choice.ts'
+import { lastRecord } from '../target/records.ts'
+import type { ResolvedTarget, StopPoint } from '../target/resolve.ts'
+import { chooseFiles, replaysAll, type SandboxChoice } from './choice.ts'
 import type { SandboxRequest } from './sandbox.ts'
 import { feedWindow } from './wal-feed.ts'
 
@@ -38,7 +35,7 @@ export async function prepareSandbox(
   signal: AbortSignal,
 ): Promise<PreparedSandbox> {
   await using scope = new AsyncDisposableStack()
-  const { repository, resolved, manifest } = request.found ?? (await find(scope, request, { context, signal }))
+  const { repository, resolved, manifest } = await foundOnce(scope, request, { context, signal })
   const { wanted = () => false, databases } = request
   const choice = chooseFiles(manifest, request.choose?.(manifest) ?? { wanted, databases })
   refuseCorrupt(manifest, choice, request)
@@ -62,42 +59,16 @@ export async function prepareSandbox(
   }
 }
 
-async function find(
+/** Found already, or looked for once: where a recovery makes several sandboxes, the end of WAL (`--latest`) would be another one for each. Closed with the scope. */
+export async function foundOnce(
   scope: AsyncDisposableStack,
-  request: SandboxRequest,
-  tools: { context: Context; signal: AbortSignal },
-): Promise<Pick<PreparedSandbox, 'repository' | 'resolved' | 'manifest'>> {
-  const { context, signal } = tools
-  const chosen = await openChosenRepository(request, context, signal)
-  scope.defer(() => chosen.close())
-  const { repository } = chosen
-  scope.use(await readingOf(repository, { warehouse: request.warehouse, log: context.log, signal }))
-  const resolved = await resolveIn(repository, request, tools)
-  return { repository, resolved, manifest: await repository.readManifest(resolved.backup.id, signal) }
-}
-
-async function resolveIn(
-  repository: Repository,
-  request: SandboxRequest,
-  tools: { context: Context; signal: AbortSignal },
-): Promise<ResolvedTarget> {
-  const { context, signal } = tools
-  const { warehouse, backup, timeline } = request
-  return await resolveTarget({
-    wal: repository.wal,
-    // A damaged manifest takes nothing from the others.
-    backups: await repository.listBackups(signal, {
-      warehouse,
-      onDamaged: (object, error) => context.log.warn({ object, err: error }, 'a manifest is damaged'),
-    }),
-    warehouse,
-    repository: repository.name,
-    request: targetRequest(request),
-    backup,
-    timeline,
-    recordFrom: (view, lsn, reach) => firstRecordFrom({ wal: repository.wal, view, endLsn: reach.endLsn, signal }, lsn),
-    signal,
-  })
+  request: TargetChoice & Pick<SandboxRequest, 'found'>,
+  { context, signal }: { context: Context; signal: AbortSignal },
+): Promise<NonNullable<SandboxRequest['found']>> {
+  if (request.found) return request.found
+  const found = await findTarget(request, context, { leased: true, signal })
+  scope.defer(() => found.close())
+  return found
 }
 
 function refuseCorrupt(manifest: Manifest, choice: SandboxChoice, request: SandboxRequest): void {
@@ -113,15 +84,19 @@ export async function sandboxSpace(
   parts: Pick<PreparedSandbox, 'layout' | 'choice' | 'resolved'>,
 ): Promise<readonly SpaceNeed[]> {
   const { manifest } = parts.choice
-  const walBytes = walBytesOf(manifest, parts.resolved)
-  // WAL goes as it is replayed, but not where there may be prepared transactions. What an extension's own WAL changes is written into stubs: never more than WAL itself holds.
-  const isKept = manifest.settings['max_prepared_transactions'] !== '0'
-  const intoStubs = replaysAll(manifest) ? walBytes : 0
-  const waiting = (feedWindow(manifest.walSegmentBytes) + 3) * manifest.walSegmentBytes
+  // What an extension's own WAL changes is written into stubs: never more than WAL itself holds.
+  const intoStubs = replaysAll(manifest) ? walBytesOf(manifest, parts.resolved) : 0
   return await spaceNeeds(parts.layout, manifest, {
-    walBytes: Math.min(walBytes, waiting) + (isKept ? walBytes : 0) + intoStubs,
+    walBytes: sandboxWal(manifest, parts.resolved) + intoStubs,
     over: false,
   })
+}
+
+/** Bytes of WAL that lie in a sandbox at once: it goes as it is replayed, but not where there may be prepared transactions. */
+export function sandboxWal(manifest: Manifest, resolved: ResolvedTarget): number {
+  const walBytes = walBytesOf(manifest, resolved)
+  const waiting = (feedWindow(manifest.walSegmentBytes) + 3) * manifest.walSegmentBytes
+  return manifest.settings['max_prepared_transactions'] === '0' ? Math.min(walBytes, waiting) : walBytes
 }
 
 async function refuseTooLarge(parts: Parameters<typeof sandboxSpace>[0]): Promise<void> {
@@ -145,9 +120,4 @@ export async function stopOf(
   const { endLsn } = resolved.reach
   const last = await lastRecord({ wal: repository.wal, view: resolved.history, endLsn, signal })
   return last === undefined ? resolved.stop : { kind: 'after', lsn: last.startLsn, endLsn: last.endLsn }
-}
-
-/** Redo of an extension's own records may need the pages that others of its records made: then nothing is passed over. */
-export function replaysAll(manifest: Manifest): boolean {
-  return librariesForReplay(manifest.settings['shared_preload_libraries'] ?? '').length > 0
 }

@@ -8,7 +8,7 @@ import { placeTablespaces } from '../../restore/layout.ts'
 import { chooseFiles, type SandboxWish } from '../../sandbox/choice.ts'
 import { sandboxSpace, stopOf } from '../../sandbox/prepare.ts'
 import { findTarget, type TargetChoice } from '../find-target.ts'
-import { makePartPlan, type PartParts, type PartPlan } from './plan.ts'
+import { makePartPlan, surveyFor, type PartParts, type PartPlan } from './plan.ts'
 
 export interface PartRequest extends TargetChoice {
   /** Folder below which the sandbox will be made; default: the home's. */
@@ -38,6 +38,7 @@ export async function findPartPlan(
       choice,
       resolved,
       stop: await stopOf({ repository, resolved }, signal),
+      survey: await surveyFor({ repository, resolved, choice }, signal),
       space: await sandboxSpace({ layout, choice, resolved }),
       asked: {
         records: await readRecords(context.home),

@@ -1,17 +1,19 @@
 // The plan of a recovery of part of a warehouse, through a sandbox: what `recover plan` shows beforehand, and the way itself when it begins.
 import type { Manifest, MappedRelation } from '../../../repository/contract.ts'
-import { formatLsn } from '../../../wal/lsn.ts'
 import { estimateStep, total, type Total } from '../../rates/model.ts'
 import type { Question } from '../../rates/samples.ts'
 import type { StepName, StepTime } from '../../rates/times.ts'
-import { isCatalog, type SandboxChoice, type SandboxWish } from '../../sandbox/choice.ts'
+import type { WalMix } from '../../rates/wal-mix.ts'
+import { surveyWal, type WalSurvey } from '../../rates/wal-survey.ts'
+import { isCatalog, keeps, type SandboxChoice, type SandboxWish } from '../../sandbox/choice.ts'
+import type { PreparedSandbox } from '../../sandbox/prepare.ts'
 import { keyOfPath } from '../../server/scratch.ts'
 import type { ResolvedTarget, StopPoint } from '../../target/resolve.ts'
 import { lossOf, type Loss } from '../loss.ts'
 import { uncountedNotes } from '../loss-text.ts'
 import { backupOf, targetOf, type RecoveryPlan } from '../plan.ts'
 import type { SpaceNeed } from '../space.ts'
-import type { PlanStep } from '../steps.ts'
+import { replayText, type PlanStep } from '../steps.ts'
 
 export const partWays = ['table', 'database', 'block', 'loads'] as const
 export type PartWay = (typeof partWays)[number]
@@ -85,6 +87,8 @@ export interface PartParts {
   readonly space: readonly SpaceNeed[]
   readonly live: readonly string[]
   readonly notes: readonly string[]
+  /** What the WAL consists of. */
+  readonly survey: WalSurvey
   /** For the time model. */
   readonly asked: Question
   /** What follows the sandbox, by what it has to do. */
@@ -96,6 +100,7 @@ export interface StepWish {
   readonly what: string
   readonly bytes: number
   readonly count?: number
+  readonly wal?: WalMix | undefined
 }
 
 /** Rows into the live server, indexes on them, the last transaction. */
@@ -118,20 +123,23 @@ export async function makePartPlan(parts: PartParts, signal: AbortSignal): Promi
   const size = wantedSize(manifest, parts.wanted)
   const lost = await lossOf(withoutOthers(parts), resolved, signal)
   const walBytes = Number(stop.lsn - choice.manifest.replayFromLsn)
+  const wal = parts.survey.between(choice.manifest.replayFromLsn, stop.lsn, keeps(choice))
   const files = choice.manifest.files.length
   const wishes: readonly StepWish[] = [
     { step: 'fetch', what: `restore ${files} files of backup ${manifest.id} into a sandbox`, bytes: choice.keptBytes },
     {
       step: 'replay',
-      what: `replay WAL from ${formatLsn(choice.manifest.replayFromLsn)} to ${formatLsn(stop.lsn)}`,
+      what: replayText(choice.manifest, { stop }, { bytes: walBytes, wal }),
       bytes: walBytes,
+      wal,
     },
     ...parts.after(size),
   ]
-  const steps = wishes.map(({ step, what, bytes, count }): PlanStep => {
+  const steps = wishes.map(({ step, what, bytes, count, wal }): PlanStep => {
     const { bytesPerSecond: _, ...rest } = estimateStep(step, bytes, {
       ...asked,
-      ...(count === undefined ? {} : { count }),
+      count,
+      wal,
     })
     return { ...rest, what }
   })
@@ -150,6 +158,14 @@ export async function makePartPlan(parts: PartParts, signal: AbortSignal): Promi
     lost,
     notes: [...parts.notes, ...uncountedNotes(lost)],
   }
+}
+
+export function surveyFor(
+  { repository, resolved, choice }: Pick<PreparedSandbox, 'repository' | 'resolved' | 'choice'>,
+  signal: AbortSignal,
+): Promise<WalSurvey> {
+  const [fromLsn, toLsn] = [choice.manifest.replayFromLsn, resolved.stop.lsn]
+  return surveyWal({ wal: repository.wal, chunks: resolved.history.chunks, fromLsn, toLsn, signal })
 }
 
 /** What others lose is nothing that this recovery does. */
@@ -178,7 +194,7 @@ export function withPredicted(
     const planned = left.get(time.step)
     if (!planned || time.predicted) return time
     left.delete(time.step)
-    const { expectedMs, lowMs, highMs, basis } = planned
-    return { ...time, predicted: { expectedMs, lowMs, highMs, basis } }
+    const { expectedMs, lowMs, highMs, basis, wal } = planned
+    return { ...time, ...(wal === undefined ? {} : { wal }), predicted: { expectedMs, lowMs, highMs, basis } }
   })
 }

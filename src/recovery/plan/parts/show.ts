@@ -5,7 +5,7 @@ import { addRecord, readRecords, type RecoveryRecord } from '../../rates/times.t
 import { sandboxSpace, type PreparedSandbox } from '../../sandbox/prepare.ts'
 import type { StopPoint } from '../../target/resolve.ts'
 import type { PartWish } from './find.ts'
-import { makePartPlan, withPredicted, type PartPlan } from './plan.ts'
+import { makePartPlan, surveyFor, withPredicted, type PartPlan } from './plan.ts'
 import { partPlanText } from './text.ts'
 
 /** Of the first sandbox: whether a second one is needed nobody knows yet. */
@@ -39,6 +39,7 @@ export class ShownPlan {
         ...wish,
         repository: repository.name,
         space: await sandboxSpace(prepared),
+        survey: await surveyFor(prepared, this.signal),
         asked: {
           records: await readRecords(context.home),
           warehouse,
