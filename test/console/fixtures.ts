@@ -10,7 +10,7 @@ import { controlDatabase, type ControlDatabase, type StoredEvent } from '../../s
 import { loadActivity, loadJournal, type JournalEntry, type LoadRun } from '../../src/loads/contract.ts'
 import { recoveryEstimates } from '../../src/recovery/contract.ts'
 import type { BackupSummary } from '../../src/repository/contract.ts'
-import { recoveryOperations, recoveryRun, recoveryRunFor } from './recovery-fixtures.ts'
+import { accuracyOf, recoveryOperations, recoveryRun, recoveryRunFor, tablePlan } from './recovery-fixtures.ts'
 import { runEngine, type RunView, type TaskView } from '../../src/runs/contract.ts'
 
 export const scenarios = ['good', 'bad', 'empty', 'fresh', 'unreachable'] as const
@@ -299,12 +299,28 @@ const planned = (asked: string, resolved: string) => ({
   time: { expectedMs: 11_620, lowMs: 9100, highMs: 17_200, basis: 'measured' },
   space: [{ neededBytes: 1.4 * GIB, freeBytes: 31 * GIB, folders: ['/srv/recovered'] }],
   lost: {
-    transactions: { count: 412, first: '2026-11-21 13:01:12+00', last: '2026-11-21 13:04:40+00' },
+    transactions: {
+      count: 412,
+      first: '2026-11-21 13:01:12.204133 UTC',
+      last: '2026-11-21 13:04:40.771002 UTC',
+    },
     loads: ['sales_day/2026-06-30'],
     unlogged: { relations: ['retail.staging_sales', 'retail.staging_clicks'], bytes: 12 * MIB },
+    scratch: { relations: ['retail.tmp.wide'], bytes: 3 * MIB },
     hole: null,
     corrupt: [],
   },
+  because: 'backup b is chosen: the newest that leads to the target, so the least WAL is replayed',
+  alternatives: [
+    {
+      backup: '20261121T123700Z-7f3aa0ef',
+      kind: 'incremental',
+      finishedAt: iso(Date.now() - 17 * MINUTE_MS),
+      bytes: 1.3 * GIB,
+      walBytes: 14 * MIB,
+      time: { expectedMs: 13_900, lowMs: 10_100, highMs: 19_400, basis: 'measured' },
+    },
+  ],
   notes: ['preload libraries left out of the copy: pg_stat_statements'],
 })
 
@@ -400,6 +416,7 @@ function operations(scenario: Scenario): Room['operations'] {
       }),
     }),
     ...recoveryOperations,
+    accuracyOf(isThere),
     defineOperation({
       ...reading,
       name: 'recover plan',
@@ -411,14 +428,18 @@ function operations(scenario: Scenario): Room['operations'] {
         beforeLoad: z.string().optional(),
         lsn: z.string().optional(),
         name: z.string().optional(),
-        start: z.boolean(),
-        toDirectory: z.string(),
+        start: z.boolean().optional(),
+        toDirectory: z.string().optional(),
+        table: z.array(z.string()).optional(),
+        mode: z.string().optional(),
       }),
-      run: async (input) =>
-        planned(
+      run: async (input) => {
+        if (input.table) return tablePlan(input.table, input.lsn ? `LSN ${input.lsn}` : 'latest')
+        return planned(
           input.at ? `time ${input.at}` : input.beforeLoad ? `before load "${input.beforeLoad}"` : 'latest',
           'up to and with the record at 0/1A4F0E38, the commit of transaction 8123 of 2026-11-21 13:01:10+00',
-        ),
+        )
+      },
     }),
   ]
 }

@@ -1,9 +1,13 @@
 // What the recovery page asks, made up.
 import { z } from 'zod'
 
-import { defineOperation } from '../../src/base/operation.ts'
+import { defineOperation, type AnyOperation } from '../../src/base/operation.ts'
 import type { Room } from '../../src/base/room.ts'
-import { MINUTE_MS } from '../../src/base/units.ts'
+import { GIB, HOUR_MS, MIB, MINUTE_MS } from '../../src/base/units.ts'
+import { accuracy, accuracyJson } from '../../src/recovery/operations/accuracy.ts'
+import type { PartPlan } from '../../src/recovery/plan/parts/plan.ts'
+import type { RecoveryRecord } from '../../src/recovery/rates/times.ts'
+import type { TablesReport } from '../../src/recovery/tables/report.ts'
 import type { RunView } from '../../src/runs/contract.ts'
 
 const iso = (epochMs: number): string => new Date(epochMs).toISOString()
@@ -84,12 +88,15 @@ export const recoveryOperations: NonNullable<Room['operations']> = [
   }),
 ]
 
+const moment = (epochMs: number): string => `${iso(epochMs).replace('T', ' ').replace('Z', '')}000 UTC`
+
 const found = {
-  relation: 'retail.sales.orders',
+  database: 'retail',
+  relation: 'sales.orders',
   events: [
     {
       kind: 'delete',
-      at: iso(Date.now() - 90 * MINUTE_MS),
+      at: moment(Date.now() - 90 * MINUTE_MS),
       lsn: '0/1A2B3C40',
       xid: 81_231,
       rows: { deleted: 412_003, updated: 0, inserted: 0 },
@@ -99,7 +106,7 @@ const found = {
     },
     {
       kind: 'update',
-      at: iso(Date.now() - 200 * MINUTE_MS),
+      at: moment(Date.now() - 200 * MINUTE_MS),
       lsn: '0/19000028',
       xid: 80_007,
       load: 'sales_day/2026-06-30',
@@ -113,14 +120,145 @@ const found = {
   notes: [],
 }
 
+const compared: TablesReport = {
+  warehouse: 'retail',
+  database: 'retail',
+  backup: 'b',
+  target: 'LSN 0/1A2B3C40',
+  lsn: '0/1A2B3C40',
+  tables: [
+    {
+      table: 'sales.orders',
+      rows: 500_000,
+      partitions: 0,
+      outcome: 'compared',
+      place: undefined,
+      keptAs: undefined,
+      merged: undefined,
+      diff: {
+        key: ['id'],
+        rowsThen: 500_000,
+        rowsNow: 91_203,
+        missing: 412_003,
+        changed: 17,
+        extra: 3206,
+        samples: { missing: ['1', '2', '3'], changed: ['400211'], extra: ['500001'] },
+        columns: { onlyThen: [], onlyNow: ['channel'], otherType: [] },
+      },
+    },
+  ],
+  notes: [],
+  restoredBytes: 9e8,
+  fetchedBytes: 2e8,
+  copiedBytes: 6e7,
+  durationMs: 8100,
+}
+
+export const tablePlan = (tables: readonly string[], asked: string): PartPlan => ({
+  way: 'table',
+  warehouse: 'retail',
+  repository: 'local',
+  what: tables,
+  backup: {
+    id: '20261121T124400Z-7f3a9c1e',
+    kind: 'incremental',
+    finishedAt: iso(Date.now() - 10 * MINUTE_MS),
+    stopLsn: '0/1A000158',
+    files: 1412,
+  },
+  target: {
+    asked,
+    resolved: 'up to, without, the record at 0/1A2B3C40',
+    lsn: '0/1A2B3C40',
+    timeline: 1,
+    localZone: undefined,
+  },
+  size: { files: 812, wantedBytes: 64 * MIB, catalogBytes: 38 * MIB, walBytes: 5 * MIB },
+  steps: [
+    {
+      step: 'fetch',
+      what: 'restore 812 files of backup 20261121T124400Z-7f3a9c1e into a sandbox',
+      bytes: 102 * MIB,
+      expectedMs: 1900,
+      lowMs: 1400,
+      highMs: 2700,
+      basis: 'measured',
+    },
+    {
+      step: 'copy-rows',
+      what: 'copy the rows of 1 table',
+      bytes: 60 * MIB,
+      count: 1,
+      expectedMs: 2400,
+      lowMs: 900,
+      highMs: 6100,
+      basis: 'assumed',
+    },
+  ],
+  time: { expectedMs: 4300, lowMs: 2600, highMs: 8200, basis: 'assumed' },
+  space: [{ folders: ['/var/lib/wharf/sandboxes'], neededBytes: 210 * MIB, freeBytes: 31 * GIB }],
+  live: ['missing and changed rows go back into sales.orders by primary key, in one transaction; asks first'],
+  lost: {
+    unlogged: { relations: [], bytes: 0 },
+    scratch: { relations: [], bytes: 0 },
+    transactions: undefined,
+    uncounted: 'a record of the server at 0/1A2C0000 could not be read',
+    loads: [],
+    hole: undefined,
+    corrupt: [],
+  },
+  because:
+    'backup 20261121T124400Z-7f3a9c1e is chosen: the newest of 9 that lead to the target; with the one before, 20261121T123700Z-7f3aa0ef, 9.0 MB more of WAL would be read',
+  notes: ['counted is what stood under these names in the backup; names are resolved at the target'],
+})
+
+/** Thirty recoveries of several ways: most as said, two not at all, the first ones by guesses. */
+function times(nowMs: number): readonly RecoveryRecord[] {
+  const ways = ['drill', 'node', 'drill', 'table'] as const
+  return Array.from({ length: 30 }, (_, index) => {
+    const way = ways[index % ways.length]!
+    const basis = index < 3 ? ('assumed' as const) : ('measured' as const)
+    const said = way === 'table' ? 4300 + index * 90 : 52_000 + index * 400
+    const off = index === 11 ? 2.7 : index === 22 ? 0.45 : basis === 'assumed' ? 1.9 : 0.9 + ((index * 7) % 11) / 50
+    const predicted = (ms: number) => ({ expectedMs: ms, lowMs: ms * 0.82, highMs: ms * 1.25, basis })
+    return {
+      at: iso(nowMs - (30 - index) * 9 * HOUR_MS),
+      warehouse: 'retail',
+      backup: '20261121T124400Z-7f3a9c1e',
+      target: 'latest',
+      verified: true,
+      durationMs: said * off,
+      way,
+      predicted: predicted(said),
+      steps: [
+        { step: 'fetch', bytes: GIB, ms: said * 0.6, predicted: predicted(said * 0.62) },
+        { step: 'replay', bytes: 9 * MIB, ms: said * (off - 0.6), predicted: predicted(said * 0.38) },
+        {
+          step: 'verify',
+          kind: 'full',
+          bytes: GIB,
+          ms: 210,
+          predicted: { ...predicted(100), basis: 'assumed' as const },
+        },
+      ],
+    }
+  })
+}
+
+/** The real operation, over times that are made up. */
+export const accuracyOf = (isThere: boolean): AnyOperation => ({
+  ...accuracy,
+  run: async () => accuracyJson(isThere ? times(Date.now()) : []),
+})
+
 /** Runs that the page starts: the search has ended, a recovery is under way. */
 export function recoveryRun(id: string): RunView | undefined {
-  if (id !== 'run-when' && id !== 'run-recover') return undefined
-  const ended = id === 'run-when'
+  if (id !== 'run-when' && id !== 'run-recover' && id !== 'run-compare') return undefined
+  const ended = id !== 'run-recover'
   const startedAt = new Date(Date.now() - 4000)
   return {
     id,
-    pipeline: ended ? 'recover when table' : 'recover run',
+    pipeline: { 'run-when': 'recover when table', 'run-compare': 'recover table', 'run-recover': 'recover run' }[id],
     state: ended ? 'succeeded' : 'running',
     trigger: 'http',
     businessDate: undefined,
@@ -139,7 +277,7 @@ export function recoveryRun(id: string): RunView | undefined {
         startedAt,
         finishedAt: ended ? new Date() : undefined,
         progress: ended ? undefined : { phase: 'fetching', done: 3e8, total: 9e8, unit: 'bytes', leftMs: 6000 },
-        result: ended ? found : undefined,
+        result: ended ? (id === 'run-when' ? found : compared) : undefined,
         error: undefined,
       },
     ],
@@ -150,5 +288,6 @@ export function recoveryRun(id: string): RunView | undefined {
 export function recoveryRunFor(request: unknown): string | undefined {
   const asked = JSON.stringify(request)
   if (asked.includes('recover when')) return 'run-when'
+  if (asked.includes('"diff":true')) return 'run-compare'
   return asked.includes('recover ') ? 'run-recover' : undefined
 }

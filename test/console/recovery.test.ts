@@ -40,7 +40,7 @@ describe('recovery page', { skip: skipUnless('chromium') }, () => {
   test('somebody deleted rows: when, the moment before it, the tables, compared and recovered, watched', async () => {
     await visit(stage, {}, async (page, { url }) => {
       await page.goto(`${url}/recovery`)
-      await page.getByText('Tables', { exact: true }).click()
+      await page.getByRole('region', { name: 'What', exact: true }).getByText('Tables').click()
       await page.getByLabel('Table', { exact: true }).fill('sales.orders')
       await page.getByRole('button', { name: 'Look' }).click()
       const search = page.getByRole('region', { name: 'When did it happen?' })
@@ -54,9 +54,25 @@ describe('recovery page', { skip: skipUnless('chromium') }, () => {
       )
       await page.getByText('Merge what is missing').click()
       await page.locator('code', { hasText: '--mode merge' }).waitFor()
+      const plan = page.getByRole('region', { name: 'Plan' })
+      await plan.getByText('LSN 0/1A2B3C40', { exact: true }).waitFor()
+      const planned = (await plan.textContent()) ?? ''
+      assert.match(planned, /Back in4\.3s2\.6 s to 8\.2 s in 4 of 5 cases, partly a first guess/)
+      assert.match(planned, /To read107MB64\.0 MB of it what is wanted/)
+      assert.match(planned, /copy the rows of 1 table 60\.0 MB2\.4 s900 ms – 6\.1 s, guessed/)
+      assert.match(planned, /On the live servermissing and changed rows go back into sales\.orders by primary key/)
+      assert.match(planned, /Not in what comes backNot known: .* could not be counted/)
+      assert.match(planned, /Why this onebackup .* is chosen: the newest of 9/)
+      assert.match(planned, /Space for the sandbox210 MB needed, 31\.0 GB free/)
+      await page.getByRole('button', { name: 'Compare' }).click()
+      await page.getByRole('dialog').getByRole('button', { name: 'Compare' }).click()
+      const differs = page.getByRole('region', { name: 'What differs' })
+      await differs.getByRole('cell', { name: /^412.003$/ }).waitFor()
+      await differs.getByText('columns that are new: channel').waitFor()
       await page.getByRole('button', { name: 'Recover the tables' }).click()
       const question = page.getByRole('dialog')
       await question.getByText('put back by their key').waitFor()
+      await question.getByText('just before LSN 0/1A2B3C40').waitFor()
       const posted = page.waitForRequest((request) => request.url().endsWith('/api/recover/table'))
       await question.getByRole('button', { name: 'Recover the tables' }).click()
       const request = await posted
@@ -67,7 +83,44 @@ describe('recovery page', { skip: skipUnless('chromium') }, () => {
         lsn: '0/1A2B3C40',
         mode: 'merge',
       })
-      await page.getByRole('region', { name: 'Under way' }).getByRole('progressbar').waitFor()
+      const watched = page.getByRole('region', { name: 'Under way' })
+      await watched.getByRole('progressbar').waitFor()
+      await watched.getByText('predicted 4.3 s').waitFor()
+      await watched.getByRole('button', { name: 'Cancel' }).click()
+      const cancelled = page.waitForRequest((one) => one.url().endsWith('/api/run/cancel'))
+      await watched.getByRole('button', { name: 'Cancel it now' }).click()
+      assert.deepEqual((await cancelled).postDataJSON(), { run: 'run-recover' })
+    })
+  })
+
+  test('how well predictions have held: scores, the furthest off, and every recovery for those who see no chart', async () => {
+    await visit(stage, {}, async (page, { url }) => {
+      await page.goto(`${url}/recovery`)
+      const panel = page.getByRole('region', { name: 'Predicted and measured' })
+      await panel
+        .getByRole('img', { name: /by measurements and 3 recoveries by first guesses: median error \d+ %/ })
+        .waitFor()
+      assert.match(
+        (await panel.locator('dl').textContent()) ?? '',
+        /Within the interval93% 80 % is meant: wider than need be/,
+      )
+      const worst = panel.getByRole('listitem')
+      assert.equal(await worst.count(), 2)
+      assert.match(
+        (await worst.first().textContent()) ?? '',
+        /^Tables .*× 2\.70said .* took .*; most of it in step “Replay WAL”/,
+      )
+      const drills = panel.getByRole('row', { name: /^Drill/ }).first()
+      assert.match((await drills.textContent()) ?? '', /^Drill \(way\)13/)
+      await panel.getByText('Only guessed so far: Verify (full) (said 100 ms, took 210 ms).').waitFor()
+      await panel.getByText('All 30 recoveries as a table').focus()
+      await page.keyboard.press('Enter')
+      await panel.getByRole('cell', { name: 'a first guess' }).nth(2).waitFor()
+    })
+    await visit(stage, { scenario: 'fresh' }, async (page, { url }) => {
+      await page.goto(`${url}/recovery`)
+      await page.getByText('Nothing measured yet: run a drill').waitFor()
+      await page.locator('code', { hasText: 'wharf drill run retail' }).waitFor()
     })
   })
 

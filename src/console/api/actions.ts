@@ -5,6 +5,7 @@ import { useState } from 'react'
 
 import type { RunAccepted, RunJson } from '../../server/contract.ts'
 import { post } from './client.ts'
+import { newKey } from './once.ts'
 import { sessionQuery } from './queries.ts'
 
 /** Whether the account may change things. */
@@ -16,11 +17,11 @@ export function useMayOperate(): boolean {
 /** Starts an operation that runs on a worker and goes to its run. */
 export function useStart(path: string) {
   const navigate = useNavigate()
-  const [once, setOnce] = useState(() => crypto.randomUUID())
+  const [once, setOnce] = useState(newKey)
   return useMutation({
     mutationFn: (body: object) => post<RunAccepted>(path, body, { once }),
     onSuccess: ({ runId }) => {
-      setOnce(crypto.randomUUID())
+      setOnce(newKey())
       return navigate({ to: '/loads/$run', params: { run: runId } })
     },
   })

@@ -17,12 +17,15 @@ export class ApiFailure extends Error {
   }
 }
 
-type Query = Readonly<Record<string, string | number | boolean | undefined>>
+type Query = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>
 
 /** An operation that only reads. */
 export async function get<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
   const search = new URLSearchParams()
-  for (const [key, value] of Object.entries(query)) if (value !== undefined) search.set(key, String(value))
+  for (const [key, value] of Object.entries(query)) {
+    if (value === undefined) continue
+    for (const one of Array.isArray(value) ? value : [value]) search.append(key, String(one))
+  }
   const suffix = search.size > 0 ? `?${search.toString()}` : ''
   return request<T>(`${path}${suffix}`, signal ? { signal } : {})
 }

@@ -10,13 +10,14 @@ export type Connection = 'connecting' | 'live' | 'lost'
 
 // Which answers an event of a room may have changed.
 const touchedBy: Readonly<Record<string, readonly string[]>> = {
-  runs: ['runs', 'run', 'run-log'],
+  // A run may have been a recovery or a drill: its time is then a new measurement.
+  runs: ['runs', 'run', 'run-log', 'accuracy'],
   run: ['runs', 'run', 'run-log'],
   loads: ['runs', 'run', 'timeline'],
   load: ['runs', 'run', 'timeline'],
   backup: ['timeline', 'backup', 'runs'],
   wal: ['timeline'],
-  recovery: ['timeline', 'plan'],
+  recovery: ['timeline', 'plan', 'drills', 'accuracy'],
   warehouse: ['warehouse'],
 }
 

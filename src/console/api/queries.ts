@@ -5,7 +5,7 @@ import type { History, Status, Timeline } from '../../assurance/contract.ts'
 import type { RunJson, RunLogJson, SessionView } from '../../server/contract.ts'
 import { get } from './client.ts'
 import type { CommitCounts } from '../timeline/lanes.tsx'
-import type { BackupJson, BackupLine, DrillLine } from './shapes.ts'
+import type { AccuracyJson, BackupJson, BackupLine, DrillLine } from './shapes.ts'
 
 export const sessionQuery = queryOptions({
   queryKey: ['session'],
@@ -110,4 +110,12 @@ export const drillsQuery = (warehouse: string) =>
       (await get<{ drills: readonly DrillLine[] }>('/api/drill/list', { warehouse }, signal)).drills,
     staleTime: 30_000,
     retry: false,
+  })
+
+/** Predicted against measured recovery times. */
+export const accuracyQuery = (warehouse: string) =>
+  queryOptions({
+    queryKey: ['accuracy', warehouse],
+    queryFn: ({ signal }) => get<AccuracyJson>('/api/recover/accuracy', { warehouse }, signal),
+    staleTime: 30_000,
   })

@@ -11,7 +11,7 @@ import { spanMs, SpanChoice, useSpan, type Span } from '../overview/warehouse-ti
 import { Answer } from '../parts/conditions.tsx'
 import { countText } from '../parts/figures.tsx'
 import { now, useNow } from '../time/now.ts'
-import { clockTime, dayTime, exactTime } from '../time/times.ts'
+import { clockTime, dayTime, exactTime, exactTimeAndUtc } from '../time/times.ts'
 import type { DrillMark } from '../timeline/lanes.tsx'
 import { TimeLine } from '../timeline/time-line.tsx'
 import styles from './recovery-page.module.css'
@@ -50,7 +50,7 @@ export function Picker({ warehouse, kind, atMs, load, onMoment, onLoad }: Picker
           <div className={styles.lineHead}>
             <p className="dim">
               {kind === 'time' && atMs !== undefined
-                ? exactTime(atMs)
+                ? exactTimeAndUtc(atMs)
                 : 'Click a moment, or use the arrow keys on the line.'}
             </p>
             <SpanChoice value={span} onChange={setSpan} />

@@ -1,14 +1,22 @@
-// A recovery plan as the server made it: steps and times, what would be lost, what it needs.
+// The plan of a whole warehouse as the server made it: steps and times, what would be lost, what it needs, what else could be done.
 import { keepPreviousData, queryOptions, useQuery } from '@tanstack/react-query'
 
 import { formatDuration, formatSize } from '../../base/units.ts'
 import { get } from '../api/client.ts'
-import type { PlanJson, PlanStep } from '../api/shapes.ts'
-import { Answer } from '../parts/conditions.tsx'
+import type { PlanJson } from '../api/shapes.ts'
 import { countText, Fact, Facts, Figure, KeyFigure } from '../parts/figures.tsx'
-import { Sign } from '../parts/marks.tsx'
-import { Panel } from '../parts/panel.tsx'
 import { exactTime } from '../time/times.ts'
+import {
+  BackupFacts,
+  Lines,
+  Losses,
+  PlanFrame,
+  SpaceFacts,
+  spanNote,
+  Steps,
+  TargetFigure,
+  TimeFigure,
+} from './plan-pieces.tsx'
 import styles from './plan.module.css'
 import { targetQuery, type Target } from './target.ts'
 
@@ -31,24 +39,10 @@ export const planQuery = ({ warehouse, target, into, start }: PlanProps) =>
   })
 
 export function Plan(props: PlanProps) {
-  const query = useQuery(planQuery(props))
-  return (
-    <Panel title="Plan">
-      <div className={query.isPlaceholderData || query.isFetching ? styles.stale : undefined}>
-        {query.error ? (
-          <Answer query={{ ...query, data: undefined } as typeof query}>{() => null}</Answer>
-        ) : (
-          <Answer query={query} lines={6}>
-            {(plan) => <Shown plan={plan} />}
-          </Answer>
-        )}
-      </div>
-    </Panel>
-  )
+  return <PlanFrame query={useQuery(planQuery(props))}>{(plan) => <Shown plan={plan} />}</PlanFrame>
 }
 
 function Shown({ plan }: { readonly plan: PlanJson }) {
-  const losses = lossesOf(plan.lost)
   // Of other steps bytes say how large they are, not what moves.
   const bytes = plan.steps.reduce(
     (sum, one) => sum + (one.step === 'fetch' || one.step === 'replay' ? one.bytes : 0),
@@ -57,102 +51,72 @@ function Shown({ plan }: { readonly plan: PlanJson }) {
   return (
     <>
       <dl className={styles.figures}>
-        <KeyFigure
-          label="Back in"
-          note={`${formatDuration(plan.time.lowMs)} to ${formatDuration(plan.time.highMs)}, ${plan.time.basis} rates`}
-        >
-          <Figure text={formatDuration(plan.time.expectedMs)} />
-        </KeyFigure>
+        <TimeFigure label="Back in" time={plan.time} />
         <KeyFigure label="To move" note={`${countText(plan.backup.files)} files and WAL`}>
           <Figure text={formatSize(bytes)} />
         </KeyFigure>
-        <KeyFigure label="Target" note={plan.target.resolved}>
-          <span className={styles.word}>{plan.target.asked}</span>
-        </KeyFigure>
+        <TargetFigure target={plan.target} />
       </dl>
       <Steps steps={plan.steps} />
       <div className={styles.halves}>
         <div>
-          <h3>What would be lost</h3>
-          {losses.length === 0 ? (
-            <p>
-              <Sign tone="good" /> Nothing that the repository holds.
-            </p>
-          ) : (
-            <ul className={styles.list}>
-              {losses.map((one) => (
-                <li key={one}>{one}</li>
-              ))}
-            </ul>
-          )}
-          {plan.notes.length > 0 && (
-            <>
-              <h3>Notes</h3>
-              <ul className={styles.list}>
-                {plan.notes.map((one) => (
-                  <li key={one}>{one}</li>
-                ))}
-              </ul>
-            </>
-          )}
+          <Losses title="What would be lost" plan={plan} nothing="Nothing that the repository holds." />
+          <Lines title="Notes" lines={plan.notes} />
         </div>
         <div>
           <h3>From</h3>
           <Facts>
-            <Fact label="Backup">
-              {plan.backup.kind}, {exactTime(Date.parse(plan.backup.finishedAt))}
-            </Fact>
-            <Fact label="Repository">{plan.repository}</Fact>
+            <BackupFacts plan={plan} />
             <Fact label="WAL">
               <code>
                 {plan.wal.fromLsn} – {plan.wal.toLsn}
               </code>
               , {formatSize(plan.wal.bytes)}
             </Fact>
-            {plan.space.map((one) => (
-              <Fact key={one.folders.join()} label="Space">
-                {formatSize(one.neededBytes)} needed, {formatSize(one.freeBytes)} free
-              </Fact>
-            ))}
+            <SpaceFacts space={plan.space} label="Space" />
           </Facts>
+          <Tiers plan={plan} />
+          <Alternatives plan={plan} />
         </div>
       </div>
     </>
   )
 }
 
-function Steps({ steps }: { readonly steps: readonly PlanStep[] }) {
-  const total = steps.reduce((sum, one) => sum + one.expectedMs, 0)
+function Tiers({ plan }: { readonly plan: PlanJson }) {
+  if (plan.tiers === undefined) return null
   return (
-    <ol className={styles.steps}>
-      {steps.map((one) => (
-        <li key={one.step}>
-          <span className={styles.what}>{one.what}</span>
-          <span className={styles.bar} aria-hidden="true">
-            <i style={{ width: `${total === 0 ? 0 : Math.max(1, (one.expectedMs / total) * 100)}%` }} />
-          </span>
-          <span
-            className={styles.time}
-            title={`${formatDuration(one.lowMs)} to ${formatDuration(one.highMs)}, ${one.basis}`}
+    <>
+      <h3 className={styles.next}>When each tier is back</h3>
+      <Facts>
+        {plan.tiers.map((one) => (
+          <Fact
+            key={one.tier}
+            label={one.tier === 'critical' ? `Critical (${countText(one.relations)} tables)` : 'Everything'}
+            title={spanNote(one)}
           >
-            {formatDuration(one.expectedMs)}
-          </span>
-        </li>
-      ))}
-    </ol>
+            {formatDuration(one.expectedMs)}, {formatSize(one.bytes)}
+          </Fact>
+        ))}
+      </Facts>
+    </>
   )
 }
 
-function lossesOf(lost: PlanJson['lost']): readonly string[] {
-  return [
-    lost.transactions
-      ? `${countText(lost.transactions.count)} committed transactions, from ${lost.transactions.first} to ${lost.transactions.last}`
-      : undefined,
-    lost.loads.length > 0 ? `Loads after the target: ${lost.loads.join(', ')}` : undefined,
-    lost.unlogged.relations.length > 0
-      ? `Unlogged relations come back empty (${formatSize(lost.unlogged.bytes)}): ${lost.unlogged.relations.join(', ')}`
-      : undefined,
-    lost.hole ? `Everything after ${lost.hole.from}: WAL up to ${lost.hole.to} is missing` : undefined,
-    ...lost.corrupt.map((one) => `Damaged at the source: ${one}`),
-  ].filter((one) => one !== undefined)
+function Alternatives({ plan }: { readonly plan: PlanJson }) {
+  const others = plan.alternatives ?? []
+  if (others.length === 0) return null
+  return (
+    <>
+      <h3 className={styles.next}>Other backups that lead there</h3>
+      <Facts>
+        {others.map((one) => (
+          <Fact key={one.backup} label={exactTime(Date.parse(one.finishedAt))} title={one.backup}>
+            {one.kind}: {formatDuration(one.time.expectedMs)}, {formatSize(one.bytes)} and {formatSize(one.walBytes)} of
+            WAL
+          </Fact>
+        ))}
+      </Facts>
+    </>
+  )
 }

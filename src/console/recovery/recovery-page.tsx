@@ -3,16 +3,19 @@ import { SegmentedControl, Select, TextInput } from '@mantine/core'
 import { useDebouncedValue } from '@mantine/hooks'
 import { useQuery } from '@tanstack/react-query'
 import { useSearch } from '@tanstack/react-router'
-import { useState } from 'react'
+import { useMemo, useState } from 'react'
 
+import { AccuracyPanel } from '../accuracy/accuracy-panel.tsx'
 import { statusQuery } from '../api/queries.ts'
 import { Answer, Empty } from '../parts/conditions.tsx'
 import { Page } from '../parts/page.tsx'
 import { Panel } from '../parts/panel.tsx'
+import { Database } from './database.tsx'
 import { kinds, Picker, type Kind } from './picker.tsx'
 import styles from './recovery-page.module.css'
 import { Tables } from './tables.tsx'
-import type { Target } from './target.ts'
+import { isLsn, type Target } from './target.ts'
+import { UnderWay } from './under-way.tsx'
 import { When } from './when.tsx'
 import { Whole } from './whole.tsx'
 
@@ -39,6 +42,7 @@ export function RecoveryPage() {
 const whats = [
   { value: 'whole', label: 'The whole warehouse' },
   { value: 'tables', label: 'Tables' },
+  { value: 'database', label: 'A database' },
 ] as const
 type What = (typeof whats)[number]['value']
 
@@ -48,20 +52,21 @@ interface PlannerProps {
 }
 
 function Planner({ names, search }: PlannerProps) {
-  const [warehouse, setWarehouse] = useState(search.warehouse ?? names[0]!)
-  const [kind, setKind] = useState<Kind>(
-    search.load === undefined ? (search.at === undefined ? 'latest' : 'time') : 'load',
-  )
-  const [atMs, setAtMs] = useState<number | undefined>(search.at === undefined ? undefined : Date.parse(search.at))
+  const [warehouse, setWarehouse] = useState(names.find((one) => one === search.warehouse) ?? names[0]!)
+  const asked = Date.parse(search.at ?? '')
+  const [atMs, setAtMs] = useState<number | undefined>(Number.isNaN(asked) ? undefined : asked)
+  const [kind, setKind] = useState<Kind>(search.load === undefined ? (atMs === undefined ? 'latest' : 'time') : 'load')
   const [load, setLoad] = useState(search.load ?? '')
   const [name, setName] = useState('')
   const [lsn, setLsn] = useState('')
   const [what, setWhat] = useState<What>('whole')
   const [table, setTable] = useState('')
-  const target = targetOf({ kind, atMs, load, name, lsn })
+  // The same object as long as it says the same: what is debounced would never come to rest.
+  const target = useMemo(() => targetOf({ kind, atMs, load, name, lsn }), [kind, atMs, load, name, lsn])
   const [settled] = useDebouncedValue(target, 350)
   return (
     <>
+      <UnderWay />
       <Panel title="To which state">
         <div className={styles.choices}>
           {names.length > 1 && (
@@ -70,7 +75,12 @@ function Planner({ names, search }: PlannerProps) {
               size="xs"
               data={[...names]}
               value={warehouse}
-              onChange={(value) => value && setWarehouse(value)}
+              onChange={(value) => {
+                setWarehouse(value ?? warehouse)
+                // Loads and positions are those of one warehouse.
+                setLoad('')
+                setLsn('')
+              }}
               allowDeselect={false}
               w={170}
             />
@@ -96,26 +106,7 @@ function Planner({ names, search }: PlannerProps) {
           }}
           onLoad={setLoad}
         />
-        {kind === 'name' && (
-          <TextInput
-            size="sm"
-            label="Restore point"
-            description="As given to pg_create_restore_point()"
-            value={name}
-            onChange={(event) => setName(event.currentTarget.value)}
-            maw={420}
-          />
-        )}
-        {kind === 'lsn' && (
-          <TextInput
-            size="sm"
-            label="LSN"
-            placeholder="0/3000060"
-            value={lsn}
-            onChange={(event) => setLsn(event.currentTarget.value)}
-            maw={420}
-          />
-        )}
+        <ExactFields kind={kind} name={name} onName={setName} lsn={lsn} onLsn={setLsn} />
       </Panel>
       <Panel title="What">
         <SegmentedControl
@@ -131,6 +122,7 @@ function Planner({ names, search }: PlannerProps) {
           warehouse={warehouse}
           table={table}
           onTable={setTable}
+          chosen={target?.kind === 'lsn' ? target.lsn : undefined}
           onBefore={(position) => {
             setLsn(position)
             setKind('lsn')
@@ -138,11 +130,57 @@ function Planner({ names, search }: PlannerProps) {
         />
       )}
       {what === 'tables' ? (
-        <Tables warehouse={warehouse} target={target} table={table} onTable={setTable} />
+        <Tables
+          key={warehouse}
+          warehouse={warehouse}
+          target={target}
+          settled={settled}
+          table={table}
+          onTable={setTable}
+        />
+      ) : what === 'database' ? (
+        <Database key={warehouse} warehouse={warehouse} target={target} settled={settled} />
       ) : (
         <Whole key={warehouse} warehouse={warehouse} target={target} settled={settled} />
       )}
+      <AccuracyPanel warehouse={warehouse} />
     </>
+  )
+}
+
+interface ExactProps {
+  readonly kind: Kind
+  readonly name: string
+  readonly onName: (name: string) => void
+  readonly lsn: string
+  readonly onLsn: (lsn: string) => void
+}
+
+function ExactFields({ kind, name, onName, lsn, onLsn }: ExactProps) {
+  if (kind === 'name')
+    return (
+      <TextInput
+        size="sm"
+        label="Restore point"
+        description="As given to pg_create_restore_point()"
+        value={name}
+        onChange={(event) => onName(event.currentTarget.value)}
+        maw={420}
+      />
+    )
+  if (kind !== 'lsn') return null
+  const isWrong = lsn.trim() !== '' && !isLsn(lsn.trim())
+  return (
+    <TextInput
+      size="sm"
+      label="LSN"
+      placeholder="0/3000060"
+      description="Everything before this position of WAL"
+      error={isWrong ? 'Two hexadecimal numbers with a slash between: 0/3000060' : undefined}
+      value={lsn}
+      onChange={(event) => onLsn(event.currentTarget.value)}
+      maw={420}
+    />
   )
 }
 
@@ -161,7 +199,7 @@ function targetOf(chosen: {
     case 'load':
       return chosen.load === '' ? undefined : { kind: 'load', load: chosen.load }
     case 'name':
-      return chosen.name === '' ? undefined : { kind: 'name', name: chosen.name }
+      return chosen.name.trim() === '' ? undefined : { kind: 'name', name: chosen.name.trim() }
   }
-  return /^[0-9A-Fa-f]{1,8}\/[0-9A-Fa-f]{1,8}$/.test(chosen.lsn) ? { kind: 'lsn', lsn: chosen.lsn } : undefined
+  return isLsn(chosen.lsn.trim()) ? { kind: 'lsn', lsn: chosen.lsn.trim() } : undefined
 }

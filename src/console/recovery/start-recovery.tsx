@@ -2,10 +2,11 @@
 import { Button, Group, Modal } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
 import { useMutation, useQuery } from '@tanstack/react-query'
-import { useState, type ReactNode } from 'react'
+import type { ReactNode } from 'react'
 
 import type { RunAccepted } from '../../server/contract.ts'
 import { post } from '../api/client.ts'
+import { useOnce } from '../api/once.ts'
 import { sessionQuery } from '../api/queries.ts'
 import { Failed } from '../parts/conditions.tsx'
 
@@ -24,21 +25,32 @@ export function useIsAdmin(): boolean {
   return useQuery(sessionQuery).data?.role === 'admin'
 }
 
+export function OnlyAdmins() {
+  return <p className="dim">Only an admin may start it from here. The command can be run by whoever has the key.</p>
+}
+
 export function StartRecovery({ label, path, body, destroys = false, children, onStarted }: StartProps) {
   const [opened, { open, close }] = useDisclosure(false)
-  const [once, setOnce] = useState(() => crypto.randomUUID())
+  const { once, next } = useOnce(body)
   const start = useMutation({
     mutationFn: () => post<RunAccepted>(path, body, { once, confirmed: true }),
     onSuccess: ({ runId }) => {
-      setOnce(crypto.randomUUID())
+      next()
       close()
       onStarted(runId)
     },
   })
-  if (!useIsAdmin()) return <p className="dim">Only an admin may start it from here.</p>
+  if (!useIsAdmin()) return <OnlyAdmins />
   return (
     <>
-      <Button size="sm" {...(destroys ? { color: 'red' } : {})} onClick={open}>
+      <Button
+        size="sm"
+        {...(destroys ? { color: 'red' } : {})}
+        onClick={() => {
+          start.reset()
+          open()
+        }}
+      >
         {label}
       </Button>
       <Modal opened={opened} onClose={close} title={`${label}?`} centered>

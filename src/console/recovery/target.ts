@@ -1,4 +1,6 @@
 // What is to be recovered to, and the command that says the same.
+import { exactTimeAndUtc } from '../time/times.ts'
+
 export type Target =
   | { readonly kind: 'latest' }
   | { readonly kind: 'time'; readonly atMs: number }
@@ -24,6 +26,30 @@ export function targetQuery(target: Target): Readonly<Record<string, string | bo
 /** To the second, in UTC: what the command line takes. */
 export function timeText(epochMs: number): string {
   return new Date(epochMs).toISOString().replace(/\.\d+Z$/, 'Z')
+}
+
+/** In the words of a question: `Sat, 21 Nov 2026, 13:31:04 CET = 2026-11-21 12:31:04 UTC`. */
+export function targetText(target: Target): string {
+  switch (target.kind) {
+    case 'latest':
+      return 'the newest state that the repository holds'
+    case 'time':
+      return exactTimeAndUtc(target.atMs)
+    case 'load':
+      return `just before load ${target.load}`
+    case 'name':
+      return `restore point ${target.name}`
+  }
+  return `just before LSN ${target.lsn}`
+}
+
+export function isLsn(text: string): boolean {
+  return /^[0-9A-Fa-f]{1,8}\/[0-9A-Fa-f]{1,8}$/.test(text)
+}
+
+/** Names with spaces or commas between; within quotes both belong to the name. */
+export function tableNames(text: string): readonly string[] {
+  return text.match(/(?:"(?:[^"]|"")*"|[^\s,"])+/g) ?? []
 }
 
 const plain = /^[\w@%+=:,./-]+$/
@@ -53,6 +79,13 @@ export function recoverCommand(parts: { warehouse: string; target: Target; into:
   const { warehouse, target, into, start } = parts
   const words = ['wharf', 'recover', 'run', warehouse, ...targetOptions(target), '--to-directory', into]
   return [...words, ...(start ? ['--start'] : [])].map(shellWord).join(' ')
+}
+
+/** `wharf recover database shop --warehouse retail --at 2026-11-21T12:31:04Z --as shop_then`. */
+export function databaseCommand(parts: { warehouse: string; target: Target; database: string; as: string }): string {
+  const { warehouse, target, database, as } = parts
+  const words = ['wharf', 'recover', 'database', database, '--warehouse', warehouse, ...targetOptions(target)]
+  return [...words, ...(as === '' ? [] : ['--as', as])].map(shellWord).join(' ')
 }
 
 export type TableMode = 'beside' | 'swap' | 'merge'

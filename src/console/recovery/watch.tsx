@@ -1,11 +1,15 @@
 // A run that was started from here, watched against what was predicted.
+import { Button } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
+import { useState, type ReactNode } from 'react'
 
 import { formatDuration } from '../../base/units.ts'
 import type { RunJson, TaskJson } from '../../server/contract.ts'
-import { runQuery } from '../api/queries.ts'
-import { Answer } from '../parts/conditions.tsx'
+import { useMayOperate, useRunAction } from '../api/actions.ts'
+import { isActive, runQuery } from '../api/queries.ts'
+import type { Span } from '../api/shapes.ts'
+import { Answer, Failed } from '../parts/conditions.tsx'
 import { countText, durationText, sizeText } from '../parts/figures.tsx'
 import { StateMark } from '../parts/marks.tsx'
 import { Meter } from '../parts/meter.tsx'
@@ -17,30 +21,42 @@ interface WatchProps {
   readonly run: string
   readonly title: string
   /** What the plan said, milliseconds. */
-  readonly predicted?: { readonly expectedMs: number; readonly lowMs: number; readonly highMs: number } | undefined
+  readonly predicted?: Pick<Span, 'expectedMs' | 'lowMs' | 'highMs'> | undefined
+  /** What is shown of the result of a run that has succeeded. */
+  readonly children?: ((result: unknown) => ReactNode) | undefined
 }
 
-export function Watch({ run: id, title, predicted }: WatchProps) {
+export function Watch({ run: id, title, predicted, children }: WatchProps) {
   const query = useQuery(runQuery(id))
   return (
     <Panel title={title}>
       <Answer query={query} lines={3}>
-        {(run) => <Watched run={run} predicted={predicted} />}
+        {(run) => (
+          <Watched run={run} predicted={predicted}>
+            {children}
+          </Watched>
+        )}
       </Answer>
     </Panel>
   )
 }
 
-function Watched({ run, predicted }: { readonly run: RunJson; readonly predicted: WatchProps['predicted'] }) {
+interface WatchedProps extends Pick<WatchProps, 'predicted' | 'children'> {
+  readonly run: RunJson
+}
+
+function Watched({ run, predicted, children }: WatchedProps) {
   const nowMs = useNow(500)
   const task = run.tasks.find((one) => one.state === 'running') ?? run.tasks.at(-1)
   const startedMs = run.startedAt === null ? undefined : Date.parse(run.startedAt)
   const endMs = run.finishedAt === null ? nowMs : Date.parse(run.finishedAt)
   const tookMs = startedMs === undefined ? undefined : Math.max(0, endMs - startedMs)
   return (
-    <div aria-live="polite">
-      <p className={styles.line}>
-        <StateMark state={run.state} />
+    <div>
+      <div className={styles.line}>
+        <span role="status">
+          <StateMark state={run.state} />
+        </span>
         <span>{tookMs === undefined ? 'waits for a worker' : durationText(tookMs)}</span>
         {predicted && (
           <span className="dim">
@@ -51,7 +67,8 @@ function Watched({ run, predicted }: { readonly run: RunJson; readonly predicted
         <Link to="/loads/$run" params={{ run: run.id }}>
           Log and details
         </Link>
-      </p>
+        {isActive(run) && <Cancel run={run.id} />}
+      </div>
       {run.state === 'running' && task?.progress && <Step progress={task.progress} />}
       {task?.error && (
         <div className={styles.error} role="alert">
@@ -60,7 +77,34 @@ function Watched({ run, predicted }: { readonly run: RunJson; readonly predicted
         </div>
       )}
       {run.state === 'succeeded' && <Next result={task?.result} />}
+      {run.state === 'succeeded' && children && task?.result !== undefined && task.result !== null
+        ? children(task.result)
+        : null}
     </div>
+  )
+}
+
+/** Asks once more: a click beside what was meant does not end hours of work. */
+function Cancel({ run }: { readonly run: string }) {
+  const [asked, setAsked] = useState(false)
+  const cancel = useRunAction('/api/run/cancel')
+  if (!useMayOperate()) return null
+  if (!asked)
+    return (
+      <Button size="compact-xs" variant="default" onClick={() => setAsked(true)}>
+        Cancel
+      </Button>
+    )
+  return (
+    <>
+      <Button size="compact-xs" color="red" loading={cancel.isPending} onClick={() => cancel.mutate(run)}>
+        Cancel it now
+      </Button>
+      <Button size="compact-xs" variant="default" autoFocus onClick={() => setAsked(false)}>
+        Let it go on
+      </Button>
+      {cancel.error && <Failed error={cancel.error} />}
+    </>
   )
 }
 

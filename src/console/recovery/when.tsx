@@ -5,12 +5,13 @@ import { useState } from 'react'
 
 import type { RunAccepted } from '../../server/contract.ts'
 import { post } from '../api/client.ts'
+import { useOnce } from '../api/once.ts'
 import { runQuery } from '../api/queries.ts'
 import type { WhenJson } from '../api/shapes.ts'
 import { Answer, Failed } from '../parts/conditions.tsx'
 import { countText } from '../parts/figures.tsx'
 import { Panel } from '../parts/panel.tsx'
-import { exactTime } from '../time/times.ts'
+import { exactTime, momentOf } from '../time/times.ts'
 import { Watch } from './watch.tsx'
 import styles from './when.module.css'
 
@@ -20,17 +21,20 @@ interface WhenProps {
   readonly onTable: (table: string) => void
   /** The moment before an event is to be the target. */
   readonly onBefore: (lsn: string) => void
+  /** The LSN that is the target now. */
+  readonly chosen: string | undefined
 }
 
 const since = '7d'
 
-export function When({ warehouse, table, onTable, onBefore }: WhenProps) {
-  const [once, setOnce] = useState(() => crypto.randomUUID())
+export function When({ warehouse, table, onTable, onBefore, chosen }: WhenProps) {
+  const wish = { table: table.trim(), warehouse, since }
+  const { once, next } = useOnce(wish)
   const [run, setRun] = useState<string | undefined>()
   const search = useMutation({
-    mutationFn: () => post<RunAccepted>('/api/recover/when/table', { table, warehouse, since }, { once }),
+    mutationFn: () => post<RunAccepted>('/api/recover/when/table', wish, { once }),
     onSuccess: ({ runId }) => {
-      setOnce(crypto.randomUUID())
+      next()
       setRun(runId)
     },
   })
@@ -56,18 +60,20 @@ export function When({ warehouse, table, onTable, onBefore }: WhenProps) {
         </Button>
       </form>
       {search.error && <Failed error={search.error} />}
-      {run !== undefined && <Found key={run} run={run} onBefore={onBefore} />}
+      {run !== undefined && <Found key={run} run={run} onBefore={onBefore} chosen={chosen} />}
     </Panel>
   )
 }
 
-function Found({ run: id, onBefore }: { readonly run: string; readonly onBefore: WhenProps['onBefore'] }) {
+type Choice = Pick<WhenProps, 'onBefore' | 'chosen'>
+
+function Found({ run: id, ...choice }: Choice & { readonly run: string }) {
   const query = useQuery(runQuery(id))
   return (
     <Answer query={query} lines={3}>
       {(run) =>
         run.state === 'succeeded' ? (
-          <Events found={run.tasks.at(-1)!.result as WhenJson} onBefore={onBefore} />
+          <Events found={run.tasks.at(-1)!.result as WhenJson} {...choice} />
         ) : (
           <Watch run={id} title="Looking through WAL" />
         )
@@ -76,7 +82,7 @@ function Found({ run: id, onBefore }: { readonly run: string; readonly onBefore:
   )
 }
 
-function Events({ found, onBefore }: { readonly found: WhenJson; readonly onBefore: WhenProps['onBefore'] }) {
+function Events({ found, onBefore, chosen }: Choice & { readonly found: WhenJson }) {
   return (
     <>
       {found.events.length === 0 ? (
@@ -97,7 +103,7 @@ function Events({ found, onBefore }: { readonly found: WhenJson; readonly onBefo
             <tbody>
               {found.events.map((event) => (
                 <tr key={`${event.lsn}-${event.kind}-${event.detail}`}>
-                  <td>{exactTime(Date.parse(event.at))}</td>
+                  <td>{exactTime(momentOf(event.at))}</td>
                   <td>
                     {event.kind}
                     {event.detail !== '' && <span className="faint"> {event.detail}</span>}
@@ -113,7 +119,12 @@ function Events({ found, onBefore }: { readonly found: WhenJson; readonly onBefo
                   </td>
                   <td className="right">
                     {event.undo.length > 0 ? (
-                      <Button size="compact-xs" variant="default" onClick={() => onBefore(event.lsn)}>
+                      <Button
+                        size="compact-xs"
+                        variant={chosen === event.lsn ? 'light' : 'default'}
+                        aria-pressed={chosen === event.lsn}
+                        onClick={() => onBefore(event.lsn)}
+                      >
                         Before it
                       </Button>
                     ) : (

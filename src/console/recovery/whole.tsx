@@ -10,7 +10,7 @@ import { Panel } from '../parts/panel.tsx'
 import { Plan, planQuery } from './plan.tsx'
 import styles from './recovery-page.module.css'
 import { StartRecovery } from './start-recovery.tsx'
-import { recoverCommand, targetQuery, type Target } from './target.ts'
+import { recoverCommand, targetQuery, targetText, type Target } from './target.ts'
 import { Watch } from './watch.tsx'
 
 interface WholeProps {
@@ -47,6 +47,7 @@ export function Whole({ warehouse, target, settled }: WholeProps) {
             onChange={(event) => setInto(event.currentTarget.value)}
           />
           <Switch
+            className={styles.beside ?? ''}
             size="sm"
             label="Start it and verify"
             checked={start}
@@ -63,8 +64,8 @@ export function Whole({ warehouse, target, settled }: WholeProps) {
               }}
             >
               <p>
-                A copy of {warehouse} is made in <code>{folder}</code>, on the machine of the worker that takes the run.
-                The warehouse itself is not touched.
+                A copy of {warehouse} as of <b>{targetText(target)}</b> is made in <code>{folder}</code>, on the machine
+                of the worker that takes the run. The warehouse itself is not touched.
               </p>
             </StartRecovery>
           )}
@@ -75,7 +76,7 @@ export function Whole({ warehouse, target, settled }: WholeProps) {
           <p className="dim">The command stands here once the target is chosen.</p>
         )}
         <p className={styles.note}>
-          To be run on the machine that takes the copy. The command works without this console and without the control
+          The command is run on the machine that takes the copy. It works without this console and without the control
           database.
         </p>
       </Panel>

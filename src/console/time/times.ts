@@ -20,6 +20,19 @@ export function exactTime(epochMs: number): string {
   return exact.format(epochMs)
 }
 
+/** With the time in UTC, as commands and logs have it, where this browser shows another zone. */
+export function exactTimeAndUtc(epochMs: number): string {
+  const shown = exactTime(epochMs)
+  const utc = new Date(epochMs).toISOString()
+  return shown.includes(utc.slice(11, 19)) ? shown : `${shown} = ${utc.slice(0, 10)} ${utc.slice(11, 19)} UTC`
+}
+
+/** Epoch milliseconds of ISO 8601, or of `2026-11-21 12:31:04.123456 UTC`, which not every browser reads. */
+export function momentOf(text: string): number {
+  const match = /^(\S+) (\S+?)(\.\d{1,3})?\d* UTC$/.exec(text)
+  return Date.parse(match ? `${match[1]}T${match[2]}${match[3] ?? ''}Z` : text)
+}
+
 /** `12:31`, or with seconds. */
 export function clockTime(epochMs: number, withSeconds = false): string {
   return (withSeconds ? clockWithSeconds : clock).format(epochMs)

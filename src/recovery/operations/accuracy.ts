@@ -3,15 +3,31 @@ import { z } from 'zod'
 import { defineOperation } from '../../base/operation.ts'
 import { formatTable } from '../../base/table.ts'
 import { formatDuration } from '../../base/units.ts'
-import { accuracyOf, type Accuracy, type Score } from '../rates/accuracy.ts'
-import { readRecords } from '../rates/times.ts'
+import { accuracyOf, isWithin, type Score, type ScoredRecovery, type StepKind } from '../rates/accuracy.ts'
+import { readRecords, type RecoveryRecord } from '../rates/times.ts'
 
 const score = {
   count: z.number(),
   medianError: z.number().nullable(),
   coverage: z.number().nullable(),
-  bias: z.number().nullable(),
+  bias: z.number().nullable().describe('median of measured / predicted'),
+  expectedMs: z.number().nullable().describe('median of what was predicted'),
+  measuredMs: z.number().nullable().describe('median of what was measured'),
 } as const
+
+const recovery = z.object({
+  at: z.string(),
+  warehouse: z.string(),
+  way: z.string(),
+  backup: z.string(),
+  step: z.string().nullable().describe('the step that was off by the most time'),
+  measuredMs: z.number(),
+  expectedMs: z.number(),
+  lowMs: z.number(),
+  highMs: z.number(),
+  basis: z.enum(['measured', 'assumed']),
+  within: z.boolean().describe('whether it lay within the interval of 80 %'),
+})
 
 const output = z.object({
   records: z.number(),
@@ -19,18 +35,11 @@ const output = z.object({
   assumed: z.object(score),
   ways: z.array(z.object({ way: z.string(), ...score })),
   steps: z.array(z.object({ step: z.string(), kind: z.string().nullable(), ...score })),
-  worst: z.array(
-    z.object({
-      at: z.string(),
-      way: z.string(),
-      backup: z.string(),
-      step: z.string().nullable(),
-      measuredMs: z.number(),
-      expectedMs: z.number(),
-      lowMs: z.number(),
-      highMs: z.number(),
-    }),
-  ),
+  guessed: z
+    .array(z.object({ step: z.string(), kind: z.string().nullable(), ...score }))
+    .describe('steps of which only first guesses were put to the test'),
+  worst: z.array(recovery),
+  recoveries: z.array(recovery).describe('the newest 200, newest first, those by first guesses as well'),
 })
 type Output = z.output<typeof output>
 
@@ -50,34 +59,56 @@ export const accuracy = defineOperation<{ warehouse?: string | undefined }, Outp
   run: async ({ warehouse }, context) => {
     const all = await readRecords(context.home)
     const records = all.filter((one) => warehouse === undefined || one.warehouse === warehouse)
-    return jsonOf(accuracyOf(records), records.length)
+    return accuracyJson(records)
   },
   text: accuracyText,
 })
 
-function scoreJson({ count, medianError, coverage, bias }: Score) {
-  return { count, medianError: medianError ?? null, coverage: coverage ?? null, bias: bias ?? null }
+function scoreJson({ count, medianError, coverage, bias, expectedMs, measuredMs }: Score) {
+  return {
+    count,
+    medianError: medianError ?? null,
+    coverage: coverage ?? null,
+    bias: bias ?? null,
+    expectedMs: expectedMs ?? null,
+    measuredMs: measuredMs ?? null,
+  }
 }
 
-function jsonOf(one: Accuracy, records: number): Output {
+function recoveryJson(one: ScoredRecovery): z.output<typeof recovery> {
+  const { predicted, step, ...rest } = one
+  const { expectedMs, lowMs, highMs, basis = 'assumed' } = predicted
+  return { ...rest, step: step ?? null, expectedMs, lowMs, highMs, basis, within: isWithin(one) }
+}
+
+function stepJson({ step, kind, ...score }: StepKind & Score) {
+  return { step, kind: kind ?? null, ...scoreJson(score) }
+}
+
+export function accuracyJson(records: readonly RecoveryRecord[]): Output {
+  const one = accuracyOf(records)
   return {
-    records,
+    records: records.length,
     measured: scoreJson(one.measured),
     assumed: scoreJson(one.assumed),
     ways: one.ways.map((way) => ({ way: way.way, ...scoreJson(way) })),
-    steps: one.steps.map((step) => ({ step: step.step, kind: step.kind ?? null, ...scoreJson(step) })),
-    worst: one.worst.map(({ predicted, step, ...rest }) => ({
-      ...rest,
-      step: step ?? null,
-      expectedMs: predicted.expectedMs,
-      lowMs: predicted.lowMs,
-      highMs: predicted.highMs,
-    })),
+    steps: one.steps.map((step) => stepJson(step)),
+    guessed: one.guessed.map((step) => stepJson(step)),
+    worst: one.worst.map((bad) => recoveryJson(bad)),
+    recoveries: one.recoveries.map((recovery) => recoveryJson(recovery)),
   }
 }
 
 function percent(share: number | null): string {
   return share === null ? '-' : `${Math.round(share * 100)} %`
+}
+
+function durationOf(ms: number | null): string {
+  return ms === null ? '-' : formatDuration(ms)
+}
+
+function nameOf({ step, kind }: { readonly step: string; readonly kind: string | null }): string {
+  return kind === null ? step : `${step} (${kind})`
 }
 
 function biasText(bias: number | null): string {
@@ -89,6 +120,8 @@ export function accuracyText(one: Output): string {
   const row = (name: string, score: Output['measured']): readonly string[] => [
     name,
     String(score.count),
+    durationOf(score.expectedMs),
+    durationOf(score.measuredMs),
     percent(score.medianError),
     percent(score.coverage),
     biasText(score.bias),
@@ -97,6 +130,8 @@ export function accuracyText(one: Output): string {
     [
       'PREDICTED',
       { title: 'SCORED', right: true },
+      { title: 'SAID', right: true },
+      { title: 'TOOK', right: true },
       { title: 'MEDIAN ERROR', right: true },
       { title: 'WITHIN 80 %', right: true },
       { title: 'MEASURED / PREDICTED', right: true },
@@ -104,8 +139,9 @@ export function accuracyText(one: Output): string {
     [
       row('whole', one.measured),
       ...one.ways.map((way) => row(`  ${way.way}`, way)),
-      ...one.steps.map((step) => row(`  step ${step.step}${step.kind === null ? '' : ` (${step.kind})`}`, step)),
+      ...one.steps.map((step) => row(`  step ${nameOf(step)}`, step)),
       ...(one.assumed.count > 0 ? [row('by first guesses', one.assumed)] : []),
+      ...one.guessed.map((step) => row(`  step ${nameOf(step)}`, step)),
     ],
   )
   const worst = one.worst.map(

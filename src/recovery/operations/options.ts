@@ -204,6 +204,7 @@ export const planOutput = z.object({
       }),
     )
     .optional(),
+  because: z.string().describe('why this backup and none of the others'),
   space: z.array(z.object({ folders: z.array(z.string()), neededBytes: z.number(), freeBytes: z.number() })),
   lost: z.object({
     unlogged: z.object({

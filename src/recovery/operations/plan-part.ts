@@ -44,6 +44,7 @@ export const partPlanOutput = z.object({
   space,
   live: z.array(z.string()).describe('what will be done on the live server'),
   lost,
+  because: z.string().optional().describe('why this backup'),
   notes,
 })
 

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 
 import type { BackupSummary } from '../../repository/contract.ts'
 import type { ResolvedTarget } from '../target/resolve.ts'
-import { alternativeLines, otherBackups, type Alternative } from './alternatives.ts'
+import { alternativeLines, otherBackups, whyChosen, type Alternative } from './alternatives.ts'
 
 const backup = (id: string, startLsn: bigint, more: Partial<BackupSummary> = {}): BackupSummary =>
   ({
@@ -57,11 +57,21 @@ const older = (expectedMs: number): Alternative => ({
 })
 
 test('why the newest is chosen is said, and where another one is predicted to be clearly faster, that', () => {
-  assert.deepEqual(alternativeLines({ id: 'new', time: time(60_000) }, [older(90_000)]), [
+  const chosen = { id: 'new', finishedAt: '2026-11-20T15:00:00.000Z', time: time(60_000) }
+  assert.deepEqual(alternativeLines(chosen, [older(90_000)]), [
     'backup new is chosen: the newest that leads to the target, so the least WAL is replayed',
     'with older (full, ended 2026-11-20T14:05:00.000Z): 1.0 GB and 1.0 MB of WAL, 1 min 30 s (80 %: 1 min 30 s to 1 min 30 s, measured)',
   ])
-  const [why] = alternativeLines({ id: 'new', time: time(60_000) }, [older(40_000)])
+  const [why] = alternativeLines(chosen, [older(40_000)])
   assert.equal(why, 'backup new is chosen, the newest; --backup older is predicted to be back sooner')
-  assert.deepEqual(alternativeLines({ id: 'new', time: time(60_000) }, []), [])
+  assert.deepEqual(alternativeLines(chosen, []), [])
+  assert.equal(whyChosen(chosen, []), 'no other backup leads to the target than new')
+})
+
+test('a backup that was asked for is not called the newest where a newer one leads to the target', () => {
+  const asked = { id: 'asked', finishedAt: '2026-11-20T13:00:00.000Z', time: time(60_000) }
+  assert.equal(
+    whyChosen(asked, [older(40_000)]),
+    'backup asked is taken as asked, though a newer one leads to the target; --backup older is predicted to be back sooner',
+  )
 })

@@ -62,18 +62,27 @@ export function otherBackups(resolved: ResolvedTarget, backups: readonly BackupS
     .toSorted((a, b) => b.finishedMs - a.finishedMs)
 }
 
-export function alternativeLines(
-  chosen: { id: string; time: Total },
-  others: readonly Alternative[],
-): readonly string[] {
+export interface ChosenBackup {
+  readonly id: string
+  readonly finishedAt: string
+  readonly time: Total
+}
+
+/** Why this backup and none of the others. */
+export function whyChosen(chosen: ChosenBackup, others: readonly Alternative[]): string {
+  const better = others.find((one) => one.time.expectedMs < chosen.time.expectedMs * CLEARLY)
+  const sooner = better === undefined ? '' : `; --backup ${better.backup} is predicted to be back sooner`
+  if (others.length === 0) return `no other backup leads to the target than ${chosen.id}`
+  if (others.some((one) => Date.parse(one.finishedAt) > Date.parse(chosen.finishedAt)))
+    return `backup ${chosen.id} is taken as asked, though a newer one leads to the target${sooner}`
+  if (better) return `backup ${chosen.id} is chosen, the newest${sooner}`
+  return `backup ${chosen.id} is chosen: the newest that leads to the target, so the least WAL is replayed`
+}
+
+export function alternativeLines(chosen: ChosenBackup, others: readonly Alternative[]): readonly string[] {
   if (others.length === 0) return []
-  const better = others.filter((one) => one.time.expectedMs < chosen.time.expectedMs * CLEARLY)
-  const why =
-    better.length === 0
-      ? `backup ${chosen.id} is chosen: the newest that leads to the target, so the least WAL is replayed`
-      : `backup ${chosen.id} is chosen, the newest; --backup ${better[0]!.backup} is predicted to be back sooner`
   return [
-    why,
+    whyChosen(chosen, others),
     ...others.map(
       (one) =>
         `with ${one.backup} (${one.kind}, ended ${one.finishedAt}): ${formatSize(one.bytes)} and ${formatSize(one.walBytes)} of WAL, ${formatDuration(one.time.expectedMs)} (80 %: ${formatDuration(one.time.lowMs)} to ${formatDuration(one.time.highMs)}, ${one.time.basis})`,

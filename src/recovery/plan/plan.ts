@@ -15,7 +15,7 @@ import type { WalSurvey } from '../rates/wal-survey.ts'
 import type { DeliveryKind } from '../restore/wal-delivery.ts'
 import type { ResolvedTarget } from '../target/resolve.ts'
 import { formatMoment } from '../target/time.ts'
-import { alternativeLines, alternativesOf, type Alternative } from './alternatives.ts'
+import { alternativeLines, alternativesOf, whyChosen, type Alternative } from './alternatives.ts'
 import type { Loss } from './loss.ts'
 import { lossLines, uncountedNotes } from './loss-text.ts'
 import type { SpaceNeed } from './space.ts'
@@ -79,6 +79,8 @@ export interface RecoveryPlan {
   readonly tiers?: readonly TierTime[]
   /** Other backups that lead to the target, newest first. */
   readonly alternatives?: readonly Alternative[]
+  /** Why this backup and none of the others. */
+  readonly because: string
   readonly space: readonly SpaceNeed[]
   readonly lost: Loss
   readonly notes: readonly string[]
@@ -136,10 +138,12 @@ export function makePlan(parts: PlanParts): RecoveryPlan {
   const time = total(steps, questionOf(parts))
   const bytes = manifest.files.reduce((sum, file) => sum + file.bytes, 0)
   const tiers = parts.start ? tiersOf(parts, { bytes, time }) : undefined
+  const alternatives = alternativesOf(parts, parts.backups)
+  const backup = backupOf(manifest)
   return {
     warehouse: parts.warehouse,
     repository: parts.repository,
-    backup: backupOf(manifest),
+    backup,
     target: targetOf(resolved),
     directory: layout.root,
     mode: parts.original ? 'original' : 'copy',
@@ -162,7 +166,8 @@ export function makePlan(parts: PlanParts): RecoveryPlan {
     steps,
     time,
     ...(tiers ? { tiers } : {}),
-    alternatives: alternativesOf(parts, parts.backups),
+    alternatives,
+    because: whyChosen({ ...backup, time }, alternatives),
     space: parts.space,
     lost: parts.loss,
     notes: notesOf(parts),
@@ -304,7 +309,7 @@ export function planText(plan: RecoveryPlan): string {
     ...plan.steps.map((one) => `    ${one.what}${one.bytes > 0 ? `, ${formatSize(one.bytes)}` : ''}: ${spanText(one)}`),
     `    together: ${spanText(plan.time)}`,
     ...tierLines(plan.tiers).map((line, index) => `  ${index === 0 ? 'tiers ' : '      '}      ${line}`),
-    ...alternativeLines({ id: plan.backup.id, time: plan.time }, plan.alternatives ?? []).map(
+    ...alternativeLines({ ...plan.backup, time: plan.time }, plan.alternatives ?? []).map(
       (line, index) => `  ${index === 0 ? 'compared' : '        '}    ${line}`,
     ),
     '  lost',

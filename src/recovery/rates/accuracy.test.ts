@@ -55,8 +55,41 @@ test('median error, coverage and bias are those of the predictions that rested o
       [1250, 'replay'],
     ],
   )
+  assert.deepEqual(
+    found.recoveries.map((one) => [one.measuredMs, one.predicted.basis]),
+    [
+      [5000, 'assumed'],
+      [2000, 'measured'],
+      [1250, 'measured'],
+      [1100, 'measured'],
+      [1000, 'measured'],
+    ],
+  )
+})
+
+test('a step of which only first guesses were put to the test is told apart from those that were measured before', () => {
+  const steps = (basis: 'measured' | 'assumed') => [
+    { step: 'fetch' as const, bytes: 1, ms: 600, predicted: predicted(500, basis) },
+    { step: 'verify' as const, kind: 'full', bytes: 1, ms: 4000, predicted: predicted(1000, 'assumed') },
+  ]
+  const found = accuracyOf([record(1000, { steps: steps('assumed') }), record(1000, { steps: steps('measured') })])
+  assert.deepEqual(
+    found.steps.map((one) => [one.step, one.count, one.expectedMs, one.measuredMs, one.bias]),
+    [['fetch', 1, 500, 600, 1.2]],
+  )
+  assert.deepEqual(
+    found.guessed.map((one) => [one.step, one.kind, one.count, one.bias]),
+    [['verify', 'full', 2, 4]],
+  )
 })
 
 test('of nothing nothing is said', () => {
-  assert.deepEqual(scoreOf([]), { count: 0, medianError: undefined, coverage: undefined, bias: undefined })
+  assert.deepEqual(scoreOf([]), {
+    count: 0,
+    medianError: undefined,
+    coverage: undefined,
+    bias: undefined,
+    expectedMs: undefined,
+    measuredMs: undefined,
+  })
 })

@@ -1,6 +1,6 @@
 // Predictions against what happened (P7): how far off, how often within the interval, and where it was wrong.
 import { weightedMedian } from './fit.ts'
-import type { Prediction, RecoveryRecord } from './times.ts'
+import type { Prediction, RecoveryRecord, RecoveryWay, StepName } from './times.ts'
 import { kindOf } from './wal-mix.ts'
 
 /** One prediction that was put to the test. */
@@ -17,16 +17,30 @@ export interface Score {
   readonly coverage: number | undefined
   /** Median of measured / predicted: above 1 it takes longer than is said. */
   readonly bias: number | undefined
+  /** Medians. */
+  readonly expectedMs: number | undefined
+  readonly measuredMs: number | undefined
+}
+
+const nothing: Score = {
+  count: 0,
+  medianError: undefined,
+  coverage: undefined,
+  bias: undefined,
+  expectedMs: undefined,
+  measuredMs: undefined,
 }
 
 export function scoreOf(all: readonly Scored[]): Score {
-  if (all.length === 0) return { count: 0, medianError: undefined, coverage: undefined, bias: undefined }
+  if (all.length === 0) return nothing
   const held = all.filter((one) => isWithin(one)).length
   return {
     count: all.length,
     medianError: median(all.map((one) => errorOf(one))),
     coverage: held / all.length,
     bias: median(all.map((one) => one.measuredMs / Math.max(1, one.predicted.expectedMs))),
+    expectedMs: median(all.map((one) => one.predicted.expectedMs)),
+    measuredMs: median(all.map((one) => one.measuredMs)),
   }
 }
 
@@ -42,59 +56,80 @@ function median(values: readonly number[]): number {
   return weightedMedian(values.map((value) => ({ value, weight: 1 })))
 }
 
+/** A recovery whose time was predicted. */
+export interface ScoredRecovery extends Scored {
+  readonly at: string
+  readonly warehouse: string
+  readonly way: RecoveryWay
+  readonly backup: string
+  /** The step that was off by the most time. */
+  readonly step: StepName | undefined
+}
+
 export interface Accuracy {
   /** Whole recoveries whose prediction rested on measurements, and those that rested on first guesses. */
   readonly measured: Score
   readonly assumed: Score
-  readonly ways: readonly (Score & { readonly way: string })[]
-  readonly steps: readonly (Score & { readonly step: string; readonly kind: string | undefined })[]
+  readonly ways: readonly (Score & { readonly way: RecoveryWay })[]
+  readonly steps: readonly (Score & StepKind)[]
+  /** Steps of which nothing but first guesses was put to the test. */
+  readonly guessed: readonly (Score & StepKind)[]
   /** Furthest off first: what the model did not see coming. */
-  readonly worst: readonly (Scored & {
-    readonly at: string
-    readonly way: string
-    readonly backup: string
-    /** The step that was off by the most time. */
-    readonly step: string | undefined
-  })[]
+  readonly worst: readonly ScoredRecovery[]
+  /** Newest first, those by first guesses as well. */
+  readonly recoveries: readonly ScoredRecovery[]
+}
+
+export interface StepKind {
+  readonly step: StepName
+  readonly kind: string | undefined
 }
 
 const mostWorst = 5
+const mostRecoveries = 200
 
 export function accuracyOf(records: readonly RecoveryRecord[]): Accuracy {
-  const whole = records.flatMap((record) =>
-    record.predicted === undefined
-      ? []
-      : [{ record, scored: { predicted: record.predicted, measuredMs: record.durationMs } }],
-  )
-  const measured = whole.filter(({ record }) => record.predicted!.basis === 'measured')
-  const ways = [...new Set(measured.map(({ record }) => record.way ?? 'node'))].toSorted()
+  const whole = records.flatMap((record) => scoredOf(record))
+  const measured = whole.filter((one) => rests(one))
+  const ways = [...new Set(measured.map((one) => one.way))].toSorted()
+  const steps = stepScores(records)
   return {
-    measured: scoreOf(measured.map((one) => one.scored)),
-    assumed: scoreOf(whole.filter((one) => !measured.includes(one)).map((one) => one.scored)),
-    ways: ways.map((way) => ({
-      way,
-      ...scoreOf(measured.filter(({ record }) => (record.way ?? 'node') === way).map((one) => one.scored)),
-    })),
-    steps: stepScores(records),
+    measured: scoreOf(measured),
+    assumed: scoreOf(whole.filter((one) => !rests(one))),
+    ways: ways.map((way) => ({ way, ...scoreOf(measured.filter((one) => one.way === way)) })),
+    steps: steps.flatMap(({ step, kind, scored }) => {
+      const good = scored.filter((one) => rests(one))
+      return good.length === 0 ? [] : [{ step, kind, ...scoreOf(good) }]
+    }),
+    guessed: steps
+      .filter(({ scored }) => !scored.some((one) => rests(one)))
+      .map(({ step, kind, scored }) => ({ step, kind, ...scoreOf(scored) })),
     worst: measured
-      .filter(({ scored }) => !isWithin(scored))
-      .toSorted((a, b) => errorOf(b.scored) - errorOf(a.scored))
-      .slice(0, mostWorst)
-      .map(({ record, scored }) => ({
-        ...scored,
-        at: record.at,
-        way: record.way ?? 'node',
-        backup: record.backup,
-        step: worstStep(record),
-      })),
+      .filter((one) => !isWithin(one))
+      .toSorted((a, b) => errorOf(b) - errorOf(a))
+      .slice(0, mostWorst),
+    recoveries: whole.toReversed().slice(0, mostRecoveries),
   }
 }
 
-function stepScores(records: readonly RecoveryRecord[]): Accuracy['steps'] {
-  const found = new Map<string, { step: string; kind: string | undefined; scored: Scored[] }>()
+/** On measurements, not on a first guess. */
+function rests({ predicted }: Scored): boolean {
+  return predicted.basis === 'measured'
+}
+
+function scoredOf(record: RecoveryRecord): readonly ScoredRecovery[] {
+  const { predicted, at, warehouse, backup, durationMs, way = 'node' } = record
+  if (predicted === undefined) return []
+  return [{ predicted, measuredMs: durationMs, at, warehouse, way, backup, step: worstStep(record) }]
+}
+
+function stepScores(
+  records: readonly RecoveryRecord[],
+): readonly (StepKind & { readonly scored: readonly Scored[] })[] {
+  const found = new Map<string, StepKind & { scored: Scored[] }>()
   for (const { steps } of records) {
     for (const { step, predicted, ms, ...size } of steps) {
-      if (predicted?.basis !== 'measured') continue
+      if (predicted === undefined) continue
       const kind = [size.kind, kindOf(size)].filter((one) => one !== undefined).join(', ') || undefined
       const key = `${step} ${kind ?? ''}`
       const known = found.get(key) ?? { step, kind, scored: [] }
@@ -102,10 +137,10 @@ function stepScores(records: readonly RecoveryRecord[]): Accuracy['steps'] {
       found.set(key, known)
     }
   }
-  return [...found.values()].map(({ step, kind, scored }) => ({ step, kind, ...scoreOf(scored) }))
+  return [...found.values()]
 }
 
-function worstStep({ steps }: RecoveryRecord): string | undefined {
+function worstStep({ steps }: RecoveryRecord): StepName | undefined {
   const off = (one: RecoveryRecord['steps'][number]): number =>
     one.predicted ? Math.abs(one.ms - one.predicted.expectedMs) : 0
   return steps.toSorted((a, b) => off(b) - off(a))[0]?.step

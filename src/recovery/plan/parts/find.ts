@@ -7,6 +7,7 @@ import { readRecords } from '../../rates/times.ts'
 import { placeTablespaces } from '../../restore/layout.ts'
 import { chooseFiles, type SandboxWish } from '../../sandbox/choice.ts'
 import { sandboxSpace, stopOf } from '../../sandbox/prepare.ts'
+import { otherBackups } from '../alternatives.ts'
 import { findTarget, type TargetChoice } from '../find-target.ts'
 import { makePartPlan, surveyFor, type PartParts, type PartPlan } from './plan.ts'
 
@@ -25,7 +26,7 @@ export async function findPartPlan(
 ): Promise<PartPlan> {
   const found = await findTarget(request, context, { leased: false, signal })
   await using _ = { [Symbol.asyncDispose]: () => found.close() }
-  const { manifest, resolved, repository } = found
+  const { manifest, resolved, repository, backups } = found
   const wish = wishOf(manifest)
   const choice = chooseFiles(manifest, wish)
   const root = join(request.sandboxDirectory ?? join(context.home, 'sandboxes'), 'data')
@@ -40,6 +41,7 @@ export async function findPartPlan(
       stop: await stopOf({ repository, resolved }, signal),
       survey: await surveyFor({ repository, resolved, choice }, signal),
       space: await sandboxSpace({ layout, choice, resolved }),
+      others: otherBackups(resolved, backups),
       asked: {
         records: await readRecords(context.home),
         warehouse: request.warehouse,

@@ -1,5 +1,6 @@
 // The plan of a recovery of part of a warehouse, through a sandbox: what `recover plan` shows beforehand, and the way itself when it begins.
-import type { Manifest, MappedRelation } from '../../../repository/contract.ts'
+import { formatSize } from '../../../base/units.ts'
+import type { BackupSummary, Manifest, MappedRelation } from '../../../repository/contract.ts'
 import { estimateStep, total, type Total } from '../../rates/model.ts'
 import type { Question } from '../../rates/samples.ts'
 import type { StepName, StepTime } from '../../rates/times.ts'
@@ -41,6 +42,8 @@ export interface PartPlan {
   readonly live: readonly string[]
   /** What it does not bring back. */
   readonly lost: Loss
+  /** Why this backup; undefined where others were not looked at. */
+  readonly because?: string
   readonly notes: readonly string[]
 }
 
@@ -89,6 +92,8 @@ export interface PartParts {
   readonly notes: readonly string[]
   /** What the WAL consists of. */
   readonly survey: WalSurvey
+  /** Other backups that lead to the target, newest first, where they were looked for. */
+  readonly others?: readonly BackupSummary[]
   /** For the time model. */
   readonly asked: Question
   /** What follows the sandbox, by what it has to do. */
@@ -156,6 +161,7 @@ export async function makePartPlan(parts: PartParts, signal: AbortSignal): Promi
     space: parts.space,
     live: parts.live,
     lost,
+    ...(parts.others === undefined ? {} : { because: whyOfOthers(manifest, parts.others) }),
     notes: [...parts.notes, ...uncountedNotes(lost)],
   }
 }
@@ -166,6 +172,20 @@ export function surveyFor(
 ): Promise<WalSurvey> {
   const [fromLsn, toLsn] = [choice.manifest.replayFromLsn, resolved.stop.lsn]
   return surveyWal({ wal: repository.wal, chunks: resolved.history.chunks, fromLsn, toLsn, signal })
+}
+
+/** How long the others would take is not said: what they hold of the part stands in their manifests. */
+export function whyOfOthers(
+  chosen: Pick<Manifest, 'id' | 'finishedMs' | 'replayFromLsn'>,
+  others: readonly Pick<BackupSummary, 'id' | 'finishedMs' | 'replayFromLsn'>[],
+): string {
+  const [next] = others
+  if (next === undefined) return `no other backup leads to the target than ${chosen.id}`
+  if (next.finishedMs > chosen.finishedMs)
+    return `backup ${chosen.id} is taken as asked, though a newer one leads to the target`
+  const more = chosen.replayFromLsn - next.replayFromLsn
+  const compared = more > 0n ? `; with the one before, ${next.id}, ${formatSize(more)} more of WAL would be read` : ''
+  return `backup ${chosen.id} is chosen: the newest of ${others.length + 1} that lead to the target${compared}`
 }
 
 /** What others lose is nothing that this recovery does. */

@@ -13,6 +13,7 @@ export function partPlanText(plan: PartPlan): string {
     `  target      ${target.asked}${target.localZone ? ` (read in this machine's zone, ${target.localZone})` : ''}`,
     `              ${target.resolved}, timeline ${target.timeline}`,
     `  backup      ${backup.id} (${backup.kind}, ended ${backup.finishedAt} at ${backup.stopLsn})`,
+    ...(plan.because === undefined ? [] : [`  compared    ${plan.because}`]),
     ...(size.files === 0
       ? []
       : [
