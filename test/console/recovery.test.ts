@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 
+import { accuracyJson } from '../../src/recovery/operations/accuracy.ts'
 import { skipUnless } from '../support/requirements.ts'
 import { openStage, visit, type Stage } from './visit.ts'
 
@@ -116,9 +117,8 @@ describe('recovery page', { skip: skipUnless('chromium') }, () => {
       await panel.getByText('All 30 recoveries as a table').focus()
       await page.keyboard.press('Enter')
       await panel.getByRole('cell', { name: 'a first guess' }).nth(2).waitFor()
-    })
-    await visit(stage, { scenario: 'fresh' }, async (page, { url }) => {
-      await page.goto(`${url}/recovery`)
+      await page.route('**/api/recover/accuracy?*', (route) => route.fulfill({ json: accuracyJson([]) }))
+      await page.reload()
       await page.getByText('Nothing measured yet: run a drill').waitFor()
       await page.locator('code', { hasText: 'wharf drill run retail' }).waitFor()
     })

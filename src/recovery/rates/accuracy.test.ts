@@ -67,6 +67,14 @@ test('median error, coverage and bias are those of the predictions that rested o
   )
 })
 
+test('what took many times as long is further off than what took half as long', () => {
+  const found = accuracyOf([record(450), record(9000), record(1000)])
+  assert.deepEqual(
+    found.worst.map((one) => one.measuredMs),
+    [9000, 450],
+  )
+})
+
 test('a step of which only first guesses were put to the test is told apart from those that were measured before', () => {
   const steps = (basis: 'measured' | 'assumed') => [
     { step: 'fetch' as const, bytes: 1, ms: 600, predicted: predicted(500, basis) },

@@ -52,6 +52,11 @@ export function errorOf({ predicted, measuredMs }: Scored): number {
   return Math.abs(measuredMs - predicted.expectedMs) / Math.max(1, measuredMs)
 }
 
+/** By the ratio: ten times the time is further off than half of it, though its error is smaller. */
+function distanceOf({ predicted, measuredMs }: Scored): number {
+  return Math.abs(Math.log(Math.max(1, measuredMs) / Math.max(1, predicted.expectedMs)))
+}
+
 function median(values: readonly number[]): number {
   return weightedMedian(values.map((value) => ({ value, weight: 1 })))
 }
@@ -106,7 +111,7 @@ export function accuracyOf(records: readonly RecoveryRecord[]): Accuracy {
       .map(({ step, kind, scored }) => ({ step, kind, ...scoreOf(scored) })),
     worst: measured
       .filter((one) => !isWithin(one))
-      .toSorted((a, b) => errorOf(b) - errorOf(a))
+      .toSorted((a, b) => distanceOf(b) - distanceOf(a))
       .slice(0, mostWorst),
     recoveries: whole.toReversed().slice(0, mostRecoveries),
   }
