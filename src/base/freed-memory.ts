@@ -11,7 +11,8 @@ const BLOCK_BYTES = 32 * MIB - 8192
  * or trims them off its heap, so that the kernel has to give zeroed pages again and again: 45 page faults for each compressed MiB in a thread, 17 with this
  * (1.56 against 1.03 ms for compressing it; some 10 µs a fault on a virtual machine). Freeing one mapped block raises glibc's threshold for mapping to the size of
  * that block, and the one for trimming to twice that (mallopt(3), "dynamic mmap threshold"). The block is never touched, so it costs no memory; other C
- * libraries do not mind. To be called before threads start.
+ * libraries do not mind. Once for a process, before threads start: another block
+ * of that size would come from the heap then, and be zeroed (130 to 400 ms).
  */
 export function keepFreedMemory(): void {
   new ArrayBuffer(BLOCK_BYTES).transfer(0)

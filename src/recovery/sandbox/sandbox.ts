@@ -24,6 +24,7 @@ import type { ResolvedTarget, StopPoint } from '../target/resolve.ts'
 import { replaysAll, type SandboxWish } from './choice.ts'
 import { prepareSandbox, stopOf, type PreparedSandbox } from './prepare.ts'
 import { startSandbox } from './server.ts'
+import { FeedThreads } from './feed-threads.ts'
 import { openFeed, type WalFeed } from './wal-feed.ts'
 
 export interface SandboxRequest extends TargetOptions, RepositoryChoice {
@@ -175,6 +176,8 @@ export async function openSandbox(request: SandboxRequest, context: Context, too
 }
 
 const never = new AbortController().signal
+/** That fetch WAL. */
+const FEED_THREADS = 2
 
 async function restoreChosen(
   prepared: PreparedSandbox,
@@ -191,6 +194,19 @@ async function restoreChosen(
   const { manifest } = choice
   const { context, tools } = of
   const port = await freePort()
+  const toStop = { manifest, resolved: { ...resolved, stop: of.stop } }
+  const plan = {
+    ...planOf({ ...toStop, rewrite: true }),
+    leftOut: leftOutOf(prepared),
+    until: String(lastSegmentLsn(toStop)),
+  }
+  await using unfed = new AsyncDisposableStack()
+  const threads = unfed.use(
+    new FeedThreads(
+      { seed: repository.readerSeed, plan, owner: owner && { uid: owner.uid, gid: owner.gid } },
+      FEED_THREADS,
+    ),
+  )
   return await restore({
     repository,
     manifest,
@@ -207,15 +223,11 @@ async function restoreChosen(
       startedAt: new Date(context.clock.now()).toISOString(),
     },
     configure: async (control) => {
-      const toStop = { manifest, resolved: { ...resolved, stop: of.stop } }
       const feed = await openFeed({
         repository,
+        threads,
         resolved,
-        plan: {
-          ...planOf({ ...toStop, rewrite: true }),
-          leftOut: leftOutOf(prepared),
-          until: String(lastSegmentLsn(toStop)),
-        },
+        plan,
         root: layout.root,
         owner,
         from: { lsn: manifest.replayFromLsn, timeline: manifest.timeline },
@@ -223,6 +235,7 @@ async function restoreChosen(
         clock: context.clock,
         signal: tools.signal,
       })
+      unfed.move()
       of.feed(feed)
       const { restoreCommand } = feed
       const recovery = recoverySettings({ restoreCommand, stop: of.stop, timeline: resolved.timeline })

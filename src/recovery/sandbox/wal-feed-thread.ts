@@ -2,7 +2,7 @@
 import { chownSync, writeFileSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 
-import { freeNow, keepFreedMemory } from '../../base/freed-memory.ts'
+import { freeNow } from '../../base/freed-memory.ts'
 import { sendError, type SentError } from '../../base/sent-error.ts'
 import type { PackWriterSeed } from '../../repository/contract.ts'
 import { openWalArchive } from '../../repository/wal-archive.ts'
@@ -32,7 +32,6 @@ export interface FeedAnswer {
 if (parentPort) {
   const port = parentPort
   const { seed, plan, owner } = workerData as FeedThreadData
-  keepFreedMemory()
   const wal = openWalArchive(seed)
   const perform = async ({ segment, path }: FeedOrder): Promise<boolean> => {
     const found = await fetchFile(await wal, segment, plan)

@@ -2,12 +2,9 @@
 // server's user needs no key, nothing is started for a segment, and of all WAL only some segments lie on the disk at any time.
 import { chown, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Worker } from 'node:worker_threads'
 
 import type { Clock } from '../../base/clock.ts'
-import { codeOf } from '../../base/errors.ts'
-import { receiveError } from '../../base/sent-error.ts'
-import { startThread, tellThread } from '../../base/thread.ts'
+import { codeOf, messageOf } from '../../base/errors.ts'
 import { MIB } from '../../base/units.ts'
 import type { Repository } from '../../repository/contract.ts'
 import type { Lsn } from '../../wal/lsn.ts'
@@ -20,10 +17,12 @@ import { writeOwned } from '../restore/small-files.ts'
 import { layHistories } from '../restore/wal-delivery.ts'
 import type { ResolvedTarget } from '../target/resolve.ts'
 import { feedCommand, feedFolder, feedScript, feedScriptText } from './feed-script.ts'
-import type { FeedAnswer, FeedOrder, FeedThreadData } from './wal-feed-thread.ts'
+import type { FeedThreads, Fetched } from './feed-threads.ts'
 
 export interface FeedParts {
-  readonly repository: Pick<Repository, 'wal' | 'readerSeed'>
+  readonly repository: Pick<Repository, 'wal'>
+  /** Ended with the feed. */
+  readonly threads: FeedThreads
   readonly resolved: Pick<ResolvedTarget, 'history'>
   readonly plan: FetchPlan
   /** Data directory. */
@@ -46,7 +45,6 @@ export interface WalFeed extends AsyncDisposable {
 /** What may lie there before the server takes it: less than a second of replay. */
 const WINDOW_BYTES = 64 * MIB
 const [LEAST_SEGMENTS, MOST_SEGMENTS] = [2, 16]
-const THREADS = 2
 const POLL_MS = 15
 
 /** How many segments may wait. */
@@ -75,7 +73,6 @@ class Feed {
   readonly failure = new AbortController()
   private readonly parts: FeedParts
   private readonly folder: string
-  private readonly threads: Worker[] = []
   private readonly ended = new AbortController()
   private readonly running: Promise<void>
   /** By the path under which they are being written. */
@@ -89,22 +86,10 @@ class Feed {
   constructor(parts: FeedParts, folder: string) {
     this.parts = parts
     this.folder = folder
-    const { plan, from, owner, repository } = parts
+    const { plan, from, threads } = parts
     this.next = segmentName(from.timeline, segmentStart(from.lsn, plan.walSegmentBytes), plan.walSegmentBytes)
-    const data: FeedThreadData = {
-      seed: repository.readerSeed,
-      plan,
-      owner: owner && { uid: owner.uid, gid: owner.gid },
-    }
-    // Sources run as they are in development; compiled they have another ending, which tsc does not rewrite here.
-    const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-    for (let n = 0; n < THREADS; n++) {
-      const thread = startThread(new URL(`./wal-feed-thread.${ending}`, import.meta.url), { workerData: data })
-      thread.on('message', (answer: FeedAnswer) => void this.receive(answer).catch((error) => this.fail(error)))
-      thread.on('error', (error: unknown) => this.fail(error))
-      thread.on('exit', (code) => this.fail(this.dead(`a thread that fetches WAL ended with exit code ${code}`)))
-      this.threads.push(thread)
-    }
+    threads.onFetched = (fetched) => void this.receive(fetched).catch((error) => this.fail(error))
+    threads.died.catch((error: unknown) => this.fail(this.dead(messageOf(error))))
     this.running = this.run().catch((error: unknown) => this.fail(error))
   }
 
@@ -154,22 +139,22 @@ class Feed {
   }
 
   private order(): void {
-    const { plan } = this.parts
+    const { plan, threads } = this.parts
     const window = feedWindow(plan.walSegmentBytes)
-    while (this.next !== undefined && this.coming.size < THREADS && this.coming.size + this.laid.size < window) {
+    while (this.next !== undefined && this.coming.size < threads.count && this.coming.size + this.laid.size < window) {
       const segment = this.next
-      const path = join(this.folder, `.${segment}.${this.orders}`)
+      const path = join(this.folder, `.${segment}.${this.orders++}`)
       this.coming.set(path, segment)
-      tellThread(this.threads[this.orders++ % THREADS]!, { segment, path } satisfies FeedOrder)
+      threads.order({ segment, path })
       this.next = segmentToFetch(segment, plan)
     }
   }
 
-  private async receive({ path, there, error }: FeedAnswer): Promise<void> {
+  private async receive({ path, there, error }: Fetched): Promise<void> {
     const segment = this.coming.get(path)
     // Not wanted any more.
     if (segment === undefined) return await rm(path, { force: true })
-    if (error) throw receiveError(error)
+    if (error) throw error
     if (there) await rename(path, join(this.folder, segment))
     else await writeOwned(join(this.folder, `${segment}.none`), '', this.parts.owner)
     // Meanwhile the server may have gone somewhere else: it is there all the same, and taken when it is its turn.
@@ -196,7 +181,7 @@ class Feed {
   async end(): Promise<void> {
     if (this.ended.signal.aborted) return
     this.ended.abort()
-    await Promise.all(this.threads.map((one) => one.terminate()))
+    await this.parts.threads[Symbol.asyncDispose]()
     await this.running
     await rm(this.folder, { recursive: true, force: true }).catch((error: unknown) => {
       if (codeOf(error) !== 'ENOTEMPTY') throw error

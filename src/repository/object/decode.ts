@@ -35,9 +35,16 @@ export interface ReadOptions {
   readonly signal: AbortSignal
 }
 
+export interface ReadSectionsOptions extends ReadOptions {
+  /** Bytes of the object, where they are known and all of it is wanted: what is not too large comes by one read then. */
+  readonly objectBytes?: number | undefined
+}
+
 /** Bytes of the first range read; enough for heads of manifests and the index of most WAL chunks. */
 export const FIRST_READ_BYTES = 64 * KIB
 const READ_BYTES = 4 * MIB
+/** An object up to this size may come whole. */
+const LARGEST_FIRST_READ_BYTES = 8 * MIB
 const LARGEST_BODY_BYTES = LARGEST_PLAIN_BYTES + MIB
 
 /** `expected` missing: any kind. */
@@ -81,7 +88,7 @@ export function openFrame(
 export async function* readSections(
   name: string,
   kind: ObjectKind | undefined,
-  options: ReadOptions,
+  options: ReadSectionsOptions,
 ): AsyncGenerator<StoredSection> {
   let given = 0
   const from = async function* (store: ObjectStore): AsyncGenerator<StoredSection> {
@@ -108,14 +115,19 @@ export async function* readSections(
   }
 }
 
+/** One byte more than there should be: that nothing follows is found out by the same read. */
+function firstReadBytes({ objectBytes = 0 }: ReadSectionsOptions): number {
+  return objectBytes < LARGEST_FIRST_READ_BYTES ? Math.max(FIRST_READ_BYTES, objectBytes + 1) : FIRST_READ_BYTES
+}
+
 /** The sections of what the store shows under the name. */
 async function* readOnce(
   name: string,
   kind: ObjectKind | undefined,
-  options: ReadOptions,
+  options: ReadSectionsOptions,
 ): AsyncGenerator<StoredSection> {
   const window = new Window(name, options)
-  const opened = openObjectHead(options.ring, await window.take(0, HEAD_BYTES, FIRST_READ_BYTES), name, kind)
+  const opened = openObjectHead(options.ring, await window.take(0, HEAD_BYTES, firstReadBytes(options)), name, kind)
   const sealer = new Sealer(opened, name)
   const seen: { type: SectionType; storedBytes: number; plainBytes: number; label: Buffer }[] = []
   let offset = HEAD_BYTES

@@ -167,7 +167,7 @@ export async function readChunk(info: WalChunkInfo, options: ReadOptions, into?:
   const bytes = into ?? Buffer.allocUnsafeSlow(wanted)
   const hash = createHash('sha256')
   let length = 0
-  for await (const section of readSections(info.object, 'wal', options)) {
+  for await (const section of readSections(info.object, 'wal', { ...options, objectBytes: info.storedBytes })) {
     if (section.type === 'walBytes') {
       hash.update(section.plain)
       section.plain.copy(bytes, length)

@@ -2,7 +2,7 @@
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 
 import { codeOf, messageOf } from '../../../base/errors.ts'
-import { freeNow, keepFreedMemory } from '../../../base/freed-memory.ts'
+import { freeNow } from '../../../base/freed-memory.ts'
 import { openWalArchive } from '../../../repository/wal-archive.ts'
 import { fetchFile } from '../fetch.ts'
 import { readOptions } from '../options.ts'
@@ -26,7 +26,6 @@ export async function openLane({
   dataDirectory,
   options: file,
 }: LaneData): Promise<(name: string) => Promise<Laid | undefined>> {
-  keepFreedMemory()
   const options = readOptions(file)
   const wal = await openWalArchive(options.seed)
   const spool = new Spool(dataDirectory)

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Worker } from 'node:worker_threads'
 
+import { keepFreedMemory } from '../../../base/freed-memory.ts'
 import { startThread, tellThread } from '../../../base/thread.ts'
 import { openLane, type LaneAnswer, type LaneData } from './lane.ts'
 import type { Laid } from './spool.ts'
@@ -17,6 +18,7 @@ export interface Lanes extends AsyncDisposable {
 
 /** In this thread where the entry was bundled into one file. */
 export async function openLanes(data: LaneData): Promise<Lanes> {
+  keepFreedMemory()
   const entry = new URL('./lane.ts', import.meta.url)
   if (!existsSync(fileURLToPath(entry))) {
     const fetch = await openLane(data)
