@@ -431,10 +431,14 @@ function operations(scenario: Scenario): Room['operations'] {
         start: z.boolean().optional(),
         toDirectory: z.string().optional(),
         table: z.array(z.string()).optional(),
+        database: z.string().optional(),
+        as: z.string().optional(),
         mode: z.string().optional(),
       }),
       run: async (input) => {
-        if (input.table) return tablePlan(input.table, input.lsn ? `LSN ${input.lsn}` : 'latest')
+        if (input.database) return { ...tablePlan([input.database], 'database', 'latest'), way: 'database' }
+        if (input.table)
+          return tablePlan(input.table, input.mode ?? 'beside', input.lsn ? `LSN ${input.lsn}` : 'latest')
         return planned(
           input.at ? `time ${input.at}` : input.beforeLoad ? `before load "${input.beforeLoad}"` : 'latest',
           'up to and with the record at 0/1A4F0E38, the commit of transaction 8123 of 2026-11-21 13:01:10+00',

@@ -154,7 +154,13 @@ const compared: TablesReport = {
   durationMs: 8100,
 }
 
-export const tablePlan = (tables: readonly string[], asked: string): PartPlan => ({
+const effects: Readonly<Record<string, string>> = {
+  database: 'a new database shop_recovered_<time> beside the others; nothing else changes',
+  beside: 'sales.orders comes beside the live one as NAME_recovered',
+  merge: 'missing and changed rows go back into sales.orders by primary key, in one transaction; asks first',
+}
+
+export const tablePlan = (tables: readonly string[], mode: string, asked: string): PartPlan => ({
   way: 'table',
   warehouse: 'retail',
   repository: 'local',
@@ -197,7 +203,7 @@ export const tablePlan = (tables: readonly string[], asked: string): PartPlan =>
   ],
   time: { expectedMs: 4300, lowMs: 2600, highMs: 8200, basis: 'assumed' },
   space: [{ folders: ['/var/lib/wharf/sandboxes'], neededBytes: 210 * MIB, freeBytes: 31 * GIB }],
-  live: ['missing and changed rows go back into sales.orders by primary key, in one transaction; asks first'],
+  live: [effects[mode]!],
   lost: {
     unlogged: { relations: [], bytes: 0 },
     scratch: { relations: [], bytes: 0 },

@@ -131,6 +131,8 @@ describe('recovery page', { skip: skipUnless('chromium') }, () => {
       await page.getByRole('button', { name: 'Start the recovery' }).click()
       const question = page.getByRole('dialog')
       await question.getByText('The warehouse itself is not touched').waitFor()
+      await question.getByText('as of the newest state that the repository holds').waitFor()
+      await question.getByText('Without: 412 committed transactions').waitFor()
       await question.getByRole('button', { name: 'Not now' }).click()
       await question.waitFor({ state: 'hidden' })
       await page.getByRole('button', { name: 'Start the recovery' }).click()
@@ -138,6 +140,35 @@ describe('recovery page', { skip: skipUnless('chromium') }, () => {
       const watched = page.getByRole('region', { name: 'Under way' })
       await watched.getByText(/predicted /).waitFor()
       await watched.getByRole('progressbar', { name: 'fetching' }).waitFor()
+    })
+  })
+
+  test('a database has its plan as well; where no plan can be made the question says so, and others at work are named', async () => {
+    await visit(stage, { expected: /status of 500/ }, async (page, { url }) => {
+      const run = {
+        id: 'run-7',
+        pipeline: 'recover run',
+        state: 'running',
+        trigger: 'http',
+        businessDate: null,
+        actor: 'mira',
+        tasks: [],
+      }
+      const createdAt = new Date().toISOString()
+      const runs = [{ ...run, createdAt, startedAt: createdAt, finishedAt: null }]
+      await page.route('**/api/run/list?*', (route) => route.fulfill({ json: { runs } }))
+      await page.goto(`${url}/recovery`)
+      await page.getByRole('list', { name: 'Recoveries under way' }).getByText('started by mira').waitFor()
+      await page.getByRole('region', { name: 'What', exact: true }).getByText('A database').click()
+      await page.getByLabel('Database', { exact: true }).fill('shop')
+      await page.getByRole('region', { name: 'Plan' }).getByText('a new database shop_recovered_').waitFor()
+      await page.locator('code', { hasText: /^wharf recover database shop --warehouse retail --latest$/ }).waitFor()
+      const error = { code: 'x', message: 'the target lies in a hole', hint: 'choose another' }
+      await page.route('**/api/recover/plan?*', (route) => route.fulfill({ status: 500, json: { error } }))
+      await page.getByLabel('As a new database').fill('shop_then')
+      await page.getByRole('region', { name: 'Plan' }).getByText('choose another').waitFor()
+      await page.getByRole('button', { name: 'Recover the database' }).click()
+      await page.getByRole('dialog').getByText('There is no plan for this: the target lies in a hole.').waitFor()
     })
   })
 })

@@ -205,6 +205,7 @@ test(
     assert.deepEqual(planned.live, ['a new database shop_recovered_<time> beside the others; nothing else changes'])
     assert.deepEqual(planned.lost.unlogged.relations, ['shop.app.quick'])
     assert.equal(planned.backup.id, report.backup)
+    assert.equal(planned.because, `no other backup leads to the target than ${report.backup}`)
 
     assert.deepEqual([report.place, report.largeObjects], ['shop_then', 1])
     assert.ok(report.notes.includes('not logged, so empty: app.quick'), report.notes.join('\n'))

@@ -9,7 +9,7 @@ import type { DatabaseJson, Span } from '../api/shapes.ts'
 import { CopyLine } from '../parts/copy-line.tsx'
 import { countText } from '../parts/figures.tsx'
 import { Panel } from '../parts/panel.tsx'
-import { PartPlan, partPlanQuery } from './part-plan.tsx'
+import { PartInShort, PartPlan, partPlanQuery } from './part-plan.tsx'
 import { Lines } from './plan-pieces.tsx'
 import styles from './recovery-page.module.css'
 import { StartRecovery } from './start-recovery.tsx'
@@ -98,6 +98,7 @@ function DoIt({ warehouse, target, database, as }: DoItProps) {
                   Database <b>{database}</b> of {warehouse}, as of {targetText(target)}, comes back as a new database
                   {as === '' ? '' : ` ${as}`} beside the others. Nothing else changes.
                 </p>
+                <PartInShort warehouse={warehouse} target={target} part={part} />
               </StartRecovery>
             </div>
           </>

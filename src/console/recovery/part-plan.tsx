@@ -5,7 +5,17 @@ import { formatSize } from '../../base/units.ts'
 import { get } from '../api/client.ts'
 import type { PartPlanJson } from '../api/shapes.ts'
 import { countText, Fact, Facts, Figure, KeyFigure } from '../parts/figures.tsx'
-import { BackupFacts, Lines, Losses, PlanFrame, SpaceFacts, Steps, TargetFigure, TimeFigure } from './plan-pieces.tsx'
+import {
+  BackupFacts,
+  Lines,
+  Losses,
+  PlanFrame,
+  PlanInShort,
+  SpaceFacts,
+  Steps,
+  TargetFigure,
+  TimeFigure,
+} from './plan-pieces.tsx'
 import styles from './plan.module.css'
 import { targetQuery, type TableMode, type Target } from './target.ts'
 
@@ -32,6 +42,11 @@ export const partPlanQuery = ({ warehouse, target, part }: PartPlanProps) =>
 
 export function PartPlan(props: PartPlanProps) {
   return <PlanFrame query={useQuery(partPlanQuery(props))}>{(plan) => <Shown plan={plan} />}</PlanFrame>
+}
+
+/** For the question before the start. */
+export function PartInShort(props: PartPlanProps) {
+  return <PlanInShort query={useQuery(partPlanQuery(props))} />
 }
 
 function Shown({ plan }: { readonly plan: PartPlanJson }) {

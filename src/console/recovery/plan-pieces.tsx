@@ -153,3 +153,34 @@ export function SpaceFacts({ space, label }: { readonly space: readonly SpaceJso
     )
   })
 }
+
+/** In the question before a start: what the plan has said, or that there is none. */
+export function PlanInShort({ query }: { readonly query: UseQueryResult<AnyPlanJson> }) {
+  const { data, error, isPlaceholderData } = query
+  if (error)
+    return (
+      <p className={styles.short} role="alert">
+        <Sign tone="bad" /> There is no plan for this: {error.message}.
+      </p>
+    )
+  if (data === undefined || isPlaceholderData)
+    return (
+      <p className={styles.short}>
+        <Sign tone="busy" /> The plan is still being made.
+      </p>
+    )
+  const [first, ...more] = lossesOf(data.lost)
+  return (
+    <div className={styles.short}>
+      <p>
+        Back in about <b>{formatDuration(data.time.expectedMs)}</b> ({spanNote(data.time)}).
+      </p>
+      {first !== undefined && (
+        <p>
+          Without: {first}
+          {more.length > 0 && `; and ${more.length} more, see the plan`}.
+        </p>
+      )}
+    </div>
+  )
+}

@@ -11,6 +11,7 @@ import {
   Lines,
   Losses,
   PlanFrame,
+  PlanInShort,
   SpaceFacts,
   spanNote,
   Steps,
@@ -40,6 +41,11 @@ export const planQuery = ({ warehouse, target, into, start }: PlanProps) =>
 
 export function Plan(props: PlanProps) {
   return <PlanFrame query={useQuery(planQuery(props))}>{(plan) => <Shown plan={plan} />}</PlanFrame>
+}
+
+/** For the question before the start; the plan that is shown above, not another one. */
+export function WholeInShort(props: PlanProps) {
+  return <PlanInShort query={useQuery(planQuery(props))} />
 }
 
 function Shown({ plan }: { readonly plan: PlanJson }) {

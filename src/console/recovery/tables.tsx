@@ -8,7 +8,7 @@ import type { Span, TablesJson } from '../api/shapes.ts'
 import { CopyLine } from '../parts/copy-line.tsx'
 import { Panel } from '../parts/panel.tsx'
 import styles from './recovery-page.module.css'
-import { PartPlan, partPlanQuery } from './part-plan.tsx'
+import { PartInShort, PartPlan, partPlanQuery } from './part-plan.tsx'
 import { OnlyAdmins, StartRecovery, useIsAdmin } from './start-recovery.tsx'
 import { TablesResult } from './tables-result.tsx'
 import { tableCommand, tableNames, targetQuery, targetText, type TableMode, type Target } from './target.ts'
@@ -153,6 +153,7 @@ function Buttons({ warehouse, target, tables, mode, onStarted }: ButtonsProps) {
         onStarted={(id) => onStarted(id, 'Under way')}
       >
         {what}
+        <PartInShort warehouse={warehouse} target={target} part={{ table: tables, mode }} />
         <p>{effects[mode]}</p>
       </StartRecovery>
     </div>

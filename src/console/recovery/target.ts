@@ -75,10 +75,16 @@ function targetOptions(target: Target): readonly string[] {
 }
 
 /** `wharf recover run retail --at 2026-11-21T12:31:04Z --to-directory /srv/copy --start`. */
-export function recoverCommand(parts: { warehouse: string; target: Target; into: string; start: boolean }): string {
-  const { warehouse, target, into, start } = parts
+export function recoverCommand(parts: {
+  warehouse: string
+  target: Target
+  into: string
+  start: boolean
+  resume: boolean
+}): string {
+  const { warehouse, target, into, start, resume } = parts
   const words = ['wharf', 'recover', 'run', warehouse, ...targetOptions(target), '--to-directory', into]
-  return [...words, ...(start ? ['--start'] : [])].map(shellWord).join(' ')
+  return [...words, ...(start ? ['--start'] : []), ...(resume ? ['--resume'] : [])].map(shellWord).join(' ')
 }
 
 /** `wharf recover database shop --warehouse retail --at 2026-11-21T12:31:04Z --as shop_then`. */

@@ -2,7 +2,7 @@
 import { Button } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import { useState, type ReactNode } from 'react'
+import { useEffect, useRef, useState, type ReactNode } from 'react'
 
 import { formatDuration } from '../../base/units.ts'
 import type { RunJson, TaskJson } from '../../server/contract.ts'
@@ -28,8 +28,15 @@ interface WatchProps {
 
 export function Watch({ run: id, title, predicted, children }: WatchProps) {
   const query = useQuery(runQuery(id))
+  const top = useRef<HTMLDivElement>(null)
+  // It stands below the button that has started it, mostly out of sight.
+  useEffect(() => {
+    const place = top.current?.getBoundingClientRect().top ?? 0
+    if (place < 0 || place > window.innerHeight * 0.75) top.current?.scrollIntoView({ block: 'center' })
+  }, [])
   return (
     <Panel title={title}>
+      <div ref={top} />
       <Answer query={query} lines={3}>
         {(run) => (
           <Watched run={run} predicted={predicted}>

@@ -11,7 +11,8 @@ import type { WhenJson } from '../api/shapes.ts'
 import { Answer, Failed } from '../parts/conditions.tsx'
 import { countText } from '../parts/figures.tsx'
 import { Panel } from '../parts/panel.tsx'
-import { exactTime, momentOf } from '../time/times.ts'
+import table from '../parts/table.module.css'
+import { exactTimeAndUtc, momentOf } from '../time/times.ts'
 import { Watch } from './watch.tsx'
 import styles from './when.module.css'
 
@@ -86,56 +87,64 @@ function Events({ found, onBefore, chosen }: Choice & { readonly found: WhenJson
   return (
     <>
       {found.events.length === 0 ? (
-        <p className="dim">Nothing in this time took or changed rows of {found.relation}.</p>
+        <p className="dim">
+          Nothing in the last seven days took or changed rows of {found.relation} in database {found.database}.
+        </p>
       ) : (
-        <div className={styles.scrolling}>
-          <table className={styles.events}>
-            <thead>
-              <tr>
-                <th>When</th>
-                <th>What</th>
-                <th className="right">Rows deleted</th>
-                <th className="right">Updated</th>
-                <th>Transaction</th>
-                <th />
+        <table className={table.table}>
+          <thead>
+            <tr>
+              <th scope="col">When</th>
+              <th scope="col">What</th>
+              <th scope="col" className={table.number}>
+                Rows deleted
+              </th>
+              <th scope="col" className={table.number}>
+                Updated
+              </th>
+              <th scope="col">Transaction</th>
+              <th scope="col">
+                <span className="visually-hidden">Go back to</span>
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {found.events.map((event) => (
+              <tr key={`${event.lsn}-${event.kind}-${event.detail}`}>
+                <td data-span="4">{exactTimeAndUtc(momentOf(event.at))}</td>
+                <td data-span="4">
+                  {event.kind}
+                  {event.detail !== '' && <span className="faint"> {event.detail}</span>}
+                </td>
+                <td className={table.number} data-label="Rows deleted">
+                  {event.isAtLeast && event.rows.deleted > 0 ? '≥ ' : ''}
+                  {countText(event.rows.deleted)}
+                </td>
+                <td className={table.number} data-label="Updated">
+                  {countText(event.rows.updated)}
+                </td>
+                <td data-label="Transaction" data-span="2">
+                  <code>{event.xid}</code>
+                  {event.load !== undefined && <span className="faint"> load {event.load}</span>}
+                </td>
+                <td className={table.number} data-span="4">
+                  {event.undo.length > 0 ? (
+                    <Button
+                      size="compact-xs"
+                      variant={chosen === event.lsn ? 'light' : 'default'}
+                      aria-pressed={chosen === event.lsn}
+                      onClick={() => onBefore(event.lsn)}
+                    >
+                      Before it
+                    </Button>
+                  ) : (
+                    <span className="faint">no backup leads there</span>
+                  )}
+                </td>
               </tr>
-            </thead>
-            <tbody>
-              {found.events.map((event) => (
-                <tr key={`${event.lsn}-${event.kind}-${event.detail}`}>
-                  <td>{exactTime(momentOf(event.at))}</td>
-                  <td>
-                    {event.kind}
-                    {event.detail !== '' && <span className="faint"> {event.detail}</span>}
-                  </td>
-                  <td className="right">
-                    {event.isAtLeast && event.rows.deleted > 0 ? '≥ ' : ''}
-                    {countText(event.rows.deleted)}
-                  </td>
-                  <td className="right">{countText(event.rows.updated)}</td>
-                  <td>
-                    <code>{event.xid}</code>
-                    {event.load !== undefined && <span className="faint"> load {event.load}</span>}
-                  </td>
-                  <td className="right">
-                    {event.undo.length > 0 ? (
-                      <Button
-                        size="compact-xs"
-                        variant={chosen === event.lsn ? 'light' : 'default'}
-                        aria-pressed={chosen === event.lsn}
-                        onClick={() => onBefore(event.lsn)}
-                      >
-                        Before it
-                      </Button>
-                    ) : (
-                      <span className="faint">no backup leads there</span>
-                    )}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+            ))}
+          </tbody>
+        </table>
       )}
       {found.leftOut.events > 0 && (
         <p className="faint">{countText(found.leftOut.events)} smaller ones are left out.</p>

@@ -7,7 +7,7 @@ import { useState } from 'react'
 import type { PlanJson } from '../api/shapes.ts'
 import { CopyLine } from '../parts/copy-line.tsx'
 import { Panel } from '../parts/panel.tsx'
-import { Plan, planQuery } from './plan.tsx'
+import { Plan, planQuery, WholeInShort } from './plan.tsx'
 import styles from './recovery-page.module.css'
 import { StartRecovery } from './start-recovery.tsx'
 import { recoverCommand, targetQuery, targetText, type Target } from './target.ts'
@@ -24,6 +24,7 @@ export function Whole({ warehouse, target, settled }: WholeProps) {
   const fallback = `/var/tmp/${warehouse}-recovered`
   const [into, setInto] = useState(fallback)
   const [start, setStart] = useState(true)
+  const [resume, setResume] = useState(false)
   const [started, setStarted] = useState<{ run: string; predicted: PlanJson['time'] | undefined } | undefined>()
   const [settledInto] = useDebouncedValue(into, 350)
   const folder = settledInto.trim() === '' ? fallback : settledInto.trim()
@@ -41,7 +42,7 @@ export function Whole({ warehouse, target, settled }: WholeProps) {
         <div className={styles.command}>
           <TextInput
             size="sm"
-            label="Into an empty folder"
+            label={resume ? 'The folder of the recovery that was not finished' : 'Into an empty folder'}
             placeholder="/srv/recovered"
             value={into}
             onChange={(event) => setInto(event.currentTarget.value)}
@@ -53,11 +54,18 @@ export function Whole({ warehouse, target, settled }: WholeProps) {
             checked={start}
             onChange={(event) => setStart(event.currentTarget.checked)}
           />
+          <Switch
+            className={styles.beside ?? ''}
+            size="sm"
+            label="Go on with one that was interrupted"
+            checked={resume}
+            onChange={(event) => setResume(event.currentTarget.checked)}
+          />
           {target && (
             <StartRecovery
               label="Start the recovery"
               path="/api/recover/run"
-              body={{ warehouse, ...targetQuery(target), toDirectory: folder, start }}
+              body={{ warehouse, ...targetQuery(target), toDirectory: folder, start, ...(resume ? { resume } : {}) }}
               onStarted={(run) => {
                 const plan = client.getQueryData(planQuery({ warehouse, target, into: folder, start }).queryKey)
                 setStarted({ run, predicted: plan?.time })
@@ -67,11 +75,12 @@ export function Whole({ warehouse, target, settled }: WholeProps) {
                 A copy of {warehouse} as of <b>{targetText(target)}</b> is made in <code>{folder}</code>, on the machine
                 of the worker that takes the run. The warehouse itself is not touched.
               </p>
+              <WholeInShort warehouse={warehouse} target={target} into={folder} start={start} />
             </StartRecovery>
           )}
         </div>
         {target ? (
-          <CopyLine text={recoverCommand({ warehouse, target, into: folder, start })} />
+          <CopyLine text={recoverCommand({ warehouse, target, into: folder, start, resume })} />
         ) : (
           <p className="dim">The command stands here once the target is chosen.</p>
         )}
