@@ -46,6 +46,8 @@ export interface WalContents {
   readonly imageBytes: number
   /** What stands behind a switch to the next segment, up to that one: PostgreSQL passes over it. */
   readonly voidBytes: number
+  /** References to pages that bring no image along and were not named lately: replay has to read them. */
+  readonly reads: number
 }
 
 /**

@@ -3,6 +3,7 @@ import { messageOf } from '../base/errors.ts'
 import { ChangeMapBuilder } from './change-map.ts'
 import { BLOCK_BYTES, forks, type ChangeMap, type CommitEntry, type WalContents } from './contract.ts'
 import {
+  blockFlags,
   dbaseInfo,
   POSTGRES_EPOCH_US,
   prepareOffsets,
@@ -15,6 +16,7 @@ import {
 } from './layouts.ts'
 import { formatLsn, type Lsn } from './lsn.ts'
 import { minimalDoubt } from './minimal.ts'
+import { RecentPages } from './recent-pages.ts'
 import type { RecordSink, WalRecord } from './record.ts'
 import { transactionEnd } from './transaction-end.ts'
 
@@ -27,6 +29,9 @@ const UNKNOWN_TIME = -Number(POSTGRES_EPOCH_US)
 /** Heap blocks per page of the visibility map: two bits each in a page without its header. */
 const HEAP_BLOCKS_PER_VM_PAGE = (BLOCK_BYTES - 24) * 4
 
+/** The page is in the record, or begun anew. */
+const comesAlong = blockFlags.hasImage | blockFlags.willInit
+
 /** Sink of a RecordStream that keeps map and index of the stretch since the last cut(). */
 export class WalIndexer implements RecordSink {
   private readonly majorVersion: number
@@ -34,6 +39,8 @@ export class WalIndexer implements RecordSink {
   private commits = new EntryColumns()
   private records = 0
   private imageBytes = 0
+  private reads = 0
+  private readonly recent = new RecentPages()
   private voidBytes = 0
   /** Behind the last switch: it may reach beyond the next cut. */
   private readonly passedOver = { fromLsn: 0n, toLsn: 0n }
@@ -47,13 +54,12 @@ export class WalIndexer implements RecordSink {
 
   /** Ends the stretch at `endLsn` and starts the next there. Records that end later belong to the next. */
   cut(endLsn: Lsn): { changeMap: ChangeMap; commits: readonly CommitEntry[]; contents: WalContents } {
-    const { records, imageBytes } = this
-    const voidBytes = this.voidUntil(endLsn)
-    const contents = { records, imageBytes, voidBytes }
+    const { records, imageBytes, reads } = this
+    const contents = { records, imageBytes, voidBytes: this.voidUntil(endLsn), reads }
     const made = { changeMap: this.map.finish(endLsn), commits: this.commits.entries(), contents }
     this.map = new ChangeMapBuilder(endLsn)
     this.commits = new EntryColumns()
-    this.records = this.imageBytes = this.voidBytes = 0
+    this.records = this.imageBytes = this.voidBytes = this.reads = 0
     return made
   }
 
@@ -69,6 +75,8 @@ export class WalIndexer implements RecordSink {
     this.records++
     for (let n = 0; n < record.blockCount; n++) {
       this.imageBytes += record.imageLength[n]!
+      const isAtHand = this.recent.name(record.relfilenode[n]!, record.fork[n]!, record.block[n]!)
+      if (!isAtHand && (record.flags[n]! & comesAlong) === 0) this.reads++
       const fork = record.fork[n]!
       if (fork > 3) this.map.doubt(`WAL has a block of fork ${fork}, which is not known`)
       else this.map.fork(record.tablespace[n]!, record.database[n]!, record.relfilenode[n]!, fork).add(record.block[n]!)

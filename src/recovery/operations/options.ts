@@ -118,7 +118,7 @@ const estimate = {
 } as const
 
 const walMix = z
-  .object({ records: z.number(), imageBytes: z.number(), voidBytes: z.number(), blocks: z.number() })
+  .object({ records: z.number(), imageBytes: z.number(), voidBytes: z.number(), reads: z.number() })
   .describe('what the WAL of a replay consists of')
 
 export const planOutput = z.object({

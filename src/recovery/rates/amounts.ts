@@ -14,14 +14,14 @@ export interface StepSize {
 /** `usual`: to a byte, for a replay of which nothing else is known. */
 export function amountsOf(step: StepName, size: StepSize, usual: WalMix): Amounts {
   if (step !== 'replay') return [1, size.bytes, size.count ?? 0]
-  const { voidBytes, records, blocks } = mixOf(size, usual)
-  return [1, Math.max(0, size.bytes - voidBytes), voidBytes, records, blocks]
+  const { voidBytes, imageBytes, records, reads } = mixOf(size, usual)
+  return [1, Math.max(0, size.bytes - voidBytes - imageBytes), imageBytes, voidBytes, records, reads]
 }
 
 export function assumedRates(step: StepName): Rates {
   if (step === 'replay') {
-    const { fixedMs, msPerByte, msPerVoidByte, msPerRecord, msPerBlock } = assumedReplay
-    return [fixedMs, msPerByte, msPerVoidByte, msPerRecord, msPerBlock]
+    const { fixedMs, msPerByte, msPerImageByte, msPerVoidByte, msPerRecord, msPerRead } = assumedReplay
+    return [fixedMs, msPerByte, msPerImageByte, msPerVoidByte, msPerRecord, msPerRead]
   }
   const { fixedMs, msPerByte, msPerCount } = assumedCosts[step]
   return [fixedMs, msPerByte, msPerCount]

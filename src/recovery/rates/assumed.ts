@@ -33,7 +33,8 @@ export const assumedCosts: Readonly<Record<Exclude<StepName, 'replay'>, StepCost
 export const assumedReplay = {
   fixedMs: 1500,
   msPerByte: 1000 / (200 * MIB),
+  msPerImageByte: 1000 / (60 * MIB),
   msPerVoidByte: 1000 / (400 * MIB),
   msPerRecord: 0.002,
-  msPerBlock: 0.03,
+  msPerRead: 0.015,
 } as const

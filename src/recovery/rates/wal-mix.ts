@@ -3,23 +3,20 @@
 import type { WalContents } from '../../wal/contract.ts'
 
 /** Of the WAL between two positions. */
-export interface WalMix extends WalContents {
-  /** Blocks that it changes, counted once for each chunk. */
-  readonly blocks: number
-}
+export type WalMix = WalContents
 
 interface Stretch {
   readonly bytes: number
   readonly wal?: WalMix | undefined
 }
 
-/** To a byte, where nothing is known: records of some hundred bytes, two blocks changed for what one takes in WAL. */
-const ASSUMED: WalMix = { records: 1 / 250, imageBytes: 0.3, voidBytes: 0.02, blocks: 1 / 4096 }
+/** To a byte, where nothing is known: records of some hundred bytes, a page to read for each two thousand. */
+const ASSUMED: WalMix = { records: 1 / 250, imageBytes: 0.3, voidBytes: 0.02, reads: 1 / 2000 }
 
-const keys = ['records', 'imageBytes', 'voidBytes', 'blocks'] as const
+const keys = ['records', 'imageBytes', 'voidBytes', 'reads'] as const
 
 function mapMix(of: (key: keyof WalMix) => number): WalMix {
-  return { records: of('records'), imageBytes: of('imageBytes'), voidBytes: of('voidBytes'), blocks: of('blocks') }
+  return { records: of('records'), imageBytes: of('imageBytes'), voidBytes: of('voidBytes'), reads: of('reads') }
 }
 
 /** To a byte, of what was measured and is known: it stands in for what is not known, as of WAL that an older version stored. */

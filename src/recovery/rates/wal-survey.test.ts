@@ -25,7 +25,7 @@ function indexed(records: number, voidBytes = 0): WalIndexed {
     changeMap: map.finish(0n),
     commits: [],
     problem: undefined,
-    contents: { records, imageBytes: records * 10, voidBytes },
+    contents: { records, imageBytes: records * 10, voidBytes, reads: records * 2 },
   }
 }
 
@@ -35,13 +35,13 @@ test('few chunks are all read, and the mix of a stretch is that of its part of t
   const indexes = [indexed(10), indexed(20), indexed(5, 500)]
   const wal = { readIndex: (info: WalChunkInfo) => Promise.resolve(indexes[Number(info.object)]!) }
   const survey = await surveyWal({ ...all, wal, chunks: [0, 1, 2].map(placed), toLsn: 3000n })
-  assert.deepEqual(survey.between(0n, 3000n), { records: 35, imageBytes: 350, voidBytes: 500, blocks: 70 })
-  assert.deepEqual(survey.between(500n, 1500n), { records: 15, imageBytes: 150, voidBytes: 0, blocks: 30 })
+  assert.deepEqual(survey.between(0n, 3000n), { records: 35, imageBytes: 350, voidBytes: 500, reads: 70 })
+  assert.deepEqual(survey.between(500n, 1500n), { records: 15, imageBytes: 150, voidBytes: 0, reads: 30 })
   // What is void stands at the end of its chunk.
-  assert.deepEqual(survey.between(2000n, 2500n), { records: 5, imageBytes: 50, voidBytes: 0, blocks: 10 })
-  assert.deepEqual(survey.between(2500n, 3000n), { records: 0, imageBytes: 0, voidBytes: 500, blocks: 0 })
+  assert.deepEqual(survey.between(2000n, 2500n), { records: 5, imageBytes: 50, voidBytes: 0, reads: 10 })
+  assert.deepEqual(survey.between(2500n, 3000n), { records: 0, imageBytes: 0, voidBytes: 500, reads: 0 })
   const one = survey.between(0n, 1000n, (file) => file.relfilenode === 7)
-  assert.equal(one?.blocks, 10)
+  assert.deepEqual(one, { records: 10, imageBytes: 50, voidBytes: 0, reads: 10 })
   assert.equal(survey.between(3000n, 4000n), undefined)
 })
 
@@ -95,7 +95,7 @@ test('blocks that a file did not have are counted; a chunk without a map leaves 
 })
 
 test('the kind is what most of it is', () => {
-  const none = { records: 0, imageBytes: 0, voidBytes: 0, blocks: 0 }
+  const none = { records: 0, imageBytes: 0, voidBytes: 0, reads: 0 }
   assert.equal(kindOf({ bytes: 100, wal: { ...none, voidBytes: 60 } }), 'empty')
   assert.equal(kindOf({ bytes: 100, wal: { ...none, voidBytes: 20, imageBytes: 50 } }), 'images')
   assert.equal(kindOf({ bytes: 10_000, wal: { ...none, records: 100 } }), 'small changes')

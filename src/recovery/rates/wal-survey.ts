@@ -1,7 +1,7 @@
 // What the WAL that a recovery replays consists of, told by the indexes of its chunks: of a few that lie evenly, where there are many.
 import { isWharfError } from '../../base/errors.ts'
 import type { WalArchive, WalIndexed } from '../../repository/contract.ts'
-import type { RelationFile } from '../../wal/contract.ts'
+import type { ChangeMap, RelationFile } from '../../wal/contract.ts'
 import type { Lsn } from '../../wal/lsn.ts'
 import type { PlacedChunk } from '../target/commit-index.ts'
 import type { WalMix } from './wal-mix.ts'
@@ -61,8 +61,8 @@ export class WalSurvey {
    * The mix of a stretch; undefined where no chunk of it says what it consists of, as those of older versions. `keeps`: files whose pages are replayed,
    * where that are not all.
    */
-  between(fromLsn: Lsn, toLsn: Lsn, keeps: (file: RelationFile) => boolean = () => true): WalMix | undefined {
-    let [bytes, records, imageBytes, voidBytes, blocks] = [0, 0, 0, 0, 0]
+  between(fromLsn: Lsn, toLsn: Lsn, keeps?: (file: RelationFile) => boolean): WalMix | undefined {
+    let [bytes, records, imageBytes, voidBytes, reads] = [0, 0, 0, 0, 0]
     for (const { index, info, from, to } of this.parts(fromLsn, toLsn)) {
       const { contents, changeMap } = index
       if (!contents) continue
@@ -73,8 +73,9 @@ export class WalSurvey {
       const share = (Number(to - from) - passedOver) / Math.max(1, whole - contents.voidBytes)
       voidBytes += passedOver
       records += contents.records * share
-      imageBytes += contents.imageBytes * share
-      for (const { file, change } of changeMap?.entries() ?? []) if (keeps(file)) blocks += change.blocks.length * share
+      const kept = share * keptShare(changeMap, keeps)
+      imageBytes += contents.imageBytes * kept
+      reads += contents.reads * kept
     }
     if (bytes === 0) return undefined
     const scale = Number(toLsn - fromLsn) / bytes
@@ -83,7 +84,7 @@ export class WalSurvey {
       records: scaled(records),
       imageBytes: scaled(imageBytes),
       voidBytes: scaled(voidBytes),
-      blocks: scaled(blocks),
+      reads: scaled(reads),
     }
   }
 
@@ -121,4 +122,15 @@ export class WalSurvey {
 export function evenly<T>(all: readonly T[], most: number): readonly T[] {
   if (all.length <= most) return all
   return Array.from({ length: most }, (_, n) => all[Math.round((n * (all.length - 1)) / (most - 1))]!)
+}
+
+/** Of the blocks that WAL changes, those of files whose pages are replayed. */
+function keptShare(map: ChangeMap | undefined, keeps: ((file: RelationFile) => boolean) | undefined): number {
+  if (!map || !keeps) return 1
+  let [all, kept] = [0, 0]
+  for (const { file, change } of map.entries()) {
+    all += change.blocks.length
+    if (keeps(file)) kept += change.blocks.length
+  }
+  return all === 0 ? 1 : kept / all
 }

@@ -97,10 +97,11 @@ const readers: Record<ObjectKind, Reader> = {
   wal: async (name, options) => {
     const info = chunkInfo({ name, bytes: options.objectBytes, modifiedMs: 0 })
     if (!info) throw errors.damagedObject({ object: name, reason: 'its name is not one of a WAL chunk' })
-    const { head, changeMap, commits } = await readChunkIndex(info, options)
+    const { head, changeMap, commits, contents } = await readChunkIndex(info, options)
     const changes = changeMap ? [...changeMap.entries()] : []
     return {
       ...head,
+      contents,
       changeMap: changeMap && {
         startLsn: formatLsn(changeMap.startLsn),
         endLsn: formatLsn(changeMap.endLsn),

@@ -12,6 +12,7 @@ import { seededRandom } from '../../base/random.ts'
 import type { ChangeMap } from '../../wal/contract.ts'
 import { minimalDoubt } from '../../wal/minimal.ts'
 import type { WalChunk } from '../contract.ts'
+import { decodeContents } from './contents.ts'
 
 const signal = new AbortController().signal
 const SYSTEM = 7_423_000_000_000_000_001n
@@ -61,19 +62,16 @@ test('a chunk comes back with its bytes and index; the index alone as well; name
 
 test('a chunk tells what its WAL consists of; one that an older version stored does not', async (t) => {
   const { repository } = await scratchRepository(t)
-  const contents = { records: 7, imageBytes: 0, voidBytes: 5 }
+  const contents = { records: 7, imageBytes: 0, voidBytes: 5, reads: 3 }
   const counted = chunk(START, randomBytes(1000), { contents })
   const info = await repository.wal.put(counted, signal)
   assert.deepEqual(await repository.wal.read(info, signal), counted)
   assert.deepEqual((await repository.wal.readIndex(info, signal)).contents, contents)
   const older = await repository.wal.put(chunk(START + 1000n, randomBytes(1000)), signal)
   assert.equal((await repository.wal.readIndex(older, signal)).contents, undefined)
-  const wrong = { contents: { ...contents, records: -1 } }
-  const odd = await repository.wal.put(chunk(START + 2000n, randomBytes(1000), wrong), signal)
-  await assert.rejects(repository.wal.readIndex(odd, signal), {
-    code: 'repository.unknown-format',
-    message: `${odd.object} is of a kind that this wharf does not know: contents of its head are no counts`,
-  })
+  // A newer version may count otherwise.
+  for (const label of ['{', '7', '{"records": -1, "imageBytes": 0, "voidBytes": 0, "reads": 0}', '{"records": 1}'])
+    assert.equal(decodeContents(Buffer.from(label)), undefined)
 })
 
 test('the same range with the same bytes is no error, with others it is a conflict; so is an overlap', async (t) => {

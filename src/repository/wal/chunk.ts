@@ -4,7 +4,6 @@ import { createHash } from 'node:crypto'
 import { isWharfError, messageOf } from '../../base/errors.ts'
 import { freeNow } from '../../base/freed-memory.ts'
 import { MIB } from '../../base/units.ts'
-import type { WalContents } from '../../wal/contract.ts'
 import { formatLsn, parseLsn } from '../../wal/lsn.ts'
 import type { WalChunk, WalChunkInfo, WalIndexed } from '../contract.ts'
 import { errors } from '../errors.ts'
@@ -13,6 +12,7 @@ import { ObjectEncoder } from '../object/encode.ts'
 import type { KeyRing } from '../keys/ring.ts'
 import { decodeChangeMap, encodeChangeMap } from './change-map.ts'
 import { decodeCommits, encodeCommits } from './commits.ts'
+import { decodeContents, encodeContents } from './contents.ts'
 import type { ChunkRange } from './names.ts'
 
 const PIECE_BYTES = 4 * MIB
@@ -33,12 +33,9 @@ export interface ChunkHead {
   /** 64 hex digits. */
   readonly sha256: string
   readonly problem?: string
-  /** Since kinds of WAL are told apart. */
-  readonly contents?: WalContents
 }
 
 const texts = ['systemIdentifier', 'startLsn', 'endLsn', 'sha256'] as const
-const contentKeys = ['records', 'imageBytes', 'voidBytes'] as const satisfies readonly (keyof WalContents)[]
 const numbers = ['timeline', 'walSegmentBytes', 'postgresVersion'] as const
 
 /** Why a value is no head; undefined where it is one. */
@@ -49,16 +46,9 @@ function faultOf(value: unknown): string | undefined {
   for (const name of numbers) if (!Number.isSafeInteger(head[name])) return `${name} of its head is no number`
   if (!/^[0-9a-f]{64}$/.test(head['sha256'] as string)) return 'sha256 of its head is no SHA-256'
   if (head['problem'] !== undefined && typeof head['problem'] !== 'string') return 'problem of its head is no text'
-  if (head['contents'] !== undefined && !isContents(head['contents'])) return 'contents of its head are no counts'
-  const known: readonly string[] = [...texts, ...numbers, 'problem', 'contents']
+  const known: readonly string[] = [...texts, ...numbers, 'problem']
   const other = Object.keys(head).find((name) => !known.includes(name))
   return other === undefined ? undefined : `its head has "${other}", which is not known`
-}
-
-function isContents(value: unknown): value is WalContents {
-  if (typeof value !== 'object' || value === null) return false
-  const counts = value as Readonly<Record<string, unknown>>
-  return contentKeys.every((key) => Number.isSafeInteger(counts[key]) && (counts[key] as number) >= 0)
 }
 
 /** `sha256` of the chunk's bytes. */
@@ -74,10 +64,12 @@ export function encodeChunk(ring: KeyRing, object: { name: string; sha256: strin
     postgresVersion: chunk.postgresVersion,
     sha256: object.sha256,
     ...(chunk.problem === undefined ? {} : { problem: chunk.problem }),
-    ...(chunk.contents === undefined ? {} : { contents: chunk.contents }),
   }
   pieces.push(
-    ...encoder.add({ type: 'walHead', label: noLabel, plain: Buffer.from(JSON.stringify(head)) }, true).pieces,
+    ...encoder.add(
+      { type: 'walHead', label: encodeContents(chunk.contents), plain: Buffer.from(JSON.stringify(head)) },
+      true,
+    ).pieces,
   )
   if (chunk.changeMap) {
     pieces.push(
@@ -119,13 +111,16 @@ interface Decoding {
   head: ChunkHead | undefined
   changeMap: WalChunk['changeMap']
   commits: WalChunk['commits'] | undefined
+  contents: WalChunk['contents']
 }
 
 function takeIndexSection(decoding: Decoding, section: StoredSection, info: WalChunkInfo): void {
   const name = info.object
   try {
-    if (section.type === 'walHead') decoding.head = decodeHead(section, name, info)
-    else if (section.type === 'changeMap')
+    if (section.type === 'walHead') {
+      decoding.head = decodeHead(section, name, info)
+      decoding.contents = decodeContents(section.label)
+    } else if (section.type === 'changeMap')
       decoding.changeMap = decodeChangeMap(section.plain, `the change map of ${name}`)
     else if (section.type === 'commits') decoding.commits = decodeCommits(section.plain, `the commits of ${name}`)
     else throw damaged(name, `section ${section.number} (${section.type}) has no place in a WAL chunk`)
@@ -136,10 +131,9 @@ function takeIndexSection(decoding: Decoding, section: StoredSection, info: WalC
 }
 
 function indexOf(decoding: Decoding, name: string): WalIndexed & { head: ChunkHead } {
-  const { head, changeMap, commits } = decoding
+  const { head, changeMap, commits, contents } = decoding
   if (!head || !commits) throw damaged(name, 'its head is missing')
-  const { problem, contents } = head
-  return { head, changeMap, commits, problem, ...(contents === undefined ? {} : { contents }) }
+  return { head, changeMap, commits, problem: head.problem, ...(contents === undefined ? {} : { contents }) }
 }
 
 /** Head, change map and commits: usually one range read of 64 KiB. */
@@ -147,7 +141,7 @@ export async function readChunkIndex(
   info: WalChunkInfo,
   options: ReadOptions,
 ): Promise<WalIndexed & { head: ChunkHead }> {
-  const decoding: Decoding = { head: undefined, changeMap: undefined, commits: undefined }
+  const decoding: Decoding = { head: undefined, changeMap: undefined, commits: undefined, contents: undefined }
   for await (const section of readSections(info.object, 'wal', options)) {
     if (section.type === 'walBytes') break
     takeIndexSection(decoding, section, info)
@@ -161,7 +155,7 @@ export async function readChunkIndex(
  * nothing.
  */
 export async function readChunk(info: WalChunkInfo, options: ReadOptions, into?: Buffer): Promise<WalChunk> {
-  const decoding: Decoding = { head: undefined, changeMap: undefined, commits: undefined }
+  const decoding: Decoding = { head: undefined, changeMap: undefined, commits: undefined, contents: undefined }
   const wanted = Number(info.endLsn - info.startLsn)
   if (wanted > LARGEST_SEGMENT_BYTES) throw damaged(info.object, 'its name claims more than a segment')
   const bytes = into ?? Buffer.allocUnsafeSlow(wanted)
