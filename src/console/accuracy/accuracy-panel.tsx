@@ -63,7 +63,7 @@ function Shown({ accuracy }: { readonly accuracy: AccuracyJson }) {
       <Scores accuracy={accuracy} />
       {guessed.length > 0 && (
         <p className={styles.guessed}>
-          <Sign tone="unknown" /> Only guessed so far:{' '}
+          <Sign tone="unknown" /> Measured, but only guessed before:{' '}
           {guessed
             .map(
               (one) => `${stepText(one)} (said ${durationText(one.expectedMs)}, took ${durationText(one.measuredMs)})`,

@@ -94,9 +94,13 @@ function DoIt({ warehouse, target, database, as }: DoItProps) {
                   setRun({ id, predicted: plan?.time })
                 }}
               >
+                <p className={styles.what}>
+                  Database <b>{database}</b> of {warehouse}
+                  <br />
+                  State: <b>{targetText(target)}</b>
+                </p>
                 <p>
-                  Database <b>{database}</b> of {warehouse}, as of {targetText(target)}, comes back as a new database
-                  {as === '' ? '' : ` ${as}`} beside the others. Nothing else changes.
+                  It comes back as a new database{as === '' ? '' : ` ${as}`} beside the others. Nothing else changes.
                 </p>
                 <PartInShort warehouse={warehouse} target={target} part={part} />
               </StartRecovery>

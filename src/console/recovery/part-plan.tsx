@@ -46,7 +46,7 @@ export function PartPlan(props: PartPlanProps) {
 
 /** For the question before the start. */
 export function PartInShort(props: PartPlanProps) {
-  return <PlanInShort query={useQuery(partPlanQuery(props))} />
+  return <PlanInShort query={useQuery(partPlanQuery(props))} without="Not in what comes back" />
 }
 
 function Shown({ plan }: { readonly plan: PartPlanJson }) {

@@ -94,7 +94,7 @@ export function Losses({
   readonly plan: AnyPlanJson
   readonly nothing: string
 }) {
-  const losses = lossesOf(plan.lost)
+  const losses = lossesOf(plan)
   return (
     <>
       <h3>{title}</h3>
@@ -154,8 +154,14 @@ export function SpaceFacts({ space, label }: { readonly space: readonly SpaceJso
   })
 }
 
+interface InShortProps {
+  readonly query: UseQueryResult<AnyPlanJson>
+  /** What the losses are: `Lost`. */
+  readonly without: string
+}
+
 /** In the question before a start: what the plan has said, or that there is none. */
-export function PlanInShort({ query }: { readonly query: UseQueryResult<AnyPlanJson> }) {
+export function PlanInShort({ query, without }: InShortProps) {
   const { data, error, isPlaceholderData } = query
   if (error)
     return (
@@ -169,7 +175,7 @@ export function PlanInShort({ query }: { readonly query: UseQueryResult<AnyPlanJ
         <Sign tone="busy" /> The plan is still being made.
       </p>
     )
-  const [first, ...more] = lossesOf(data.lost)
+  const [first, ...more] = lossesOf(data)
   return (
     <div className={styles.short}>
       <p>
@@ -177,7 +183,7 @@ export function PlanInShort({ query }: { readonly query: UseQueryResult<AnyPlanJ
       </p>
       {first !== undefined && (
         <p>
-          Without: {first}
+          {without}: {first}
           {more.length > 0 && `; and ${more.length} more, see the plan`}.
         </p>
       )}

@@ -45,7 +45,7 @@ export function Plan(props: PlanProps) {
 
 /** For the question before the start; the plan that is shown above, not another one. */
 export function WholeInShort(props: PlanProps) {
-  return <PlanInShort query={useQuery(planQuery(props))} />
+  return <PlanInShort query={useQuery(planQuery(props))} without="Lost" />
 }
 
 function Shown({ plan }: { readonly plan: PlanJson }) {

@@ -131,7 +131,9 @@ function Buttons({ warehouse, target, tables, mode, onStarted }: ButtonsProps) {
   if (!mayStart) return <OnlyAdmins />
   const what = (
     <p className={styles.what}>
-      <b>{tables.join(', ')}</b> of {warehouse}, as of {targetText(target)}.
+      <b>{tables.join(', ')}</b> of {warehouse}
+      <br />
+      State: <b>{targetText(target)}</b>
     </p>
   )
   return (

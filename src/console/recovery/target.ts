@@ -32,7 +32,7 @@ export function timeText(epochMs: number): string {
 export function targetText(target: Target): string {
   switch (target.kind) {
     case 'latest':
-      return 'the newest state that the repository holds'
+      return 'the newest that the repository holds'
     case 'time':
       return exactTimeAndUtc(target.atMs)
     case 'load':

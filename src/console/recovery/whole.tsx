@@ -71,10 +71,12 @@ export function Whole({ warehouse, target, settled }: WholeProps) {
                 setStarted({ run, predicted: plan?.time })
               }}
             >
-              <p>
-                A copy of {warehouse} as of <b>{targetText(target)}</b> is made in <code>{folder}</code>, on the machine
-                of the worker that takes the run. The warehouse itself is not touched.
+              <p className={styles.what}>
+                A copy of <b>{warehouse}</b> in <code>{folder}</code>
+                <br />
+                State: <b>{targetText(target)}</b>
               </p>
+              <p>It is made on the machine of the worker that takes the run. The warehouse itself is not touched.</p>
               <WholeInShort warehouse={warehouse} target={target} into={folder} start={start} />
             </StartRecovery>
           )}
