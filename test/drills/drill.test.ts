@@ -1,17 +1,20 @@
 // A drill on real servers: what it proves, what it leaves behind, and that it touches nothing.
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
 import type { Progress } from '../../src/base/operation.ts'
+import type { OperationContext } from '../../src/base/operation.ts'
 import { readArchive } from '../../src/recovery/drills/archive.ts'
 import { evidenceSchema } from '../../src/recovery/drills/shapes.ts'
 import { evidenceText } from '../../src/recovery/drills/text.ts'
+import { drillList } from '../../src/recovery/operations/drill-list.ts'
 import { readRecords } from '../../src/recovery/rates/times.ts'
 import { installSql } from '../../src/warehouse/load-journal.ts'
 import { openWorld, type World } from '../backup/world.ts'
+import { testContext } from '../support/context.ts'
 import type { Major } from '../support/postgres.ts'
 import { drill, homeOf } from './world.ts'
 
@@ -38,6 +41,22 @@ const checks = {
   'nobody reads this': { database: 'postgres', sql: 'select not exists (select from sales where amount < 0)' },
 }
 
+const running = (world: World): string => join(homeOf(world), 'drills', 'running')
+
+/** What a drill with the same mark would leave that is killed now. */
+async function leaveKilled(world: World, mark: string, id: string): Promise<void> {
+  const known = JSON.parse(mark) as { drill: string; process: string }
+  const text = JSON.stringify({ ...known, process: '999999999 1' }).replaceAll(known.drill, id)
+  await writeFile(join(running(world), `${id}.json`), text)
+  await mkdir(join(world.folder, 'sandboxes', id, 'base'), { recursive: true })
+}
+
+async function listed(world: World): Promise<string> {
+  await using scope = new AsyncDisposableStack()
+  const context = testContext({ home: homeOf(world), rooms: [] }, scope) as OperationContext
+  return drillList.text(await drillList.run({}, context, new AbortController().signal))
+}
+
 /** The other versions are tried by damage.test.ts and the acceptance `predict`. */
 const versions: readonly Major[] = [18]
 
@@ -53,10 +72,23 @@ for (const major of versions) {
     await world.archiveAll()
 
     await t.test('to the end of WAL', async () => {
-      const { evidence, folder } = await drill(world, { policy: { checks } })
+      let mark = ''
+      let meanwhile: Promise<string> | undefined
+      const report = ({ phase }: Progress): void => {
+        if (phase !== 'starting') return
+        const [file] = readdirSync(running(world))
+        mark = readFileSync(join(running(world), file!), 'utf8')
+        meanwhile ??= listed(world)
+      }
+      const { evidence, folder } = await drill(world, { policy: { checks }, report })
       assert.equal(folder, undefined)
       assert.deepEqual(await readdir(join(world.folder, 'sandboxes')), [])
-      assert.deepEqual(await readdir(join(homeOf(world), 'drills', 'running')), [])
+      assert.deepEqual(await readdir(running(world)), [])
+      assert.match(
+        (await meanwhile)!,
+        new RegExp(`\\n${evidence.id} +retail +all +\\S+ +running +- +- +not ended yet$`),
+      )
+      await leaveKilled(world, mark, 'killed-1')
       assert.equal(evidence.outcome, 'passed')
       assert.deepEqual(evidence.findings, [])
       const { proof } = evidence
@@ -95,7 +127,21 @@ for (const major of versions) {
     })
 
     await t.test('of the critical tier alone: what it covers is said, and nothing else is looked at', async () => {
+      assert.match(
+        await listed(world),
+        /\nkilled-1 +retail +all +\S+ +interrupted +- +- +begun and never ended: the next drill keeps evidence of that$/,
+      )
       const { evidence, folder } = await drill(world, { tier: 'critical', policy: { checks } })
+      // Of the one that was killed there is evidence now, as far as it had come.
+      const { drills, problems } = await readArchive(homeOf(world))
+      const killed = drills.at(-2)!.evidence!
+      assert.deepEqual([killed.id, killed.outcome, killed.backup], ['killed-1', 'interrupted', evidence.backup])
+      assert.match(killed.notes.at(-1)!, /^its process ended without a word: it was killed, or the machine went down; /)
+      assert.deepEqual([...problems, ...drills.flatMap((one) => one.problems)], [])
+      assert.match(
+        evidenceText(killed),
+        /^drill killed-1 of retail: INTERRUPTED\n  when {8}\S+ until nobody knows when, on /,
+      )
       assert.equal(folder, undefined)
       assert.deepEqual(await readdir(join(world.folder, 'sandboxes')), [])
       assert.deepEqual([evidence.outcome, evidence.tier, evidence.findings], ['passed', 'critical', []])

@@ -38,7 +38,7 @@ function listening(heard: Heard): Room {
   const database = {
     emit: async (event: ControlEvent) => void heard.events.push(event),
     audit: async (entry: AuditEntry) => void heard.audit.push(entry),
-    query: async () => heard.audit.map(({ detail }) => detail),
+    query: async () => heard.audit.map(({ detail }) => ({ number: null, digest: null, ...detail })),
   } as unknown as ControlDatabase
   return {
     name: 'control',
@@ -109,7 +109,14 @@ test('PostgreSQL 15: a scheduled drill is an event and a line of the audit chain
     heard.events.map((one) => [one.kind, one.subject, one.data['drill']]),
     [['recovery.drill-passed', 'retail', result.drill]],
   )
+  const { hostname: host } = context.environment
   assert.deepEqual(heard.audit, [
+    {
+      actor: 'schedule',
+      action: 'drill begin',
+      subject: 'retail',
+      detail: { drill: result.drill, host, home: context.home },
+    },
     {
       actor: 'schedule',
       action: 'drill run',
@@ -119,7 +126,7 @@ test('PostgreSQL 15: a scheduled drill is an event and a line of the audit chain
         number: 1,
         outcome: 'passed',
         digest,
-        host: context.environment.hostname,
+        host,
         home: context.home,
       },
     },

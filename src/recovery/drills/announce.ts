@@ -10,12 +10,25 @@ import { findingText } from './damage.ts'
 const LIMIT_MS = 10_000
 const mostFindings = 20
 
+/** A line of the audit chain before anything is found, so that a drill which is killed, and its mark removed, is missed. */
+export async function announceBegin(
+  context: Context,
+  drill: { readonly id: string; readonly warehouse: string; readonly actor: string },
+): Promise<void> {
+  const { id, warehouse, actor } = drill
+  const detail = { drill: id, host: context.environment.hostname, home: context.home }
+  await within(context, id, async () => {
+    const control = await runningControlDatabase(context)
+    await control?.audit({ actor, action: 'drill begin', subject: warehouse, detail })
+  })
+}
+
 export async function announceDrill(context: Context, drill: { evidence: Evidence; digest: string }): Promise<void> {
   const { evidence, digest } = drill
   const { id, number, warehouse, outcome, actor } = evidence
   // What an operator must hear of is worth the start of the control database.
-  const open = outcome === 'failed' ? existingControlDatabase : runningControlDatabase
-  const tell = async (): Promise<void> => {
+  const open = outcome === 'failed' || outcome === 'interrupted' ? existingControlDatabase : runningControlDatabase
+  await within(context, id, async () => {
     const control = await open(context)
     if (!control) return
     await control.audit({
@@ -25,7 +38,10 @@ export async function announceDrill(context: Context, drill: { evidence: Evidenc
       detail: { drill: id, number, outcome, digest, host: context.environment.hostname, home: context.home },
     })
     await control.emit({ kind: `recovery.drill-${outcome}`, subject: warehouse, data: eventOf(evidence) })
-  }
+  })
+}
+
+async function within(context: Context, drill: string, tell: () => Promise<void>): Promise<void> {
   const patience = new AbortController()
   const late = context.clock.sleep(LIMIT_MS, patience.signal).then(
     () => Promise.reject(new Error(`the control database gave no answer for ${LIMIT_MS / 1000} s`)),
@@ -33,7 +49,7 @@ export async function announceDrill(context: Context, drill: { evidence: Evidenc
   )
   await Promise.race([tell(), late])
     .catch((error: unknown) =>
-      context.log.warn({ drill: id, reason: messageOf(error) }, 'the control database was not told of a drill'),
+      context.log.warn({ drill, reason: messageOf(error) }, 'the control database was not told of a drill'),
     )
     .finally(() => patience.abort())
 }

@@ -1,7 +1,8 @@
 // What a drill leaves behind: a document of what was recovered, how long each step took, what was looked at and what was found.
 import type { Prediction, StepTime } from '../rates/times.ts'
 
-export type DrillOutcome = 'passed' | 'failed' | 'cancelled'
+/** `interrupted`: its process died, and a later drill noticed. */
+export type DrillOutcome = 'passed' | 'failed' | 'cancelled' | 'interrupted'
 
 /** Something that was wrong. Only what is known is there: a damaged extent has file and blocks, a query its name. */
 export interface Finding {

@@ -9,13 +9,15 @@ import type { RepositoryChoice } from '../restore/open-repository.ts'
 import { carryOut, type CarriedOut, type RecoveryRequest } from '../run-recovery.ts'
 import { proveAndStop, type Proof, type StartParts } from '../server/start.ts'
 import type { TargetOptions } from '../target/request.ts'
-import { announceDrill } from './announce.ts'
+import { announceBegin, announceDrill } from './announce.ts'
 import { keepEvidence, readArchive } from './archive.ts'
 import { defaultDrillPolicy, drillsSection, type DrillPolicy } from './config.ts'
 import { findingsOf, findingText } from './damage.ts'
 import { drillCritical } from './drill-critical.ts'
 import { emptyProof, type Coverage, type DrillOutcome, type Evidence, type Finding } from './evidence.ts'
 import { inspect, type Inspected } from './inspect.ts'
+import { keepInterrupted } from './interrupted.ts'
+import type { KnownEvidence } from './marks.ts'
 import { drawTarget } from './random-target.ts'
 import { sandboxFolder, type SandboxFolder } from './sandbox-folder.ts'
 
@@ -50,7 +52,7 @@ interface Tools {
   readonly signal: AbortSignal
 }
 
-/** Rejects with `recovery.drill-failed` when something was found. Evidence is kept of every drill that began, also of one that was cancelled. */
+/** Rejects with `recovery.drill-failed` when something was found. Evidence is kept of every drill that began, also of one that was cancelled, and by the next drill of one that was killed. */
 export async function runDrill(request: DrillRequest, context: Context, tools: Tools): Promise<DrillReport> {
   const drill = new Drill(request, context, tools)
   const report = await drill.run()
@@ -80,6 +82,8 @@ class Drill {
   private done: Pick<CarriedOut<Proof>, 'proof' | 'record'> | undefined
   private coverage: Coverage | undefined
   private findings: readonly Finding[] = []
+  private readonly id: string
+  private folder: SandboxFolder | undefined
 
   constructor(request: DrillRequest, context: Context, tools: Tools) {
     this.request = request
@@ -88,32 +92,63 @@ class Drill {
     this.policy = context.section(drillsSection)[request.warehouse] ?? defaultDrillPolicy
     this.startedMs = context.clock.now()
     this.begun = context.clock.monotonic()
+    this.id = timedId(this.startedMs, context.random)
   }
 
   async run(): Promise<DrillReport> {
     const { context, request } = this
-    const id = timedId(this.startedMs, context.random)
     const folder = await sandboxFolder({
       home: context.home,
       host: context.environment.hostname,
       parent: request.folder ?? this.policy.folder,
-      drill: id,
+      drill: this.id,
+      keep: request.keep,
+      known: this.evidence(),
       clock: context.clock,
+      died: (known) => this.noteDead(known),
     })
+    this.folder = folder
+    let isGone = true
     try {
       await this.recover(folder.path)
     } catch (error) {
       await this.noteFailure(error)
     } finally {
-      await this.leave(folder)
+      await this.note()
+      isGone = await this.leave(folder)
       await this.prepared?.close()
     }
     // Whoever asked for something that is not there gets told so: that is no drill. What a schedule cannot find is a failure.
-    if (!this.prepared && request.trigger === 'command' && !isDamage(this.failure)) throw this.failure
-    const kept = await keepEvidence(context.home, this.evidence(id))
+    if (!this.prepared && request.trigger === 'command' && !isDamage(this.failure)) {
+      await folder.forget()
+      throw this.failure
+    }
+    const kept = await keepEvidence(context.home, this.evidence())
+    // What could not be removed the next drill tries again.
+    if (isGone) await folder.forget()
     await announceDrill(context, kept)
     if (this.outcome() === 'cancelled') throw this.failure
     return { ...kept, folder: request.keep ? folder.path : undefined }
+  }
+
+  private async noteDead(known: KnownEvidence): Promise<boolean> {
+    const hadEnded = await keepInterrupted(this.context, known)
+    if (!hadEnded)
+      this.tools.report({
+        phase: 'clearing up',
+        note: `drill ${known.id} of ${known.warehouse} was begun at ${known.startedAt} and never ended: evidence of that is kept`,
+      })
+    return hadEnded
+  }
+
+  /** What is known by now, so that whoever kills it hides nothing of that. */
+  private async note(): Promise<void> {
+    await this.folder?.note(this.evidence()).catch((error: unknown) => {
+      this.context.log.warn(
+        { drill: this.id, reason: messageOf(error) },
+        'a drill could not write down how far it came',
+      )
+    })
   }
 
   private async recover(path: string): Promise<void> {
@@ -122,6 +157,8 @@ class Drill {
     tools.report({ phase: 'planning' })
     const target = this.request.random ? await drawTarget(request, context, tools.signal) : {}
     this.prepared = await prepareRecovery({ ...request, ...target }, context, tools.signal, { read: true })
+    await this.note()
+    await announceBegin(context, { ...this.request, id: this.id })
     const before = await this.drillBefore()
     if (this.tier === 'critical') return await this.recoverTier(this.prepared, { request, before })
     this.done = await carryOut(this.prepared, request, {
@@ -169,6 +206,8 @@ class Drill {
         before,
         ...this.tools,
       })
+      this.findings = this.inspected.findings
+      await this.note()
     })
   }
 
@@ -218,12 +257,14 @@ class Drill {
     this.findings = [...(await findingsOf(error, parts)), ...(this.inspected?.findings ?? [])]
   }
 
-  private async leave(folder: SandboxFolder): Promise<void> {
+  /** Whether nothing is left to be done there. */
+  private async leave(folder: SandboxFolder): Promise<boolean> {
     try {
-      if (this.request.keep) await folder.keep()
-      else await folder.remove()
+      if (!this.request.keep) await folder.remove()
+      return true
     } catch (error) {
       this.context.log.warn({ folder: folder.path, reason: messageOf(error) }, 'the sandbox of a drill was not removed')
+      return false
     }
   }
 
@@ -241,8 +282,8 @@ class Drill {
     return [`${what} and visibility maps were not checked: verify was ${verify}`]
   }
 
-  private evidence(id: string): Omit<Evidence, 'number' | 'previous'> {
-    const { request, context, prepared, done, inspected } = this
+  private evidence(): KnownEvidence {
+    const { id, request, context, prepared, done, inspected } = this
     const { clock, environment } = context
     return {
       version: 1,

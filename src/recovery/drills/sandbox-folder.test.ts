@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { systemClock } from '../../base/clock.ts'
 import { identityOf } from '../../base/process-identity.ts'
-import { sandboxFolder } from './sandbox-folder.ts'
+import { emptyProof } from './evidence.ts'
+import { unendedDrills, type KnownEvidence } from './marks.ts'
+import { sandboxFolder, type SandboxWish } from './sandbox-folder.ts'
 
 const dead = '999999999 1'
 
@@ -20,11 +22,54 @@ async function withHome(work: (home: string) => Promise<void>): Promise<void> {
   }
 }
 
-const open = (home: string, drill = 'new') =>
-  sandboxFolder({ home, host: 'here', parent: join(home, 'parent'), drill, clock: systemClock })
+const known: KnownEvidence = {
+  version: 1,
+  id: 'killed',
+  warehouse: 'retail',
+  tier: 'all',
+  trigger: 'command',
+  actor: 'tester',
+  host: 'here',
+  startedAt: '2026-11-29T04:00:00.000Z',
+  finishedAt: '2026-11-29T04:00:00.000Z',
+  outcome: 'passed',
+  repository: null,
+  backup: null,
+  postgresVersion: null,
+  target: null,
+  recoveryMs: null,
+  predicted: null,
+  steps: [],
+  durationMs: 0,
+  proof: emptyProof,
+  findings: [],
+  notes: [],
+}
+
+const open = (home: string, more: Partial<SandboxWish> = {}) =>
+  sandboxFolder({
+    home,
+    host: 'here',
+    parent: join(home, 'parent'),
+    drill: 'new',
+    keep: false,
+    known,
+    clock: systemClock,
+    died: () => Promise.resolve(false),
+    ...more,
+  })
+
+interface Mark {
+  drill: string
+  folder: string
+  process: string
+  host: string
+  keep: boolean
+  known: KnownEvidence
+}
 
 /** A folder with a file in it, and the mark of a drill that says it is its own. */
-async function left(home: string, mark: { drill: string; folder?: string; process: string; host?: string }) {
+async function left(home: string, mark: Partial<Mark> & { drill: string; process: string }) {
   const folder = mark.folder ?? join(home, 'parent', mark.drill)
   await mkdir(folder, { recursive: true })
   await writeFile(join(folder, 'file'), '')
@@ -60,14 +105,52 @@ test('the folder of a drill that runs, of another host, and one that no drill ma
 
 test('a sandbox is removed with all that is in it, and one that is kept stays, also after the next drill', async () => {
   await withHome(async (home) => {
-    const one = await open(home, 'one')
+    const one = await open(home, { drill: 'one' })
     await mkdir(join(one.path, 'base'), { recursive: true })
     await one.remove()
     assert.ok(!existsSync(one.path))
-    const kept = await open(home, 'kept')
+    const kept = await open(home, { drill: 'kept', keep: true })
     await mkdir(kept.path)
-    await kept.keep()
+    await kept.forget()
     await open(home)
     assert.ok(existsSync(kept.path))
+  })
+})
+
+test('of a drill that was killed the next one is told, once, and what it had kept is left', async () => {
+  await withHome(async (home) => {
+    await left(home, { drill: 'killed', process: dead, known })
+    await left(home, { drill: 'old version', process: dead })
+    const ended = await left(home, { drill: 'ended', process: dead, keep: true, known: { ...known, id: 'ended' } })
+    const host = 'here'
+    assert.deepEqual(
+      (await unendedDrills(home, host, new Set(['ended']))).map((one) => [one.id, one.state]),
+      [['killed', 'interrupted']],
+    )
+    assert.equal((await unendedDrills(home, 'there', new Set(['ended'])))[0]!.state, 'elsewhere')
+    const told: string[] = []
+    const died = (one: KnownEvidence): Promise<boolean> => {
+      told.push(one.id)
+      return Promise.resolve(one.id === 'ended')
+    }
+    await Promise.all([open(home, { drill: 'new', died }), open(home, { drill: 'newer', died })])
+    assert.deepEqual(told.toSorted(), ['ended', 'killed'])
+    assert.ok(existsSync(ended))
+    assert.deepEqual((await readdir(join(home, 'drills', 'running'))).toSorted(), ['new.json', 'newer.json'])
+  })
+})
+
+test('who was killed while it cleared up after another leaves that to the next one', async () => {
+  await withHome(async (home) => {
+    const folder = await left(home, { drill: 'killed', process: dead, known })
+    const running = join(home, 'drills', 'running')
+    const mine = identityOf(process.pid).replace(' ', '.')
+    await rename(join(running, 'killed.json'), join(running, `killed.${mine}.json`))
+    await open(home)
+    assert.ok(existsSync(folder))
+    await rename(join(running, `killed.${mine}.json`), join(running, `killed.${dead.replace(' ', '.')}.json`))
+    await open(home)
+    assert.ok(!existsSync(folder))
+    assert.deepEqual(await readdir(running), ['new.json'])
   })
 })

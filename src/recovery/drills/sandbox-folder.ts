@@ -1,57 +1,50 @@
 // The folder of a drill: made for it alone, and gone when it has ended. What a killed drill left is found and removed by the next one.
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 
 import type { Clock } from '../../base/clock.ts'
-import { writeFileDurably } from '../../base/durable.ts'
-import { codeOf } from '../../base/errors.ts'
-import { identityOf, isAlive } from '../../base/process-identity.ts'
 import { endServer } from '../../warehouse/servers.ts'
 import { drillsFolder } from './archive.ts'
-
-interface Mark {
-  readonly drill: string
-  readonly folder: string
-  readonly process: string
-  readonly host: string
-}
-
-function marksFolder(home: string): string {
-  return join(drillsFolder(home), 'running')
-}
+import { removeMark, takeDead, writeMark, type KnownEvidence } from './marks.ts'
 
 export interface SandboxFolder {
   /** Missing or empty. */
   readonly path: string
+  /** What evidence would say by now, should this process die. */
+  note(known: KnownEvidence): Promise<void>
   /** Stops what runs there and removes it. */
   remove(): Promise<void>
-  /** It stays, and nobody removes it later. */
-  keep(): Promise<void>
+  /** The drill has ended, and its evidence is kept; the folder stays if it is still there. */
+  forget(): Promise<void>
 }
 
-export async function sandboxFolder(parts: {
-  home: string
-  host: string
-  parent: string | undefined
-  drill: string
-  clock: Clock
-}): Promise<SandboxFolder> {
-  const { home, host, drill, clock } = parts
-  await removeLeftovers(parts)
-  const parent = parts.parent === undefined ? join(drillsFolder(home), 'sandboxes') : resolve(parts.parent)
+export interface SandboxWish {
+  readonly home: string
+  readonly host: string
+  readonly parent: string | undefined
+  readonly drill: string
+  /** Whether the folder stays. */
+  readonly keep: boolean
+  readonly known: KnownEvidence
+  readonly clock: Clock
+  /** Told of each drill that died before; resolves to whether its evidence had been kept by itself. */
+  readonly died: (known: KnownEvidence) => Promise<boolean>
+}
+
+export async function sandboxFolder(wish: SandboxWish): Promise<SandboxFolder> {
+  const { home, host, drill, keep, known, clock } = wish
+  await clearUp(wish)
+  const parent = wish.parent === undefined ? join(drillsFolder(home), 'sandboxes') : resolve(wish.parent)
   await mkdir(parent, { recursive: true, mode: 0o755 })
   const path = join(parent, drill)
-  const mark = join(marksFolder(home), `${drill}.json`)
+  const mark = { drill, folder: path, host, keep }
   // Before the folder exists: a crash in between leaves nothing that nobody knows of.
-  const content: Mark = { drill, folder: path, process: identityOf(process.pid), host }
-  await writeFileDurably(mark, `${JSON.stringify(content)}\n`)
+  await writeMark(home, mark, known)
   return {
     path,
-    remove: async () => {
-      await removeSandbox(path, clock)
-      await rm(mark, { force: true })
-    },
-    keep: async () => await rm(mark, { force: true }),
+    note: (more) => writeMark(home, mark, more),
+    remove: () => removeSandbox(path, clock),
+    forget: () => removeMark(home, drill),
   }
 }
 
@@ -65,22 +58,12 @@ async function removeSandbox(path: string, clock: Clock): Promise<void> {
   await rm(`${path}.log`, { force: true })
 }
 
-/** Of drills of this host whose process is gone. */
-async function removeLeftovers({ home, host, clock }: { home: string; host: string; clock: Clock }): Promise<void> {
-  const folder = marksFolder(home)
-  const names = await readdir(folder).catch((error: unknown) => {
-    if (codeOf(error) === 'ENOENT') return []
-    throw error
-  })
-  for (const name of names.filter((one) => one.endsWith('.json'))) {
-    const file = join(folder, name)
-    const mark = await readFile(file, 'utf8').then(
-      (text) => JSON.parse(text) as Mark,
-      () => undefined,
-    )
-    if (!mark || mark.host !== host || isAlive(mark.process)) continue
+async function clearUp({ home, host, clock, died }: SandboxWish): Promise<void> {
+  for (const dead of await takeDead(home, host)) {
+    const hadEnded = dead.known !== undefined && (await died(dead.known))
     // The last part of the path is the drill's own id: nothing else is ever removed.
-    if (mark.folder.endsWith(`/${mark.drill}`) && name === `${mark.drill}.json`) await removeSandbox(mark.folder, clock)
-    await rm(file, { force: true })
+    const isOwn = dead.folder.endsWith(`/${dead.drill}`)
+    if (isOwn && !(hadEnded && dead.keep)) await removeSandbox(dead.folder, clock)
+    await dead.forget()
   }
 }

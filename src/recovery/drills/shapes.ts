@@ -55,7 +55,7 @@ export const evidenceSchema = z.object({
   host: z.string(),
   startedAt: z.string(),
   finishedAt: z.string(),
-  outcome: z.enum(['passed', 'failed', 'cancelled']),
+  outcome: z.enum(['passed', 'failed', 'cancelled', 'interrupted']),
   repository: z.string().nullable(),
   backup: z.string().nullable(),
   postgresVersion: z.number().nullable(),

@@ -7,10 +7,9 @@ import type { CountedTable, DrillProof, Evidence } from './evidence.ts'
 const mostCounts = 30
 
 export function evidenceText(one: Evidence): string {
-  const verdict = { passed: 'PASSED', failed: 'FAILED', cancelled: 'CANCELLED' }[one.outcome]
   return [
-    `drill ${one.id} of ${one.warehouse}: ${verdict}`,
-    `  when        ${one.startedAt} to ${one.finishedAt}, on ${one.host}, by ${one.actor} (${one.trigger})`,
+    `drill ${one.id} of ${one.warehouse}: ${one.outcome.toUpperCase()}`,
+    `  when        ${one.startedAt} ${one.outcome === 'interrupted' ? 'until nobody knows when' : `to ${one.finishedAt}`}, on ${one.host}, by ${one.actor} (${one.trigger})`,
     ...(one.target
       ? [`  target      ${one.target.asked}: ${one.target.resolved}, timeline ${one.target.timeline}`]
       : []),

@@ -5,6 +5,7 @@ import { formatTable } from '../../base/table.ts'
 import { formatDuration } from '../../base/units.ts'
 import { readArchive } from '../drills/archive.ts'
 import { auditedDrills, auditProblems } from '../drills/audited.ts'
+import { hereOf, unendedHere } from '../drills/unended.ts'
 
 const output = z.object({
   drills: z.array(
@@ -22,6 +23,18 @@ const output = z.object({
       problems: z.array(z.string()),
     }),
   ),
+  unended: z
+    .array(
+      z.object({
+        id: z.string(),
+        warehouse: z.string(),
+        tier: z.string(),
+        startedAt: z.string(),
+        backup: z.string().nullable(),
+        state: z.enum(['running', 'interrupted', 'elsewhere']),
+      }),
+    )
+    .describe('begun, without evidence: one whose process was killed gets it from the next drill'),
   problems: z.array(z.string()).describe('what is wrong with the chain as a whole'),
 })
 type Output = z.output<typeof output>
@@ -41,8 +54,8 @@ export const drillList = defineOperation<{ warehouse?: string | undefined }, Out
   where: 'here',
   run: async ({ warehouse }, context) => {
     const archive = await readArchive(context.home)
-    const here = { host: context.environment.hostname, home: context.home }
-    const audited = auditProblems(archive, await auditedDrills(context), here)
+    const unended = await unendedHere(context, archive)
+    const audited = auditProblems(archive, await auditedDrills(context), hereOf(context, unended))
     const drills = archive.drills
       .filter(({ evidence }) => warehouse === undefined || !evidence || evidence.warehouse === warehouse)
       .map(({ number, evidence, problems }) => ({
@@ -58,14 +71,21 @@ export const drillList = defineOperation<{ warehouse?: string | undefined }, Out
         findings: evidence?.findings?.length ?? 0,
         problems: [...problems],
       }))
-    return { drills, problems: [...archive.problems, ...audited] }
+    const ofWarehouse = unended.filter((one) => warehouse === undefined || one.warehouse === warehouse)
+    return { drills, unended: [...ofWarehouse], problems: [...archive.problems, ...audited] }
   },
   text: listText,
   exit: ({ drills, problems }) =>
     problems.length > 0 || drills.some((one) => one.problems.length > 0) ? 'findings' : 'ok',
 })
 
-function listText({ drills, problems }: Output): string {
+const stateText = {
+  running: 'not ended yet',
+  interrupted: 'begun and never ended: the next drill keeps evidence of that',
+  elsewhere: 'not ended, or its process died: its own host can tell',
+} as const
+
+function listText({ drills, unended, problems }: Output): string {
   const duration = (ms: number | null): string => (ms === null ? '-' : formatDuration(ms))
   const table = formatTable(
     [
@@ -78,18 +98,31 @@ function listText({ drills, problems }: Output): string {
       { title: 'PREDICTED', right: true },
       'EVIDENCE',
     ],
-    drills.map((one) => [
-      one.id ?? `number ${one.number}`,
-      one.warehouse ?? '-',
-      one.tier ?? '-',
-      one.startedAt ?? '-',
-      one.outcome ?? '-',
-      duration(one.recoveryMs),
-      duration(one.predictedMs),
-      one.problems.length === 0 ? 'whole' : `EDITED: ${one.problems.join('; ')}`,
-    ]),
+    [
+      ...drills.map((one) => [
+        one.id ?? `number ${one.number}`,
+        one.warehouse ?? '-',
+        one.tier ?? '-',
+        one.startedAt ?? '-',
+        one.outcome ?? '-',
+        duration(one.recoveryMs),
+        duration(one.predictedMs),
+        one.problems.length === 0 ? 'whole' : `EDITED: ${one.problems.join('; ')}`,
+      ]),
+      ...unended.map((one) => [
+        one.id,
+        one.warehouse,
+        one.tier,
+        one.startedAt,
+        one.state,
+        '-',
+        '-',
+        stateText[one.state],
+      ]),
+    ],
   )
-  return [drills.length === 0 ? 'no drill has been run yet' : table, ...problems.map((one) => `WRONG: ${one}`)].join(
-    '\n',
-  )
+  return [
+    drills.length + unended.length === 0 ? 'no drill has been run yet' : table,
+    ...problems.map((one) => `WRONG: ${one}`),
+  ].join('\n')
 }

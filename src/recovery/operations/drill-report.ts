@@ -7,6 +7,7 @@ import { readArchive } from '../drills/archive.ts'
 import { auditedDrills, auditProblems } from '../drills/audited.ts'
 import { findingText } from '../drills/damage.ts'
 import type { Evidence } from '../drills/evidence.ts'
+import { hereOf, unendedHere } from '../drills/unended.ts'
 import { scoreOf } from '../rates/accuracy.ts'
 
 const drill = z.object({
@@ -28,6 +29,7 @@ const output = z.object({
       passed: z.number(),
       failed: z.number(),
       cancelled: z.number(),
+      interrupted: z.number().describe('killed: a later drill noticed'),
       lastPassed: drill.nullable(),
       lastFailed: drill.nullable(),
       medianError: z.number().nullable(),
@@ -61,7 +63,7 @@ export const drillReport = defineOperation({
   where: 'here',
   run: async ({ warehouse, since, markdown }, context): Promise<Output> => {
     const archive = await readArchive(context.home)
-    const here = { host: context.environment.hostname, home: context.home }
+    const here = hereOf(context, await unendedHere(context, archive))
     const audited = auditProblems(archive, await auditedDrills(context), here)
     const now = context.clock.now()
     const drills = archive.drills
@@ -105,6 +107,7 @@ function ofWarehouse(warehouse: string, drills: readonly Evidence[]): Output['wa
     passed: count('passed'),
     failed: count('failed'),
     cancelled: count('cancelled'),
+    interrupted: count('interrupted'),
     lastPassed: last('passed'),
     lastFailed: last('failed'),
     medianError: medianError ?? null,
@@ -131,6 +134,11 @@ function timesText({ recoveryMs, predictedMs }: Line): string {
   return predictedMs === null ? took : `${took} (predicted ${formatDuration(predictedMs)})`
 }
 
+function countsText({ passed, failed, cancelled, interrupted }: Output['warehouses'][number]): string {
+  const killed = interrupted === 0 ? '' : `, ${interrupted} interrupted`
+  return `${passed} passed, ${failed} failed, ${cancelled} cancelled${killed}`
+}
+
 function accuracyLine({ medianError, coverage }: Output['warehouses'][number]): string {
   return medianError === null || coverage === null
     ? 'no prediction rested on measurements yet'
@@ -140,11 +148,11 @@ function accuracyLine({ medianError, coverage }: Output['warehouses'][number]): 
 function reportText(report: Output): string {
   const parts = report.warehouses.map((one) =>
     [
-      `${one.warehouse}: ${one.passed} passed, ${one.failed} failed, ${one.cancelled} cancelled`,
+      `${one.warehouse}: ${countsText(one)}`,
       `  last passed  ${one.lastPassed ? `${one.lastPassed.at}, ${timesText(one.lastPassed)}` : 'never'}`,
       ...(one.lastFailed ? [`  last failed  ${one.lastFailed.at}: ${one.lastFailed.findings.join('; ')}`] : []),
       `  ${accuracyLine(one)}`,
-      ...one.drills.map((line) => `  ${line.at}  ${line.outcome.padEnd(9)}  ${timesText(line)}  ${line.id}`),
+      ...one.drills.map((line) => `  ${line.at}  ${line.outcome.padEnd(11)}  ${timesText(line)}  ${line.id}`),
     ].join('\n'),
   )
   return [
@@ -167,7 +175,7 @@ function reportMarkdown(report: Output): string {
   const parts = report.warehouses.flatMap((one) => [
     `## ${one.warehouse}`,
     '',
-    `${one.passed} passed, ${one.failed} failed, ${one.cancelled} cancelled; ${accuracyLine(one)}.`,
+    `${countsText(one)}; ${accuracyLine(one)}.`,
     '',
     '| when | outcome | target | backup | took | found | drill |',
     '| --- | --- | --- | --- | --- | --- | --- |',

@@ -6,6 +6,7 @@ import { readArchive, type Archive, type KeptDrill } from '../drills/archive.ts'
 import { evidenceSchema } from '../drills/shapes.ts'
 import { evidenceText } from '../drills/text.ts'
 import { drillErrors as errors } from '../drills/errors.ts'
+import { hereOf, unendedHere } from '../drills/unended.ts'
 
 const output = z.object({
   evidence: evidenceSchema.nullable(),
@@ -36,7 +37,7 @@ export const drillShow = defineOperation<{ drill: string }, Output>({
     if (!found) throw errors.unknownDrill(drill)
     const known = await auditedDrills(context)
     const audited = auditVerdict(found, known)
-    const here = { host: context.environment.hostname, home: context.home }
+    const here = hereOf(context, await unendedHere(context, archive))
     const problems = [
       ...found.problems,
       ...archive.problems,
