@@ -39,7 +39,8 @@ export const partErrors = defineErrors('recovery', {
     exit: 'failed',
     message: (at: { path: string; major: number; server: number }) =>
       `${at.path} is of PostgreSQL ${at.major}, the backup of ${at.server}`,
-    hint: (at) => `name a pg_dump of PostgreSQL ${at.server} with --pg-dump PATH`,
+    hint: (at) =>
+      `nothing was made; pg_dump reads no server that is newer than itself: install the client programs of PostgreSQL ${at.server} (postgresql-client-${at.server}), or name one of ${at.server} or newer with --pg-dump PATH`,
   },
   dumpFailed: {
     exit: 'failed',

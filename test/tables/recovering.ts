@@ -19,6 +19,8 @@ export interface Asking {
   readonly progress?: (event: Progress) => void
   /** Filled with what was asked. */
   readonly questions?: string[]
+  /** While the question waits. */
+  readonly whenAsked?: () => Promise<void>
 }
 
 /** What every recovery of a part needs of a world, and the context it runs in. */
@@ -33,9 +35,10 @@ async function recover<T>(
   const context = testContext({ home: join(world.folder, 'home'), rooms: [warehouseRoom], config }, scope)
   const operationContext: OperationContext = Object.assign(Object.create(context) as typeof context, {
     progress: (event: Progress) => asking.progress?.(event),
-    confirm: (question: string) => {
+    confirm: async (question: string) => {
       asking.questions?.push(question)
-      return Promise.resolve(asking.answer ?? true)
+      await asking.whenAsked?.()
+      return asking.answer ?? true
     },
     actor: 'test',
   })

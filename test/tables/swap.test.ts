@@ -1,11 +1,13 @@
 // Rows put back into a warehouse that goes on: swapped in with everything that hangs on the table, merged by key, partitions and all; and nothing of it where it cannot be.
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { test } from 'node:test'
 
 import { isWharfError } from '../../src/base/errors.ts'
 import { mergeTable } from '../../src/recovery/tables/merge.ts'
 import { openWorld, type World } from '../backup/world.ts'
-import { contentOf, leftOn, lsnOf, recoverTable } from './recovering.ts'
+import type { TablesReport } from '../../src/recovery/tables/report.ts'
+import { contentOf, leftOn, lsnOf, recoverDatabase, recoverTable } from './recovering.ts'
 
 const schema = `
   create schema sales;
@@ -29,9 +31,25 @@ const schema = `
   insert into sales.events (day, body) select date '2026-01-01' + n % 90, md5(n::text) from generate_series(1, 6000) n;
   create table sales.apart (id int) partition by range (id);
   create unlogged table sales.apart_1 partition of sales.apart for values from (0) to (10);
-  create table sales.nokey as select n as id from generate_series(1, 10) n`
+  create table sales.nokey as select n as id from generate_series(1, 10) n;
+  create table sales.counted (id int generated always as (n * 10) stored primary key, n int, num int generated always as identity, twice int generated always as (n * 2) stored, body text);
+  insert into sales.counted (n, body) select n, md5(n::text) from generate_series(1, 100) n;
+  create extension file_fdw; create server files foreign data wrapper file_fdw;
+  create table sales.mixed (id int) partition by range (id);
+  create table sales.mixed_1 partition of sales.mixed for values from (0) to (10);
+  create foreign table sales.mixed_ext partition of sales.mixed for values from (10) to (20) server files options (filename '/dev/null');
+  insert into sales.mixed select generate_series(0, 9)`
 
-const tables = ['sales.orders', 'sales.lines', 'sales.customers', 'sales.events', 'sales.events_1', 'sales.big']
+const tables = [
+  'sales.orders',
+  'sales.lines',
+  'sales.customers',
+  'sales.events',
+  'sales.events_1',
+  'sales.big',
+  'sales.counted',
+  'sales.mixed',
+]
 
 /** By the key of then each of its rows would be put over all versions of now. */
 async function refusesOtherKey(world: World): Promise<void> {
@@ -51,6 +69,42 @@ async function refusesOtherKey(world: World): Promise<void> {
   )
   await session.query('rollback')
   await world.server.psql('drop schema other_key cascade')
+}
+
+/** Which is what systems have. */
+async function refusesOldDump(world: World, lsn: string): Promise<void> {
+  const pgDump = '/usr/lib/postgresql/15/bin/pg_dump'
+  if (!existsSync(pgDump)) return
+  const phases: string[] = []
+  await assert.rejects(
+    recoverDatabase(world, { database: 'one', lsn, pgDump }, { progress: ({ phase }) => void phases.push(phase) }),
+    { code: 'recovery.old-pg-dump', message: `${pgDump} is of PostgreSQL 15, the backup of 18` },
+  )
+  assert.deepEqual([...new Set(phases)], ['planning'])
+  const left = await world.server.psql(`select from pg_database where datname like 'wharf%'`)
+  assert.deepEqual(left, [])
+}
+
+/** A partition that is a foreign table goes with the old one, and what is said brings it back. */
+async function foreignPartitionIsTold(
+  world: World,
+  { swapped, question }: { swapped: TablesReport; question: string },
+): Promise<void> {
+  const kept = swapped.tables.find((one) => one.table === 'sales.mixed')!.keptAs!
+  assert.ok(
+    question.endsWith(`${kept.slice('sales.'.length)}, with its foreign partitions sales.mixed_ext)?`),
+    question,
+  )
+  const ending = kept.slice('sales.mixed'.length)
+  const attach = `alter table "sales"."mixed${ending}" detach partition "sales"."mixed_ext${ending}"; alter table "sales"."mixed_ext${ending}" rename to "mixed_ext"; alter table "sales"."mixed" attach partition "sales"."mixed_ext" FOR VALUES FROM (10) TO (20)`
+  assert.deepEqual(
+    swapped.notes.filter((one) => one.includes('foreign')),
+    [
+      'partitions that were foreign tables hold nothing of a backup and are not made: sales.mixed_ext',
+      `partition sales.mixed_ext is a foreign table: it is not replaced, stays with the old table, and its rows are not in sales.mixed until you attach it: ${attach}`,
+    ],
+  )
+  await world.server.psql(attach)
 }
 
 test('PostgreSQL 18: swapped with views, foreign keys and publications, merged, and by partition; what cannot be exact is refused and changes nothing', async () => {
@@ -96,6 +150,10 @@ test('PostgreSQL 18: swapped with views, foreign keys and publications, merged, 
   await server.psql(
     `insert into sales.orders values (90001, 1, 'new', 'new'); delete from sales.events where day < '2026-02-10'; delete from sales.customers where id > 500`,
   )
+  // One of them gets another number, as it may.
+  await server.psql(
+    `delete from sales.counted where n between 11 and 20; update sales.counted set body = 'wrong' where n between 5 and 9; update sales.counted set num = default where n = 7; delete from sales.mixed_1`,
+  )
   await world.archiveAll()
 
   // First what is refused. Nothing may change by it.
@@ -118,6 +176,7 @@ test('PostgreSQL 18: swapped with views, foreign keys and publications, merged, 
   })
   await server.psql('drop publication part')
   await refusesOtherKey(world)
+  await refusesOldDump(world, lsn)
   await unchanged()
   const questions: string[] = []
   await assert.rejects(
@@ -158,7 +217,11 @@ test('PostgreSQL 18: swapped with views, foreign keys and publications, merged, 
   await unchanged()
 
   // Merged: rows that came later stay.
-  const merged = await recoverTable(world, { tables: ['sales.lines', 'sales.orders'], lsn, mode: 'merge' })
+  const merged = await recoverTable(world, {
+    tables: ['sales.lines', 'sales.orders', 'sales.counted'],
+    lsn,
+    mode: 'merge',
+  })
   assert.deepEqual(
     merged.tables.map((one) => [
       one.table,
@@ -171,14 +234,39 @@ test('PostgreSQL 18: swapped with views, foreign keys and publications, merged, 
     [
       ['sales.lines', 'merged', { inserted: 500, restored: 0 }, 500, 0, 0],
       ['sales.orders', 'merged', { inserted: 1000, restored: 99 }, 1000, 99, 1],
+      ['sales.counted', 'merged', { inserted: 10, restored: 5 }, 10, 5, 0],
     ],
   )
   assert.equal(await contentOf(world, '(select * from sales.orders where id < 90000)'), truth.all['sales.orders'])
   assert.equal(await contentOf(world, 'sales.lines'), truth.all['sales.lines'])
+  assert.equal(await contentOf(world, 'sales.counted'), truth.all['sales.counted'])
+  assert.deepEqual(await constraints(), truth.constraints)
+  assert.deepEqual(
+    await server.psql(
+      `select attname from pg_attribute where attrelid = 'sales.counted'::regclass and attidentity = 'a'`,
+    ),
+    [{ attname: 'num' }],
+  )
   assert.deepEqual(await leftOn(world), [])
 
   // Swapped, a partitioned table and one that others hang on.
-  const swapped = await recoverTable(world, { tables: ['sales.orders', 'sales.events'], lsn, mode: 'swap' })
+  questions.length = 0
+  const waiting: unknown[] = []
+  const whenAsked = async (): Promise<void> => {
+    waiting.push(
+      await server.psql(
+        `select conname from pg_constraint where contype = 'f' and connamespace::regnamespace::text like 'wharf%' and confrelid = 'sales.customers'::regclass`,
+      ),
+    )
+  }
+  const swapped = await recoverTable(
+    world,
+    { tables: ['sales.orders', 'sales.events', 'sales.mixed'], lsn, mode: 'swap' },
+    { questions, whenAsked },
+  )
+  // Deletes of customers are not held up by who waits for an answer.
+  assert.deepEqual(waiting, [[]])
+  await foreignPartitionIsTold(world, { swapped, question: questions[0]! })
   assert.deepEqual(await all(), truth.all)
   assert.deepEqual(await constraints(), truth.constraints)
   assert.deepEqual(await outside(), truth.outside)

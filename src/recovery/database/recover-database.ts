@@ -11,6 +11,7 @@ import { askedText } from '../plan/plan.ts'
 import { databaseWish } from '../plan/parts/database.ts'
 import { ShownPlan } from '../plan/parts/show.ts'
 import type { StepTime } from '../rates/times.ts'
+import type { SandboxRequest } from '../sandbox/sandbox.ts'
 import type { PrivateSession } from '../server/connect.ts'
 import { copyRows } from '../tables/copy-rows.ts'
 import { literal, nameWith } from '../tables/names.ts'
@@ -81,7 +82,11 @@ export async function recoverDatabase(
     context,
     signal,
   })
-  const { onPrepared } = plan
+  // Before anything is restored.
+  const onPrepared: SandboxRequest['onPrepared'] = async (prepared) => {
+    refuseOldDump(dump, prepared.manifest.postgresVersion)
+    await plan.onPrepared(prepared)
+  }
   const found = scope.use(
     await openDatabaseSandbox({ ...request, sandboxes: request.sandboxDirectory, onPrepared }, context, {
       report: (event) => context.progress(event),
@@ -125,6 +130,12 @@ async function refuseEarly(session: Session, place: string): Promise<number> {
   if (row!.taken) throw errors.databaseTaken({ database: place })
   if (!row!.may) throw errors.mayNotCreate({ user: row!.who })
   return Math.floor(Number(row!.version) / 10_000)
+}
+
+/** pg_dump reads no server that is newer than itself. */
+export function refuseOldDump(dump: DumpProgram, postgresVersion: number): void {
+  const server = Math.floor(postgresVersion / 10_000)
+  if (dump.major < server) throw errors.oldPgDump({ path: dump.path, major: dump.major, server })
 }
 
 interface Sides {
@@ -189,8 +200,6 @@ async function readDefinitions(
 ): Promise<{ before: Definitions; after: Definitions['jobs'] }> {
   const { context, request, signal, unfinished } = work
   const { database } = request
-  const major = Math.floor(found.sandbox.manifest.postgresVersion / 10_000)
-  if (dump.major < major) throw errors.oldPgDump({ path: dump.path, major: dump.major, server: major })
   context.progress({ phase: 'reading definitions' })
   const server = { socketDirectory: source.host, port: source.port, user: source.user! }
   const section = async (name: 'pre-data' | 'post-data'): Promise<readonly string[]> => {

@@ -23,12 +23,18 @@ export async function hints(session: Session, wanted: readonly TableName[]): Pro
 
 export async function readDefinitions(
   found: TablesSandbox,
-): Promise<{ definitions: readonly TableDefinition[]; major: number }> {
+): Promise<{ definitions: readonly TableDefinition[]; major: number; foreign: readonly string[] }> {
   const major = Math.floor(found.sandbox.manifest.postgresVersion / 10_000)
   await using source = await found.open()
   const definitions: TableDefinition[] = []
   for (const table of found.tables) definitions.push(await readDefinition(source, table, major))
-  return { definitions, major }
+  const { rows } = await source.query<{ name: string }>(
+    `select pg_catalog.format('%s.%s', n.nspname, c.relname) as name from unnest($1::oid[]) root
+       cross join lateral pg_catalog.pg_partition_tree(root) t join pg_catalog.pg_class c on c.oid = t.relid
+       join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.relkind = 'f' order by 1`,
+    [definitions.filter((one) => one.root === one.oid).map((one) => one.oid)],
+  )
+  return { definitions, major, foreign: rows.map((one) => one.name) }
 }
 
 export async function decideRoots(

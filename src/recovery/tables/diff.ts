@@ -29,7 +29,7 @@ export interface TableDiff {
 
 export interface Compared {
   readonly key: readonly { readonly name: string; readonly operator: string }[] | undefined
-  /** Of both, generated ones left out. */
+  /** Of both, without those that are generated now. */
   readonly shared: readonly string[]
   readonly columns: TableDiff['columns']
 }
@@ -80,10 +80,12 @@ export async function compareColumns(session: Session, then: string, now: string
   }
   const shared = old
     .filter((one) => !onlyThen.includes(one.name) && !otherType.includes(one.name))
-    .filter((one) => !one.generated && !byName.get(one.name)!.generated)
+    .filter((one) => !byName.get(one.name)!.generated)
     .map((one) => one.name)
   const key = await keyOf(session, then)
-  return { key: key?.every((one) => shared.includes(one.name)) ? key : undefined, shared, columns }
+  // A generated column may be part of a key: nobody writes it, but rows can be found by it.
+  const isThere = (name: string): boolean => !onlyThen.includes(name) && !otherType.includes(name)
+  return { key: key?.every((one) => isThere(one.name)) ? key : undefined, shared, columns }
 }
 
 export function joinOn(key: NonNullable<Compared['key']>, left: string, right: string): string {

@@ -34,6 +34,31 @@ export async function liveTree(session: Session, root: number): Promise<readonly
   return rows.map((one) => ({ ...one, oid: Number(one.oid) }))
 }
 
+export interface ForeignPart {
+  readonly schema: string
+  readonly name: string
+  readonly parent: { readonly schema: string; readonly name: string }
+  /** As ALTER TABLE … ATTACH PARTITION takes it. */
+  readonly bound: string
+}
+
+/** Partitions, of any level, that are foreign tables. */
+export async function foreignParts(session: Pick<Session, 'query'>, root: number): Promise<readonly ForeignPart[]> {
+  const rows = await session.query<Record<'schema' | 'name' | 'parentSchema' | 'parentName' | 'bound', string>>(
+    `select n.nspname as schema, c.relname as name, pn.nspname as "parentSchema", p.relname as "parentName", pg_catalog.pg_get_expr(c.relpartbound, c.oid) as bound
+       from pg_catalog.pg_partition_tree($1::oid) t join pg_catalog.pg_class c on c.oid = t.relid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+       join pg_catalog.pg_class p on p.oid = t.parentrelid join pg_catalog.pg_namespace pn on pn.oid = p.relnamespace
+      where c.relkind = 'f' order by 1, 2`,
+    [root],
+  )
+  return rows.map(({ schema, name, bound, parentSchema, parentName }) => ({
+    schema,
+    name,
+    bound,
+    parent: { schema: parentSchema, name: parentName },
+  }))
+}
+
 /** Names that stay taken in some schemas: relations, types and extended statistics, as `schema.name`. */
 export async function takenNames(
   session: Session,

@@ -59,7 +59,11 @@ export async function recoverTables(
   work.steps.push(...found.times)
   // With a session of its own: this one's may be broken by then, and what is new must go all the same.
   scope.defer(() => tidy(work))
-  const { definitions, major } = await readDefinitions(found)
+  const { definitions, major, foreign } = await readDefinitions(found)
+  if (foreign.length > 0)
+    work.notes.push(
+      `partitions that were foreign tables hold nothing of a backup and are not made: ${foreign.join(', ')}`,
+    )
   const roots = await decideRoots(work, session, definitions)
   const making = await planMaking(work, session, { definitions, roots, major })
   await makeStaging(session, making.naming.stagings.values())

@@ -4,8 +4,9 @@ import type { Session } from '../../warehouse/contract.ts'
 import { quoteName } from '../../warehouse/quote.ts'
 import type { TableDefinition } from './definition.ts'
 import { diffTables, type TableDiff } from './diff.ts'
-import { makeKeys, type Coming } from './keys.ts'
+import { makeInnerKeys, makeOuterKeys, type Coming } from './keys.ts'
 import { analyzeTables, finishTables, makeIndexes, setSequences } from './make.ts'
+import { foreignParts } from './live.ts'
 import { mergeTable, type Merged } from './merge.ts'
 import { nameWith, shownName, sqlName } from './names.ts'
 import { staged } from './naming.ts'
@@ -26,12 +27,13 @@ export async function settle(
   await dress(work, session, { found, making, roots, staying })
   const diffs = await compare(work, session, making, roots)
   const { context } = work
-  await ask(work, roots, diffs)
+  await ask(work, session, { roots, diffs })
   const started = context.clock.monotonic()
   const merged = new Map<number, Merged>()
   let kept: readonly { table: string; keptAs: string }[] = []
   if (staying || roots.some(({ how }) => how === 'merge')) {
     context.progress({ phase: 'putting in place' })
+    if (staying) work.notes.push(...(await makeOuterKeys(session, making, comingFrom(roots))))
     await inTransaction(session, async () => {
       for (const { definition, live, how } of mergeOrder(roots))
         if (how === 'merge')
@@ -83,16 +85,19 @@ async function dress(
       await setSequences(session, source, making)
     }
     await finishTables(session, making)
-    const comingOf = (table: TableDefinition): Coming => {
-      const { how } = roots.find((one) => one.definition.oid === table.root)!
-      return how === 'merge' || how === 'compare' ? 'beside' : how
-    }
-    work.notes.push(...(await makeKeys(session, making, comingOf)))
+    work.notes.push(...(await makeInnerKeys(session, making, comingFrom(roots))))
   }
   context.progress({ phase: 'gathering statistics' })
   await analyzeTables(session, making)
   const bytes = making.definitions.reduce((sum, one) => sum + one.bytes, 0)
   addStep(work, 'build-indexes', { started, bytes, count })
+}
+
+function comingFrom(roots: readonly Root[]): (table: TableDefinition) => Coming {
+  return (table) => {
+    const { how } = roots.find((one) => one.definition.oid === table.root)!
+    return how === 'merge' || how === 'compare' ? 'beside' : how
+  }
 }
 
 async function compare(
@@ -111,7 +116,11 @@ async function compare(
   return diffs
 }
 
-async function ask(work: Work, roots: readonly Root[], diffs: ReadonlyMap<number, TableDiff>): Promise<void> {
+async function ask(
+  work: Work,
+  session: Session,
+  { roots, diffs }: { roots: readonly Root[]; diffs: ReadonlyMap<number, TableDiff> },
+): Promise<void> {
   const { context } = work
   const changing = roots.filter(({ how }) => how === 'swap' || how === 'merge')
   if (changing.length === 0) return
@@ -121,11 +130,31 @@ async function ask(work: Work, roots: readonly Root[], diffs: ReadonlyMap<number
   })
   for (const line of lines) context.say?.(line)
   const names = changing.map(({ definition }) => shownName(definition)).join(', ')
+  const foreign = await noteForeign(work, session, changing)
+  const without = foreign.length === 0 ? '' : `, with its foreign partitions ${foreign.join(', ')}`
   const question =
     changing[0]!.how === 'swap'
-      ? `replace ${names} by what it was (the live one is kept as ${changing.map(({ live }) => nameWith(live!.name, keptEnding(work))).join(', ')})?`
+      ? `replace ${names} by what it was (the live one is kept as ${changing.map(({ live }) => nameWith(live!.name, keptEnding(work))).join(', ')}${without})?`
       : `put the missing and changed rows back into ${names}?`
   await demandConfirmation(context, question)
+}
+
+/** Partitions that are foreign tables stay with the live table that gives way: said before anybody answers. Returns their names. */
+async function noteForeign(work: Work, session: Session, changing: readonly Root[]): Promise<readonly string[]> {
+  const names: string[] = []
+  for (const { live, how } of changing) {
+    if (how !== 'swap' || !live) continue
+    for (const part of await foreignParts(session, live.oid)) {
+      const { schema, name, parent, bound } = part
+      const [was, under] = [name, parent.name].map((one) => nameWith(one, keptEnding(work)))
+      const kept = sqlName({ schema, name: was! })
+      const note = `partition ${shownName(part)} is a foreign table: it is not replaced, stays with the old table, and its rows are not in ${shownName(live)} until you attach it: alter table ${sqlName({ schema: parent.schema, name: under! })} detach partition ${kept}; alter table ${kept} rename to ${quoteName(name)}; alter table ${sqlName(parent)} attach partition ${sqlName(part)} ${bound}`
+      work.context.say?.(note)
+      work.notes.push(note)
+      names.push(shownName(part))
+    }
+  }
+  return names
 }
 
 async function place(
