@@ -13,6 +13,7 @@ import { refuseFullMoves, refuseUsed } from './in-place/place.ts'
 import { askedText, type RecoveryPlan } from './plan/plan.ts'
 import { endOfWal, prepareRecovery, refuseToRun, type PreparedRecovery, type RecoveryOptions } from './plan/prepare.ts'
 import { addRecord, type RecoveryRecord } from './rates/times.ts'
+import { writeEndScript } from './restore/end-script.ts'
 import { readMarker, writeMarker } from './restore/marker.ts'
 import { restore, type RestoreResult } from './restore/restore.ts'
 import { nextSteps } from './next-steps.ts'
@@ -311,6 +312,7 @@ export async function restoreAll(
         restoreCommand: delivery.restoreCommand,
         stop: resolved.stop,
         timeline: resolved.timeline,
+        ...(request.start ? {} : { endCommand: await writeEndScript(layout.root, delivery.leftovers, owner) }),
       })
       return { recovery, copy, chosen }
     },

@@ -8,11 +8,13 @@ import { test } from 'node:test'
 import { systemClock } from '../../src/base/clock.ts'
 import { parseLsn } from '../../src/wal/lsn.ts'
 import { endServer, serverRuns } from '../../src/warehouse/servers.ts'
+import { openSandbox, type Sandbox } from '../../src/recovery/sandbox/sandbox.ts'
 import { replayToTarget } from '../../src/recovery/server/replay.ts'
 import { superuserCandidates } from '../../src/recovery/server/superusers.ts'
 import { verifyPages } from '../../src/recovery/server/verify.ts'
 import { contentsOf } from '../backup/truth.ts'
 import { openWorld, type World } from '../backup/world.ts'
+import { testContext } from '../support/context.ts'
 import { startServer } from '../support/postgres.ts'
 import { recover, requestFor } from './recovered.ts'
 
@@ -135,6 +137,14 @@ async function promote(world: World): Promise<void> {
   while ((await server.psql<{ on: boolean }>('select pg_is_in_recovery() as on'))[0]!.on) await systemClock.sleep(50)
 }
 
+async function sandboxAt(world: World, wish: { name: string; timeline?: number }): Promise<Sandbox> {
+  const { warehouse, repositoryPath, passphraseFile, binaries, toDirectory: folder } = await requestFor(world, {})
+  await using scope = new AsyncDisposableStack()
+  const context = testContext({ home: join(world.folder, 'home'), rooms: [] }, scope)
+  const request = { warehouse, repositoryPath, passphraseFile, binaries, folder, workers: 2, open: false, ...wish }
+  return await openSandbox({ ...request, wanted: () => true }, context, { report: () => {}, signal })
+}
+
 test('a backup of timeline 1 is replayed across the switch to timeline 2, and opens timeline 3', async () => {
   await using world = await openWorld({ major: 18 })
   const { server, repository } = world
@@ -165,6 +175,17 @@ test('a backup of timeline 1 is replayed across the switch to timeline 2, and op
     assert.equal(recovered.report.plan.target.timeline, timeline)
     assert.equal(recovered.report.proof!.replayed.timeline, 3)
     assert.deepEqual(await contentsOf(recovered.asServer), contents)
+  }
+  // The same by what feeds a sandbox, which hands over segments of either timeline as the server asks for them.
+  for (const [wish, rows] of [
+    [{ name: 'on one' }, 2000],
+    [{ name: 'on two' }, 3000],
+    [{ name: 'on one', timeline: 1 }, 2000],
+  ] as const) {
+    await using sandbox = await sandboxAt(world, wish)
+    await using session = await sandbox.connect('postgres')
+    const found = await session.query('select count(*)::int as rows, max(id) as newest from t')
+    assert.deepEqual(found.rows, [{ rows, newest: rows }])
   }
   await using one = await recover(world, { name: 'on one', timeline: 1 })
   assert.equal(one.report.proof!.replayed.timeline, 3)

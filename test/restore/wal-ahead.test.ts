@@ -1,15 +1,16 @@
 // WAL that is fetched ahead: restore_command, called as a recovering server calls it, and recovering servers themselves.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { chown, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, chown, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 
 import { restoreScriptName } from '../../src/recovery/restore/restore-script.ts'
+import { withoutRecovery } from '../../src/recovery/restore/settings.ts'
 import { spoolName } from '../../src/recovery/get/ahead/spool.ts'
 import { contentsOf } from '../backup/truth.ts'
 import { openWorld, type World } from '../backup/world.ts'
-import type { Major } from '../support/postgres.ts'
+import { startServer, type Major } from '../support/postgres.ts'
 import { recover, type Recovered } from './recovered.ts'
 import { ofTheDay } from '../support/turns.ts'
 
@@ -173,6 +174,24 @@ test('a shell that cannot run the script says 200', async () => {
   await rename(script, `${script}-away`)
   assert.equal(call(segments[0]!).code, 200)
   await rename(`${script}-away`, script)
+})
+
+test('a server that is started by hand recovers too, and what only replay needs goes by itself', async () => {
+  const auto = join(restored.directory, 'postgresql.auto.conf')
+  const text = await readFile(auto, 'utf8')
+  assert.match(text, /recovery_end_command = '.+'/)
+  await appendFile(auto, "work_mem = '5MB'\n")
+  await using server = await startServer({ major: 18, dataDirectory: restored.directory })
+  await until('it is open', async () => {
+    const [row] = await server.psql<{ waits: boolean }>('select pg_is_in_recovery() as waits')
+    return row!.waits === false
+  })
+  assert.deepEqual(await contentsOf(server), contents)
+  const left = (await readdir(restored.directory)).filter((name) => /^\.?wharf-|\.wharf$/.test(name))
+  assert.deepEqual(left, ['wharf-recovery.json'])
+  assert.equal(await readFile(auto, 'utf8'), `${withoutRecovery(text)}work_mem = '5MB'\n`)
+  assert.doesNotMatch(await readFile(server.logFile, 'utf8'), /recovery_end_command/)
+  await server.stop('fast')
 })
 
 for (const major of [ofTheDay([15, 18] as const)]) {

@@ -40,6 +40,7 @@ const skippedNames: ReadonlySet<string> = new Set([
   'wharf-wal-push.json',
   'wharf-wal-get.json',
   'wharf-wal-get.sh',
+  'wharf-recovery-end.sh',
   'wharf-wal-ahead',
 ])
 

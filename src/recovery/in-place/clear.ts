@@ -32,7 +32,7 @@ const ownFiles: ReadonlySet<string> = new Set([
 const ownFolders: ReadonlySet<string> = new Set(standardFolders(Infinity).map((path) => path.split('/')[0]!))
 /** Of earlier recoveries. What `wal push` needs is the server's, and stays. */
 const ours =
-  /^(wharf-wal-get\..+|wharf-wal-ahead.*|wharf-wal|wharf-recovery\.(log|hba)|wharf-socket|\.wharf-recovery\.json\..+|\..+\.wharf|.+\.wharf-part)$/
+  /^(wharf-wal-get\..+|wharf-wal-ahead.*|wharf-wal|wharf-recovery\.(log|hba)|wharf-recovery-end\.sh|wharf-socket|\.wharf-recovery\.json\..+|\..+\.wharf|.+\.wharf-part)$/
 
 /** Whether a path of the manifest is PostgreSQL's own: data, not configuration, logs or whatever else lies in a data directory. */
 export function isServers(path: string): boolean {

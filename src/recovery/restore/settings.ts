@@ -32,14 +32,19 @@ export function libraryNames(preload: string): readonly string[] {
 export type Settings = Readonly<Record<string, string>>
 
 /** What PostgreSQL needs to recover to the target: valid until it is reached. */
-export function recoverySettings(parts: { restoreCommand: string; stop: StopPoint; timeline: number }): Settings {
+export function recoverySettings(parts: {
+  restoreCommand: string
+  stop: StopPoint
+  timeline: number
+  endCommand?: string | undefined
+}): Settings {
   return {
     restore_command: parts.restoreCommand,
     recovery_target_timeline: String(parts.timeline),
     ...targetSettings(parts.stop),
     recovery_target_action: 'promote',
     archive_cleanup_command: '',
-    recovery_end_command: '',
+    recovery_end_command: parts.endCommand ?? '',
   }
 }
 
