@@ -135,12 +135,19 @@ class Restoring {
     await requireSame(session, table)
     await silenceTriggers(session, table)
     await session.query(`lock table ${sql} in access exclusive mode`)
-    const [row] = await session.query<{ filled: boolean }>(`select exists (select from ${sql}) as filled`)
-    if (row?.filled && !overwrite) throw errors.tableNotEmpty({ table: nameOf(table) })
-    await session.query(`truncate ${sql}`)
     const columns = table.columns.map((column) => quoteName(column.name)).join(', ')
-    await copyIn(session, `copy ${sql} (${columns}) from stdin (format binary)`, this.counted(copy, table))
-    await this.prove(session, table, `copy ${sql} (${columns}) to stdout (format binary)`)
+    const reading = `copy ${sql} (${columns}) to stdout (format binary)`
+    const [row] = await session.query<{ rows: number }>(
+      `select count(*)::int8::float8 as rows from (select from ${sql} limit $1::int8 + 1) s`,
+      [table.rows],
+    )
+    const isDone = row!.rows > 0 && row!.rows === table.rows && (await this.isCopied(session, table, reading))
+    if (!isDone && row!.rows > 0 && !overwrite) throw errors.tableNotEmpty({ table: nameOf(table) })
+    if (!isDone) {
+      await session.query(`truncate ${sql}`)
+      await copyIn(session, `copy ${sql} (${columns}) from stdin (format binary)`, this.counted(copy, table))
+      if (!(await this.isCopied(session, table, reading))) throw errors.copyDiffers({ table: nameOf(table) })
+    }
     this.done += table.bytes
     const { database, rows, bytes } = table
     const relation = `${table.schema}.${table.name}`
@@ -157,12 +164,21 @@ class Restoring {
     }
   }
 
-  /** A table that was empty gives its rows in the order in which they came: the stream must be the same. */
-  private async prove(session: Session, table: CopiedTable, sql: string): Promise<void> {
+  /**
+   * A table that was empty gives its rows in the order in which they came: the stream must be the same. Of one that holds rows it tells what an interrupted run has
+   * brought back already.
+   */
+  private async isCopied(session: Session, table: CopiedTable, reading: string): Promise<boolean> {
+    const { signal, report } = this.parts
     const hash = createHash('sha256')
-    for await (const piece of copyOut(session, sql).stream) hash.update(piece)
-    const found = hash.digest('hex')
-    if (found !== table.sha256) throw errors.copyDiffers({ table: nameOf(table) })
+    let bytes = 0
+    for await (const piece of copyOut(session, reading).stream) {
+      signal.throwIfAborted()
+      hash.update(piece)
+      bytes += piece.length
+      report({ phase: 'reading back', done: bytes, total: table.bytes, unit: 'bytes', note: nameOf(table) })
+    }
+    return hash.digest('hex') === table.sha256
   }
 }
 

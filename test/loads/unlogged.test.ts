@@ -212,13 +212,13 @@ async function comesBack(server: TestServer, stage: LoadStage, path: string): Pr
   assert.deepEqual(await failure(), [
     'recovery.other-columns',
     'postgres.stage.orders has the columns (id integer, text_of_it text), the copy has (id integer, body text)',
-    'nothing was changed; choose an older or newer copy with --copy, or leave the table out with --table',
+    'nothing of this database was changed; choose an older or newer copy with --copy, or leave the table out with --table',
   ])
   await recovered.psql(`alter table stage.orders rename text_of_it to body; insert into stage.orders values (7, 'old')`)
   assert.deepEqual(await failure(), [
     'recovery.table-not-empty',
     'postgres.stage.orders holds rows',
-    'nothing was changed; --overwrite replaces them by those of the copy',
+    'nothing of this database was changed; --overwrite replaces them by those of the copy',
   ])
   // A trigger that would change rows is not fired.
   await recovered.psql(`create function spoil() returns trigger language plpgsql as 'begin new.body := ''spoilt''; return new; end';
@@ -229,6 +229,12 @@ async function comesBack(server: TestServer, stage: LoadStage, path: string): Pr
     [['stage.orders', 2002]],
   )
   assert.deepEqual(await recovered.psql('select * from stage.orders order by id, body'), truth)
+  // The same again, as after an interruption: what is there already stays.
+  assert.deepEqual(await restoreCopies(request, context, quiet), restored)
+  await recovered.psql(
+    'alter table stage.orders disable trigger user; update stage.orders set body = reverse(body) where id = 7',
+  )
+  assert.equal((await failure())[0], 'recovery.table-not-empty')
   const error = await restoreCopies({ ...request, table: ['stage.none'] }, context, quiet).catch(
     (reason: unknown) => reason,
   )

@@ -11,7 +11,7 @@ export const replayErrors = defineErrors('recovery', {
   tableNotEmpty: {
     exit: 'failed',
     message: (at: { table: string }) => `${at.table} holds rows`,
-    hint: () => 'nothing was changed; --overwrite replaces them by those of the copy',
+    hint: () => 'nothing of this database was changed; --overwrite replaces them by those of the copy',
   },
   otherColumns: {
     exit: 'failed',
@@ -19,12 +19,14 @@ export const replayErrors = defineErrors('recovery', {
       at.found === ''
         ? `there is no table ${at.table}`
         : `${at.table} has the columns (${at.found}), the copy has (${at.expected})`,
-    hint: () => 'nothing was changed; choose an older or newer copy with --copy, or leave the table out with --table',
+    hint: () =>
+      'nothing of this database was changed; choose an older or newer copy with --copy, or leave the table out with --table',
   },
   copyDiffers: {
     exit: 'failed',
     message: (at: { table: string }) => `${at.table} does not hold the rows of the copy after they were written`,
-    hint: () => 'nothing was changed; somebody else may write to the table, or a rule or trigger of it changes rows',
+    hint: () =>
+      'nothing of this database was changed; somebody else may write to the table, or a rule or trigger of it changes rows',
   },
   noKeptLoad: {
     exit: 'notFound',
