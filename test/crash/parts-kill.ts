@@ -1,13 +1,16 @@
-// kill −9 of recoveries of tables, databases and blocks, and of drills, at random moments: the live server holds what it held or all of what was asked for, never something
+// kill −9 of recoveries of tables, tablespaces, databases and blocks, and of drills, at random moments: the live server holds what it held or all of what was asked for, never something
 // between, and the same command again completes and leaves nothing of either behind.
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { seededRandom, type Random } from '../../src/base/random.ts'
+import { readArchive } from '../../src/recovery/drills/archive.ts'
+import { unendedDrills } from '../../src/recovery/drills/marks.ts'
 import { runningServers } from '../../src/warehouse/servers.ts'
 import { contentsOf } from '../backup/truth.ts'
 import { makeFolder, openWorld, tableInSpace, type World } from '../backup/world.ts'
@@ -21,7 +24,7 @@ import type { KillRecoveries } from './recover-kill.ts'
 
 const script = fileURLToPath(new URL('part-child.ts', import.meta.url))
 
-type Part = Pick<PartChild, 'do' | 'wishes'>
+export type Part = Pick<PartChild, 'do' | 'wishes'>
 
 function start(world: World, part: Part): ChildProcess {
   const { folder, server } = world
@@ -29,7 +32,7 @@ function start(world: World, part: Part): ChildProcess {
   return spawn(process.execPath, [script, JSON.stringify(given)], { stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
-async function complete(world: World, part: Part): Promise<void> {
+export async function complete(world: World, part: Part): Promise<void> {
   const child = start(world, part)
   let said = ''
   child.stderr!.on('data', (data) => (said += String(data)))
@@ -37,7 +40,7 @@ async function complete(world: World, part: Part): Promise<void> {
 }
 
 /** Whether it was killed: it may have been done before. */
-async function killWithin(world: World, part: Part, ms: number): Promise<boolean> {
+export async function killWithin(world: World, part: Part, ms: number): Promise<boolean> {
   const child = start(world, part)
   const ended = once(child, 'exit')
   child.stderr!.resume()
@@ -47,7 +50,7 @@ async function killWithin(world: World, part: Part, ms: number): Promise<boolean
 }
 
 /** The first of them is run undisturbed, and shows how long it takes. */
-async function timed(work: () => Promise<void>): Promise<number> {
+export async function timed(work: () => Promise<void>): Promise<number> {
   const began = performance.now()
   await work()
   return Math.ceil(performance.now() - began)
@@ -78,14 +81,21 @@ export async function killTables({ kills, seed, major, log }: KillRecoveries): P
   await reset()
   const live = await contentOf(world, 'orders')
   let killed = 0
-  let span = 0
+  const spans = new Map<string, number>()
   for (let turn = 0; turn < kills; turn++) {
     const mode = modes[(seed + turn) % modes.length]!
-    const part: Part = { do: 'table', wishes: { tables: ['orders'], lsn, mode } }
-    if (span === 0) {
-      span = await timed(() => complete(world, { ...part, wishes: { ...part.wishes, as: 'again' } }))
-      await server.psql('drop table again')
+    // The tablespace holds that table alone.
+    const by = (seed + turn) % 2 === 0 ? 'table' : 'tablespace'
+    const part: Part =
+      by === 'table'
+        ? { do: by, wishes: { tables: ['orders'], lsn, mode } }
+        : { do: by, wishes: { tablespace: 'space', lsn, mode } }
+    if (!spans.has(by)) {
+      const beside = { ...part, wishes: { ...part.wishes, mode: 'beside' } }
+      spans.set(by, await timed(() => complete(world, beside)))
+      await reset()
     }
+    const span = spans.get(by)!
     const ms = random.integer(span)
     if (await killWithin(world, part, ms)) killed++
     const found = await contentOf(world, 'orders')
@@ -104,7 +114,7 @@ export async function killTables({ kills, seed, major, log }: KillRecoveries): P
     )
     await nothingRuns(world)
     await reset()
-    log(`table, ${mode}, ${major}: killed after ${ms} of ${span} ms: ${isDone ? 'was there' : 'completed'}`)
+    log(`${by}, ${mode}, ${major}: killed after ${ms} of ${span} ms: ${isDone ? 'was there' : 'completed'}`)
   }
   assert.ok(killed > 0 || kills < 3, 'at least one was killed')
 }
@@ -188,12 +198,22 @@ export async function killDrill({ kills, seed, major, log }: KillRecoveries): Pr
   for (let turn = 0; turn < kills; turn++) {
     const ms = random.integer(span)
     if (await killWithin(world, part, ms)) killed++
+    const unended = await unendedDrills(homeOf(world), hostname(), new Set())
     const { evidence } = await drill(world, { verify: 'checksums' })
     assert.equal(evidence.outcome, 'passed', `killed after ${ms} ms`)
     assert.deepEqual(await readdir(join(world.folder, 'sandboxes')), [], `killed after ${ms} ms`)
     assert.deepEqual(await readdir(join(homeOf(world), 'drills', 'running')), [])
+    const { drills, problems } = await readArchive(homeOf(world))
+    assert.deepEqual([...problems, ...drills.flatMap((one) => one.problems)], [])
+    for (const { id } of unended)
+      assert.ok(
+        drills.some((one) => one.evidence?.id === id),
+        `killed after ${ms} ms: no evidence of drill ${id}`,
+      )
     await nothingRuns(world)
-    log(`drill, ${major}: killed after ${ms} of ${span} ms: the next one passed and left nothing`)
+    log(
+      `drill, ${major}: killed after ${ms} of ${span} ms: the next one passed and left nothing${unended.length > 0 ? ', and said that it was begun' : ''}`,
+    )
   }
   assert.ok(killed > 0 || kills < 3, 'at least one was killed')
   assert.deepEqual(await contentsOf(server), contents)

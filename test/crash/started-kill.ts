@@ -24,23 +24,31 @@ const SPAN_MS = 3000
 
 interface Run {
   readonly port: number
-  /** Kills it so long after the files are there. */
+  /** Kills it so long after it has begun. */
   readonly killAfterMs?: number | undefined
 }
 
-class Starting {
+interface How {
+  readonly where: readonly string[]
+  /** From when on it may be killed; default: the files are there. */
+  readonly begun?: () => Promise<boolean>
+}
+
+/** `wharf recover run --start` as a process of its own. */
+export class Starting {
   private readonly flags: readonly string[]
   private readonly directory: string
-
   private readonly major: Major
+  private readonly begun: () => Promise<boolean>
 
-  private constructor(directory: string, flags: readonly string[], major: Major) {
-    this.directory = directory
-    this.flags = flags
-    this.major = major
+  private constructor(parts: { directory: string; flags: readonly string[]; major: Major; begun: How['begun'] }) {
+    this.directory = parts.directory
+    this.flags = parts.flags
+    this.major = parts.major
+    this.begun = parts.begun ?? (async () => ['replaying', 'recovered'].includes((await this.state()) ?? ''))
   }
 
-  static async of(world: World, where: readonly [string, string]): Promise<Starting> {
+  static async of(world: World, directory: string, { where, begun }: How): Promise<Starting> {
     const { repositoryPath, passphraseFile } = await requestFor(world, {})
     const { bin } = await binariesOf(world.server.major)
     const flags = [
@@ -64,7 +72,7 @@ class Starting {
       '--home',
       join(world.folder, 'cli-home'),
     ]
-    return new Starting(where[1], flags, world.server.major)
+    return new Starting({ directory, flags, major: world.server.major, begun })
   }
 
   async state(): Promise<MarkerState | undefined> {
@@ -84,8 +92,7 @@ class Starting {
       child.on('close', (code, signal) => resolve([code, signal])),
     )
     if (killAfterMs !== undefined) {
-      while (child.exitCode === null && !['replaying', 'recovered'].includes((await this.state()) ?? ''))
-        await systemClock.sleep(10)
+      while (child.exitCode === null && !(await this.begun())) await systemClock.sleep(10)
       await systemClock.sleep(killAfterMs)
       child.kill('SIGKILL')
     }
@@ -129,7 +136,7 @@ export async function killStarted({ kills, seed, major, log }: KillRecoveries): 
   for (let turn = 0; turn < kills; turn++) {
     const inPlace = (seed + turn) % 2 === 1
     const folder = inPlace ? server.dataDirectory : join(world.folder, `started-${turn}`)
-    const starting = await Starting.of(world, [inPlace ? '--in-place' : '--to-directory', folder])
+    const starting = await Starting.of(world, folder, { where: [inPlace ? '--in-place' : '--to-directory', folder] })
     const killAfterMs = random.integer(SPAN_MS)
     let port = await freePort()
     const first = await starting.run([], { port, killAfterMs })
