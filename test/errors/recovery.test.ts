@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 
 import { processEnvironment } from '../../src/base/environment.ts'
-import { isWharfError } from '../../src/base/errors.ts'
 import type { OperationContext } from '../../src/base/operation.ts'
 import { followedBefore } from '../../src/recovery/follow/follow.ts'
 import { parseGetArguments, getUsage } from '../../src/recovery/get/arguments.ts'
@@ -34,22 +33,13 @@ import { pageMagics } from '../../src/wal/layouts.ts'
 import { room as warehouseRoom } from '../../src/warehouse/room.ts'
 import { testContext } from '../support/context.ts'
 import { emptyManifest } from '../support/sample-manifest.ts'
+import { saidOf } from './said.ts'
 
 const signal = new AbortController().signal
 const folder = mkdtempSync(join(tmpdir(), 'wharf-words-'))
 after(() => rmSync(folder, { recursive: true }))
 
-/** `code: message | hint`, the folder of the test left out. */
-async function said(work: () => unknown): Promise<string> {
-  try {
-    await work()
-  } catch (error) {
-    if (!isWharfError(error)) throw error
-    const { code, message, hint = '' } = error
-    return `${code}: ${message} | ${hint}`.replaceAll(folder, '<folder>')
-  }
-  return assert.fail('nothing was refused')
-}
+const said = (work: () => unknown): Promise<string> => saidOf(work, folder)
 
 async function contextOf(warehouses: object, work: (context: OperationContext) => Promise<void>): Promise<void> {
   await using scope = new AsyncDisposableStack()
