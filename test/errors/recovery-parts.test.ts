@@ -16,13 +16,13 @@ import {
 import { parseBlocks, parseFile, wantedBlock } from '../../src/recovery/blocks/wanted.ts'
 import { findDumpProgram } from '../../src/recovery/database/dump.ts'
 import { refuseOldDump } from '../../src/recovery/database/recover-database.ts'
-import { recoveryErrors } from '../../src/recovery/errors.ts'
 import { runFollow, type FollowRequest } from '../../src/recovery/follow/run-follow.ts'
 import { inspectTarget } from '../../src/recovery/in-place/inspect.ts'
 import { placeOfInput } from '../../src/recovery/operations/options.ts'
 import { planAnyInput, planPart } from '../../src/recovery/operations/plan-part.ts'
 import { table } from '../../src/recovery/operations/table.ts'
 import { writeError } from '../../src/recovery/restore/write-error.ts'
+import { targetErrors } from '../../src/recovery/target/errors.ts'
 import { parseRelationName } from '../../src/recovery/when/relation-name.ts'
 import { spanOf } from '../../src/recovery/when/span.ts'
 import type { OperationContext } from '../../src/base/operation.ts'
@@ -76,7 +76,7 @@ test('which blocks, and where they lie', async () => {
     await said(() => demandSameHistory(place, [{ timeline: 2, startLsn: 0n, endLsn: undefined }])),
     `recovery.block-other-timeline: the server's timeline 2 is not the one in the repository: the one in the repository branched off elsewhere | ${other}`,
   )
-  const unknown = recoveryErrors.noHistory(2)
+  const unknown = targetErrors.noHistory(2)
   assert.equal(
     await said(() => {
       throw unknown

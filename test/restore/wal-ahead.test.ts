@@ -184,7 +184,7 @@ test('a server that is started by hand recovers too, and what only replay needs 
   await using server = await startServer({ major: 18, dataDirectory: restored.directory })
   await until('it is open', async () => {
     const [row] = await server.psql<{ waits: boolean }>('select pg_is_in_recovery() as waits')
-    return row!.waits === false
+    return !row!.waits
   })
   assert.deepEqual(await contentsOf(server), contents)
   const left = (await readdir(restored.directory)).filter((name) => /^\.?wharf-|\.wharf$/.test(name))

@@ -195,7 +195,7 @@ async function openSource({ request }: Work, found: DatabaseSandbox): Promise<Pr
 
 async function readDefinitions(
   work: Work,
-  { found, dump }: Sides,
+  { dump }: Pick<Sides, 'dump'>,
   source: PrivateSession,
 ): Promise<{ before: Definitions; after: Definitions['jobs'] }> {
   const { context, request, signal, unfinished } = work

@@ -54,7 +54,7 @@ async function readMarks(home: string): Promise<readonly FoundMark[]> {
     throw error
   })
   const found: FoundMark[] = []
-  for (const name of names.toSorted()) {
+  for (const name of names) {
     if (!fileName.test(name)) continue
     const file = join(folder, name)
     const mark = await readFile(file, 'utf8').then(

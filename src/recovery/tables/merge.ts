@@ -31,7 +31,7 @@ export async function mergeTable(
     throw errors.otherKey({ table: shownName(live), old: names!, live: namesNow! })
   const triggers = await silence(session, live.oid)
   const rest = shared.filter((name) => !key.some((one) => one.name === name))
-  const restored = await restoreChanged(session, { then, now, key, rest })
+  const restored = await restoreChanged(session, { old: then, now, key, rest })
   const list = shared.map(quoteName).join(', ')
   const inserted = await counted(
     session,
@@ -42,18 +42,18 @@ export async function mergeTable(
 }
 
 interface Changing {
-  readonly then: string
+  readonly old: string
   readonly now: string
   readonly key: NonNullable<Compared['key']>
   readonly rest: readonly string[]
 }
 
 /** A column that is always generated as identity takes no value in an UPDATE: where one of them was changed, it is not such a column meanwhile. */
-async function restoreChanged(session: Session, { then, now, key, rest }: Changing): Promise<number> {
+async function restoreChanged(session: Session, { old, now, key, rest }: Changing): Promise<number> {
   if (rest.length === 0) return 0
-  const from = `from ${then} t where ${joinOn(key, 't', 'n')}`
+  const from = `from ${old} t where ${joinOn(key, 't', 'n')}`
   const identities = (await alwaysIdentity(session, now)).filter((name) => rest.includes(name))
-  const differing = `select exists (select from ${now} n, ${then} t where ${joinOn(key, 't', 'n')} and ${rowsDiffer(identities, 't', 'n')}) as differ`
+  const differing = `select exists (select from ${now} n, ${old} t where ${joinOn(key, 't', 'n')} and ${rowsDiffer(identities, 't', 'n')}) as differ`
   const [row] = identities.length === 0 ? [] : await session.query<{ differ: boolean }>(differing)
   const freed = row?.differ === true ? identities : []
   const settable = rest.filter((name) => freed.includes(name) || !identities.includes(name))
