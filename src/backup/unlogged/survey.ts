@@ -1,5 +1,5 @@
 // What a server says about its unlogged tables: size, rows written, and what the journal of loads explains of that.
-import { codeOf, isWharfError, messageOf } from '../../base/errors.ts'
+import { isWharfError, messageOf } from '../../base/errors.ts'
 import type { Session, Warehouse } from '../../warehouse/contract.ts'
 import type { TableName } from './patterns.ts'
 
@@ -137,11 +137,10 @@ export async function surveyDatabase(session: Session, database: string): Promis
 /** Rooms of one floor meet through rows: the journal is that of the room loads. */
 async function journalOf(session: Session, roots: readonly string[]): Promise<ReadonlyMap<string, LoadRow>> {
   if (roots.length === 0) return new Map()
-  try {
-    return new Map((await session.query<LoadRow>(LOADS, [roots])).map((row) => [row.target, row]))
-  } catch (error) {
-    // No load has run in this database, or it is of a version without the column.
-    if (['42P01', '42703', '3F000'].includes(codeOf(error) ?? '')) return new Map()
-    throw error
-  }
+  // Not there where no load has run in this database, or of a version without the column. To try would break the transaction that a copy is taken in.
+  const [journal] = await session.query<{ there: boolean }>(
+    `select exists (select from pg_catalog.pg_attribute where attrelid = pg_catalog.to_regclass('wharf.load_journal') and attname = 'written' and not attisdropped) as there`,
+  )
+  if (!journal!.there) return new Map()
+  return new Map((await session.query<LoadRow>(LOADS, [roots])).map((row) => [row.target, row]))
 }
