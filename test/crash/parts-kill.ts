@@ -124,7 +124,7 @@ export async function killTables({ kills, seed, major, log }: KillRecoveries): P
 
 async function tablesLeft(world: World): Promise<readonly string[]> {
   const rows = await world.server.psql<{ name: string }>(
-    "select relname as name from pg_class where relkind = 'r' and (relname like '%recovered%' or relname like '%\\_before\\_%' or relname = 'again')",
+    "select relname as name from pg_class where relkind = 'r' and (relname like '%recovered%' or relname like '%\\_before\\_%' or relname = 'again') and relnamespace = 'public'::regnamespace",
   )
   return rows.map((one) => one.name)
 }
