@@ -13,6 +13,18 @@ export interface PutOptions {
   readonly retainUntilMs?: number | undefined
 }
 
+export interface GetOptions {
+  readonly signal: AbortSignal
+  readonly offset?: number
+  readonly length?: number
+  readonly version?: string | undefined
+  /**
+   * Of AlignedPieces, and ALIGNMENT twice longer than `length`, for who reads much that nobody reads again soon: the result may be a view into it, read past
+   * the page cache.
+   */
+  readonly memory?: Buffer | undefined
+}
+
 /** A place for immutable, uniquely named objects: a folder or a bucket. Every driver runs the conformance suite. */
 export interface ObjectStore {
   /** For messages: `file:/backups/wharf`, `s3://bucket/prefix`. Never holds credentials. */
@@ -35,10 +47,7 @@ export interface ObjectStore {
    * Whole object or a range; rejects with `repository.object-missing`. A short object gives a short buffer. `version` is one of
    * versions(): without it, what the store shows under the name. The memory is the caller's from now on.
    */
-  get(
-    name: string,
-    options: { signal: AbortSignal; offset?: number; length?: number; version?: string | undefined },
-  ): Promise<Buffer>
+  get(name: string, options: GetOptions): Promise<Buffer>
   /** Undefined where it does not exist. `modifiedMs` is the store's clock. */
   stat(name: string, options: { signal: AbortSignal; version?: string | undefined }): Promise<ObjectInfo | undefined>
   /** All objects whose name starts with `prefix`, in byte order of their names; with `after` those behind that name, which need not be there, and at their cost alone. */

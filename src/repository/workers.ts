@@ -43,8 +43,11 @@ export async function openPackWriter(
   })
 }
 
-/** A reader of extents of its own store. */
-export async function openExtentReader(seed: PackWriterSeed): Promise<ExtentReader> {
+/** A reader of extents of its own store. `direct`: past the page cache where that can be, for who reads much that nobody reads again soon. */
+export async function openExtentReader(
+  seed: PackWriterSeed,
+  { direct = false }: { direct?: boolean } = {},
+): Promise<ExtentReader> {
   const { ring } = parseSeed(seed)
-  return new PackReader({ store: await openStore(seed.store), ring: new KeyRing(ring) })
+  return new PackReader({ store: await openStore(seed.store), ring: new KeyRing(ring), direct })
 }

@@ -7,17 +7,16 @@
 import { closeSync, constants, fstatSync, openSync, read, readSync, write, writeSync } from 'node:fs'
 import { promisify } from 'node:util'
 
+import { ALIGNMENT, AlignedPieces } from '../../base/aligned-memory.ts'
 import { codeOf } from '../../base/errors.ts'
-import { KIB } from '../../base/units.ts'
-import { AlignedPieces, PIECE_BYTES } from './aligned-memory.ts'
+import { KIB, MIB } from '../../base/units.ts'
 import { writeError } from './write-error.ts'
 
 /** Below this the cost of a call to the disk is more than what the cache costs, and the kernel brings scattered writes into a better order. */
 const LEAST_DIRECT_BYTES = 64 * KIB
 /** Files up to this size are written past the cache in whatever pieces. */
 const SMALL_FILE_BYTES = 512 * KIB
-/** What every disk takes; blocks of PostgreSQL are multiples of it. */
-const ALIGNMENT = 4 * KIB
+const PIECE_BYTES = MIB
 /** Under way at a time, for each thread. */
 const WRITES = 4
 const READS_AHEAD = 3
@@ -67,7 +66,7 @@ export class OpenFile {
     let done = 0
     while (this.canWriteDirectly(bytes.length - done, position + done)) {
       const length = Math.min(PIECE_BYTES, bytes.length - done)
-      forWriting ??= new AlignedPieces(WRITES)
+      forWriting ??= new AlignedPieces(WRITES, PIECE_BYTES)
       const piece = await forWriting.take()
       bytes.copy(piece, 0, done, done + length)
       this.begin(piece, this.writePiece(piece.subarray(0, length), position + done))
@@ -119,14 +118,14 @@ export class OpenFile {
   /** What is there, which may be less than asked for: what the disk cannot read counts as missing. The next one can be had when this one was given back. */
   async read(length: number, position: number): Promise<ReadPiece> {
     if (!this.canReadDirectly(length, position)) return { bytes: this.readCached(length, position), give: ignore }
-    forReading ??= new AlignedPieces(1)
+    forReading ??= new AlignedPieces(1, PIECE_BYTES)
     return await this.readInto(forReading, await forReading.take(), { length, position })
   }
 
   /** The same, begun before it is needed. Undefined where that cannot be done, or all memory for it is in use. */
   readAhead(length: number, position: number): Promise<ReadPiece> | undefined {
     if (!this.canReadDirectly(length, position)) return undefined
-    forReadingAhead ??= new AlignedPieces(READS_AHEAD)
+    forReadingAhead ??= new AlignedPieces(READS_AHEAD, PIECE_BYTES)
     const piece = forReadingAhead.takeNow()
     if (!piece) return undefined
     const reading = this.readInto(forReadingAhead, piece, { length, position })

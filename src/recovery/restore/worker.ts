@@ -115,7 +115,8 @@ async function work(port: NonNullable<typeof parentPort>, start: WorkerStart): P
   const stop = new Int32Array(start.stop)
   const counters = new BigUint64Array(start.counters)
   const tools: Tools = {
-    reader: start.seed === undefined ? undefined : await openExtentReader(start.seed),
+    reader:
+      start.seed === undefined ? undefined : await openExtentReader(start.seed, { direct: start.direct === true }),
     buffer: Buffer.allocUnsafeSlow(128 * BLOCK_BYTES),
     backup: start.backup,
     direct: directMode(start.direct === true),

@@ -1,4 +1,5 @@
 // Reads extents back: neighbours in one range, seal, checksum, file and lengths verified.
+import { AlignedPieces } from '../../base/aligned-memory.ts'
 import { isWharfError, messageOf } from '../../base/errors.ts'
 import { freeNow } from '../../base/freed-memory.ts'
 import { KIB, MIB } from '../../base/units.ts'
@@ -21,9 +22,15 @@ const LARGEST_RANGE_BYTES = 8 * MIB
 /** Opened heads that are kept: about 300 bytes each. */
 const KEPT_HEADS = 4096
 
+/** Ranges under way past the page cache: one that is decoded and one that comes, of two readings at once. */
+const DIRECT_RANGES = 4
+const PIECE_BYTES = LARGEST_RANGE_BYTES + 64 * KIB
+
 export interface PackReaderParts {
   readonly store: ObjectStore
   readonly ring: KeyRing
+  /** For who reads much that nobody reads again soon: past the page cache. */
+  readonly direct?: boolean | undefined
 }
 
 interface Opened {
@@ -44,11 +51,52 @@ interface Range {
   to: number
 }
 
+interface FetchedParts {
+  readonly sealer?: Sealer | undefined
+  readonly bytes: Buffer
+  readonly failure?: unknown
+  readonly memory?: Buffer | undefined
+  readonly pieces?: AlignedPieces | undefined
+}
+
+/** Bytes of a range, whose memory goes back when all of it has been decoded. */
+class FetchedRange implements Disposable {
+  readonly sealer: Sealer | undefined
+  readonly bytes: Buffer
+  readonly failure: unknown
+  private readonly parts: FetchedParts
+  private isLent = false
+
+  constructor(parts: FetchedParts) {
+    this.parts = parts
+    this.sealer = parts.sealer
+    this.bytes = parts.bytes
+    this.failure = parts.failure
+  }
+
+  private get isPiece(): boolean {
+    return this.bytes.buffer === this.parts.memory?.buffer
+  }
+
+  /** For who keeps a view of the bytes: pieces are used again, so of one it is a copy. */
+  lend(read: ExtentRead): ExtentRead {
+    if (this.isPiece) return { ...read, plain: Buffer.from(read.plain) }
+    this.isLent = true
+    return read
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.isPiece && !this.isLent) freeNow(this.bytes)
+    if (this.parts.memory) this.parts.pieces!.give(this.parts.memory)
+  }
+}
+
 export class PackReader implements ExtentReader {
   private readonly parts: PackReaderParts
   private readonly sealers = new Map<string, Sealer>()
   /** Packs of which only trimmed ones are left. */
   private readonly trimmed = new Map<string, readonly TrimmedPack[]>()
+  private pieces: AlignedPieces | undefined
 
   constructor(parts: PackReaderParts) {
     this.parts = parts
@@ -95,23 +143,36 @@ export class PackReader implements ExtentReader {
     }
     const ranges = rangesOf(wanted)
     let next = this.fetch(pack, ranges[0], signal)
-    for (let at = 0; at < ranges.length; at++) {
-      const fetched = next
-      const range = ranges[at]!
-      // The next range comes while this one is decoded.
-      next = fetched.then(() => this.fetch(pack, ranges[at + 1], signal))
-      next.catch(() => {})
-      const { sealer, bytes, failure } = await fetched
-      let given = false
-      for (const one of range.wanted) {
-        signal.throwIfAborted()
-        const at = { pack, one, name: packName(pack), sealer, bytes, from: range.from }
-        const read = await this.soundOne(at, failure, signal)
-        given ||= read.plain.buffer === bytes.buffer
-        yield read
+    try {
+      for (let at = 0; at < ranges.length; at++) {
+        const fetched = await next
+        // The next range comes while this one is decoded.
+        next = this.fetch(pack, ranges[at + 1], signal)
+        next.catch(() => {})
+        using _memory = fetched
+        yield* this.readRange(pack, { fetched, range: ranges[at]!, signal })
       }
+    } finally {
+      // Who stops early leaves one behind.
+      await next.then(
+        (unused) => unused[Symbol.dispose](),
+        () => {},
+      )
+    }
+  }
+
+  private async *readRange(
+    pack: string,
+    { fetched, range, signal }: { fetched: FetchedRange; range: Range; signal: AbortSignal },
+  ): AsyncGenerator<ExtentRead> {
+    const { sealer, bytes, failure } = fetched
+    for (const one of range.wanted) {
+      signal.throwIfAborted()
+      const at = { pack, one, name: packName(pack), sealer, bytes, from: range.from }
+      const read = await this.soundOne(at, failure, signal)
       // What was neither encrypted nor compressed is a view into it.
-      if (!given) freeNow(bytes)
+      if (read.plain.buffer === bytes.buffer) yield fetched.lend(read)
+      else yield read
     }
   }
 
@@ -210,24 +271,29 @@ export class PackReader implements ExtentReader {
     throw asExtentError(after.error, pack, one)
   }
 
-  private async fetch(
-    pack: string,
-    range: Range | undefined,
-    signal: AbortSignal,
-  ): Promise<{ sealer?: Sealer; bytes: Buffer; failure?: unknown }> {
-    if (!range) return { bytes: Buffer.alloc(0) }
+  private async fetch(pack: string, range: Range | undefined, signal: AbortSignal): Promise<FetchedRange> {
+    if (!range) return new FetchedRange({ bytes: Buffer.alloc(0) })
+    const memory = this.memoryFor(range)
     try {
       const sealer = await this.sealer(packName(pack), signal)
       const bytes = await this.parts.store.get(packName(pack), {
         signal,
         offset: range.from,
         length: range.to - range.from,
+        memory,
       })
-      return { sealer, bytes }
+      return new FetchedRange({ sealer, bytes, memory, pieces: this.pieces })
     } catch (error) {
+      if (memory) this.pieces!.give(memory)
       if (!isReplaceable(error)) throw error
-      return { bytes: Buffer.alloc(0), failure: asExtentError(error, pack, range.wanted[0]!) }
+      return new FetchedRange({ bytes: Buffer.alloc(0), failure: asExtentError(error, pack, range.wanted[0]!) })
     }
+  }
+
+  private memoryFor(range: Range): Buffer | undefined {
+    if (this.parts.direct !== true || range.to - range.from > LARGEST_RANGE_BYTES) return undefined
+    this.pieces ??= new AlignedPieces(DIRECT_RANGES, PIECE_BYTES)
+    return this.pieces.takeNow()
   }
 
   private async sealer(name: string, signal: AbortSignal): Promise<Sealer> {

@@ -7,10 +7,19 @@ import { dirname, join } from 'node:path'
 import { codeOf, messageOf } from '../../base/errors.ts'
 import { systemRandom } from '../../base/random.ts'
 import { DAY_MS } from '../../base/units.ts'
-import type { ObjectInfo, ObjectStore, ObjectVersion, ObjectWriter, PutOptions, StoreDescriptor } from '../contract.ts'
+import type {
+  GetOptions,
+  ObjectInfo,
+  ObjectStore,
+  ObjectVersion,
+  ObjectWriter,
+  PutOptions,
+  StoreDescriptor,
+} from '../contract.ts'
 import { storeErrors as errors } from '../store-errors.ts'
 import { storeFailure } from './failures.ts'
 import { compareNames, isBehind, requireObjectName } from './names.ts'
+import { readRange, readRangeDirectly } from './read-file.ts'
 
 const TEMPORARY = '.tmp'
 /** File systems without hard links say one of these. */
@@ -108,22 +117,16 @@ export class FileStore implements ObjectStore {
     for (const folder of foldersOf(this.root, name)) this.dirtyFolders.add(folder)
   }
 
-  async get(name: string, options: { signal: AbortSignal; offset?: number; length?: number }): Promise<Buffer> {
-    options.signal.throwIfAborted()
-    let handle: FileHandle
+  async get(name: string, options: GetOptions): Promise<Buffer> {
+    const { signal, offset = 0, length, memory } = options
+    signal.throwIfAborted()
+    const path = join(this.root, requireObjectName(name))
     try {
-      handle = await open(join(this.root, requireObjectName(name)), 'r')
+      const direct =
+        memory && length !== undefined ? await readRangeDirectly(path, { offset, length, memory }) : undefined
+      return direct ?? (await readRange(path, { offset, length }))
     } catch (error) {
       throw await this.readFailure(name, error)
-    }
-    try {
-      const offset = options.offset ?? 0
-      const { size } = await handle.stat()
-      return await readFully(handle, offset, Math.max(0, Math.min(options.length ?? size, size - offset)))
-    } catch (error) {
-      throw await this.readFailure(name, error)
-    } finally {
-      await handle.close()
     }
   }
 
@@ -295,17 +298,6 @@ async function syncFolder(folder: string): Promise<void> {
   } finally {
     await handle.close()
   }
-}
-
-async function readFully(handle: FileHandle, offset: number, length: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafe(length)
-  let filled = 0
-  while (filled < length) {
-    const { bytesRead } = await handle.read(buffer, filled, length - filled, offset + filled)
-    if (bytesRead === 0) break
-    filled += bytesRead
-  }
-  return buffer.subarray(0, filled)
 }
 
 interface WriterParts {

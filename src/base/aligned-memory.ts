@@ -1,7 +1,8 @@
 // Memory for transfers past the page cache, which must begin at a page of the machine: buffers do not, the memory of WebAssembly does.
-import { KIB, MIB } from '../../base/units.ts'
+import { KIB } from './units.ts'
 
-export const PIECE_BYTES = MIB
+/** What every disk takes as a unit of such transfers. */
+export const ALIGNMENT = 4 * KIB
 /** Of WebAssembly. */
 const PAGE_BYTES = 64 * KIB
 
@@ -17,13 +18,14 @@ export class AlignedPieces {
   private readonly free: Buffer[] = []
   private readonly waiting: ((piece: Buffer) => void)[] = []
 
-  constructor(count: number) {
-    const pages = (count * PIECE_BYTES) / PAGE_BYTES
+  /** `pieceBytes`: a multiple of 64 KiB. */
+  constructor(count: number, pieceBytes: number) {
+    const pages = (count * pieceBytes) / PAGE_BYTES
     const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages })
-    for (let at = 0; at < count; at++) this.free.push(Buffer.from(buffer, at * PIECE_BYTES, PIECE_BYTES))
+    for (let at = 0; at < count; at++) this.free.push(Buffer.from(buffer, at * pieceBytes, pieceBytes))
   }
 
-  /** A piece of PIECE_BYTES, to be given back. */
+  /** A piece, to be given back. */
   async take(): Promise<Buffer> {
     return this.takeNow() ?? (await new Promise((resolve) => this.waiting.push(resolve)))
   }
