@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import type { TestContext } from 'node:test'
 
+import { AlignedPieces } from '../../src/base/aligned-memory.ts'
 import { isWharfError } from '../../src/base/errors.ts'
 import type { ObjectInfo, ObjectStore, ObjectWriter } from '../../src/repository/contract.ts'
 import { retentionSuite, versionsSuite } from './versions-suite.ts'
@@ -65,6 +66,22 @@ export async function storeSuite(
       )
       assert.equal((await one.stat('packs/ab/one', at))?.bytes, all.length)
     }
+  })
+
+  await t.test('with memory of the reader every range is what it is without', async () => {
+    const { store } = await open()
+    const all = randomBytes(3 * 4096 + 1234)
+    await store.put('packs/ab/one', [all], at)
+    const memory = new AlignedPieces(1, 64 * 1024).takeNow()!
+    for (const offset of [0, 1, 4095, 4096, 8000, all.length - 1, all.length, all.length + 5000])
+      for (const length of [1, 17, 4096, 5000, 20_000]) {
+        memory.fill(0xee)
+        const read = await store.get('packs/ab/one', { signal, offset, length, memory })
+        assert.deepEqual(Buffer.from(read), all.subarray(offset, offset + length), `${length} bytes from ${offset} on`)
+      }
+    await assert.rejects(store.get('packs/no', { signal, offset: 0, length: 1, memory }), (error) =>
+      isWharfError(error, 'repository.object-missing'),
+    )
   })
 
   await t.test('an empty object is an object', async () => {
