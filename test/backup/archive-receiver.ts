@@ -80,7 +80,7 @@ export class ArchiveReceiver implements Receiving {
     stream.push(bytes)
     const endLsn = startLsn + BigInt(bytes.length)
     this.open.endLsn = endLsn
-    const { changeMap, commits } = indexer.cut(endLsn)
+    const { changeMap, commits, contents } = indexer.cut(endLsn)
     const problem = stream.problems.map((one) => `${formatLsn(one.lsn)}: ${one.message}`).join('; ') || undefined
     const chunk = {
       systemIdentifier,
@@ -90,6 +90,7 @@ export class ArchiveReceiver implements Receiving {
       postgresVersion: majorVersion * 10_000,
       bytes,
       commits,
+      contents,
       problem,
     }
     await repository.wal.put({ ...chunk, changeMap: problem === undefined ? changeMap : undefined }, signal)
