@@ -94,8 +94,8 @@ describe('recovery page', { skip: skipUnless('chromium') }, () => {
     })
   })
 
-  test('how well predictions have held: scores, the furthest off, and every recovery for those who see no chart', async () => {
-    await visit(stage, {}, async (page, { url }) => {
+  test('how well predictions have held; a database; a plan that is late, and fails', async () => {
+    await visit(stage, { expected: /status of 500/ }, async (page, { url }) => {
       await page.goto(`${url}/recovery`)
       const panel = page.getByRole('region', { name: 'Predicted and measured' })
       await panel
@@ -117,10 +117,58 @@ describe('recovery page', { skip: skipUnless('chromium') }, () => {
       await panel.getByText('All 30 recoveries as a table').focus()
       await page.keyboard.press('Enter')
       await panel.getByRole('cell', { name: 'a first guess' }).nth(2).waitFor()
+      const run = {
+        id: 'run-7',
+        pipeline: 'recover run',
+        state: 'running',
+        trigger: 'http',
+        businessDate: null,
+        actor: 'mira',
+        tasks: [],
+      }
+      const createdAt = new Date().toISOString()
+      const runs = [{ ...run, createdAt, startedAt: createdAt, finishedAt: null }]
+      await page.route('**/api/run/list?*', (route) => route.fulfill({ json: { runs } }))
       await page.route('**/api/recover/accuracy?*', (route) => route.fulfill({ json: accuracyJson([]) }))
       await page.reload()
       await page.getByText('Nothing measured yet: run a drill').waitFor()
       await page.locator('code', { hasText: 'wharf drill run retail' }).waitFor()
+
+      // In the same page: a database, others at work, and a plan that takes long and fails.
+      await page.getByRole('list', { name: 'Recoveries under way' }).getByText('started by mira').waitFor()
+      await page.getByRole('region', { name: 'What', exact: true }).getByText('A database').click()
+      await page.getByLabel('Database', { exact: true }).fill('shop')
+      await page.getByRole('region', { name: 'Plan' }).getByText('a new database shop_recovered_').waitFor()
+      await page.locator('code', { hasText: /^wharf recover database shop --warehouse retail --latest$/ }).waitFor()
+      const error = { code: 'x', message: 'the target lies in a hole', hint: 'choose another' }
+      const { promise: answer, resolve: fail } = Promise.withResolvers<void>()
+      await page.route('**/api/recover/plan?*', async (route) => {
+        await answer
+        await route.fulfill({ status: 500, json: { error } })
+      })
+      await page.getByLabel('As a new database').fill('shop_then')
+      await page.getByText('Below is still the plan before it').waitFor()
+      await page.getByRole('button', { name: 'Recover the database' }).click()
+      await page.getByRole('dialog').getByText('The plan is still being made').waitFor()
+      fail()
+      const question = page.getByRole('dialog')
+      await question.getByText('There is no plan for this: the target lies in a hole.').waitFor()
+
+      // A start that failed may have arrived: tried again it is the same wish, and with another name another one.
+      const starts = '**/api/recover/database'
+      await page.route(starts, (route) => route.fulfill({ status: 500, json: { error } }))
+      const keyOfStart = async () => {
+        const sent = page.waitForResponse(starts)
+        await question.getByRole('button', { name: 'Recover the database' }).click()
+        return (await sent).request().headers()['idempotency-key']
+      }
+      const key = await keyOfStart()
+      await question.getByText('choose another').waitFor()
+      assert.equal(await keyOfStart(), key)
+      await question.getByRole('button', { name: 'Not now' }).click()
+      await page.getByLabel('As a new database').fill('shop_now')
+      await page.getByRole('button', { name: 'Recover the database' }).click()
+      assert.notEqual(await keyOfStart(), key)
     })
   })
 
@@ -140,35 +188,6 @@ describe('recovery page', { skip: skipUnless('chromium') }, () => {
       const watched = page.getByRole('region', { name: 'Under way' })
       await watched.getByText(/predicted /).waitFor()
       await watched.getByRole('progressbar', { name: 'fetching' }).waitFor()
-    })
-  })
-
-  test('a database has its plan as well; where no plan can be made the question says so, and others at work are named', async () => {
-    await visit(stage, { expected: /status of 500/ }, async (page, { url }) => {
-      const run = {
-        id: 'run-7',
-        pipeline: 'recover run',
-        state: 'running',
-        trigger: 'http',
-        businessDate: null,
-        actor: 'mira',
-        tasks: [],
-      }
-      const createdAt = new Date().toISOString()
-      const runs = [{ ...run, createdAt, startedAt: createdAt, finishedAt: null }]
-      await page.route('**/api/run/list?*', (route) => route.fulfill({ json: { runs } }))
-      await page.goto(`${url}/recovery`)
-      await page.getByRole('list', { name: 'Recoveries under way' }).getByText('started by mira').waitFor()
-      await page.getByRole('region', { name: 'What', exact: true }).getByText('A database').click()
-      await page.getByLabel('Database', { exact: true }).fill('shop')
-      await page.getByRole('region', { name: 'Plan' }).getByText('a new database shop_recovered_').waitFor()
-      await page.locator('code', { hasText: /^wharf recover database shop --warehouse retail --latest$/ }).waitFor()
-      const error = { code: 'x', message: 'the target lies in a hole', hint: 'choose another' }
-      await page.route('**/api/recover/plan?*', (route) => route.fulfill({ status: 500, json: { error } }))
-      await page.getByLabel('As a new database').fill('shop_then')
-      await page.getByRole('region', { name: 'Plan' }).getByText('choose another').waitFor()
-      await page.getByRole('button', { name: 'Recover the database' }).click()
-      await page.getByRole('dialog').getByText('There is no plan for this: the target lies in a hole.').waitFor()
     })
   })
 })
