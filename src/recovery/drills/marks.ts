@@ -89,6 +89,8 @@ export interface DeadDrill {
   readonly known: KnownEvidence | undefined
   /** Everything of it is done. */
   forget(): Promise<void>
+  /** It could not be done: somebody else may try. */
+  release(): Promise<void>
 }
 
 /** Drills of this host whose process is gone. Each is given to one process alone, until it dies too. */
@@ -106,7 +108,14 @@ export async function takeDead(home: string, host: string): Promise<readonly Dea
       throw error
     }
     const { folder, keep, known } = mark
-    taken.push({ drill, folder, keep: keep === true, known, forget: () => rm(file, { force: true }) })
+    taken.push({
+      drill,
+      folder,
+      keep: keep === true,
+      known,
+      forget: () => rm(file, { force: true }),
+      release: () => rename(file, join(marksFolder(home), `${drill}.json`)),
+    })
   }
   return taken
 }

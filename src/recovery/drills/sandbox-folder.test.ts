@@ -140,6 +140,17 @@ test('of a drill that was killed the next one is told, once, and what it had kep
   })
 })
 
+test('where nothing can be kept of a killed drill, that is left to the next one', async () => {
+  await withHome(async (home) => {
+    const folder = await left(home, { drill: 'killed', process: dead, known })
+    await assert.rejects(open(home, { died: () => Promise.reject(new Error('no room')) }), /no room/)
+    assert.ok(existsSync(folder))
+    assert.deepEqual(await readdir(join(home, 'drills', 'running')), ['killed.json'])
+    await open(home)
+    assert.ok(!existsSync(folder))
+  })
+})
+
 test('who was killed while it cleared up after another leaves that to the next one', async () => {
   await withHome(async (home) => {
     const folder = await left(home, { drill: 'killed', process: dead, known })

@@ -59,11 +59,17 @@ async function removeSandbox(path: string, clock: Clock): Promise<void> {
 }
 
 async function clearUp({ home, host, clock, died }: SandboxWish): Promise<void> {
-  for (const dead of await takeDead(home, host)) {
-    const hadEnded = dead.known !== undefined && (await died(dead.known))
-    // The last part of the path is the drill's own id: nothing else is ever removed.
-    const isOwn = dead.folder.endsWith(`/${dead.drill}`)
-    if (isOwn && !(hadEnded && dead.keep)) await removeSandbox(dead.folder, clock)
-    await dead.forget()
+  const waiting = [...(await takeDead(home, host))]
+  try {
+    for (let dead = waiting[0]; dead; dead = waiting[0]) {
+      const hadEnded = dead.known !== undefined && (await died(dead.known))
+      // The last part of the path is the drill's own id: nothing else is ever removed.
+      const isOwn = dead.folder.endsWith(`/${dead.drill}`)
+      if (isOwn && !(hadEnded && dead.keep)) await removeSandbox(dead.folder, clock)
+      await dead.forget()
+      waiting.shift()
+    }
+  } finally {
+    for (const dead of waiting) await dead.release()
   }
 }
