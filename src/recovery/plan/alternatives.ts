@@ -64,8 +64,17 @@ export function otherBackups(resolved: ResolvedTarget, backups: readonly BackupS
 
 export interface ChosenBackup {
   readonly id: string
+  /** Named by whoever asked for the plan. */
+  readonly asked: boolean
   readonly finishedAt: string
   readonly time: Total
+}
+
+/** One that had not ended at the target's time may lead to the same state, where nothing was committed meanwhile. */
+export function whyNotNewest({ id, asked }: Pick<ChosenBackup, 'id' | 'asked'>): string {
+  return asked
+    ? `backup ${id} is taken as asked, though a newer one leads to the target`
+    : `backup ${id} is chosen: the newest that had ended by then, though one that ended later leads to the same state`
 }
 
 /** Why this backup and none of the others. */
@@ -74,15 +83,15 @@ export function whyChosen(chosen: ChosenBackup, others: readonly Alternative[]):
   const sooner = better === undefined ? '' : `; --backup ${better.backup} is predicted to be back sooner`
   if (others.length === 0) return `no other backup leads to the target than ${chosen.id}`
   if (others.some((one) => Date.parse(one.finishedAt) > Date.parse(chosen.finishedAt)))
-    return `backup ${chosen.id} is taken as asked, though a newer one leads to the target${sooner}`
+    return `${whyNotNewest(chosen)}${sooner}`
   if (better) return `backup ${chosen.id} is chosen, the newest${sooner}`
   return `backup ${chosen.id} is chosen: the newest that leads to the target, so the least WAL is replayed`
 }
 
-export function alternativeLines(chosen: ChosenBackup, others: readonly Alternative[]): readonly string[] {
+export function alternativeLines(because: string, others: readonly Alternative[]): readonly string[] {
   if (others.length === 0) return []
   return [
-    whyChosen(chosen, others),
+    because,
     ...others.map(
       (one) =>
         `with ${one.backup} (${one.kind}, ended ${one.finishedAt}): ${formatSize(one.bytes)} and ${formatSize(one.walBytes)} of WAL, ${formatDuration(one.time.expectedMs)} (80 %: ${formatDuration(one.time.lowMs)} to ${formatDuration(one.time.highMs)}, ${one.time.basis})`,

@@ -107,6 +107,8 @@ export interface PlanParts {
   readonly machine: string
   /** Of the warehouse; others than the chosen one are compared with it. */
   readonly backups: readonly BackupSummary[]
+  /** Whether the chosen one was named. */
+  readonly backupAsked: boolean
   readonly way: RecoveryWay
   /** What the critical tier needs; undefined where none is set apart. */
   readonly critical: CriticalPart | undefined
@@ -167,7 +169,7 @@ export function makePlan(parts: PlanParts): RecoveryPlan {
     time,
     ...(tiers ? { tiers } : {}),
     alternatives,
-    because: whyChosen({ ...backup, time }, alternatives),
+    because: whyChosen({ ...backup, asked: parts.backupAsked, time }, alternatives),
     space: parts.space,
     lost: parts.loss,
     notes: notesOf(parts),
@@ -309,7 +311,7 @@ export function planText(plan: RecoveryPlan): string {
     ...plan.steps.map((one) => `    ${one.what}${one.bytes > 0 ? `, ${formatSize(one.bytes)}` : ''}: ${spanText(one)}`),
     `    together: ${spanText(plan.time)}`,
     ...tierLines(plan.tiers).map((line, index) => `  ${index === 0 ? 'tiers ' : '      '}      ${line}`),
-    ...alternativeLines({ ...plan.backup, time: plan.time }, plan.alternatives ?? []).map(
+    ...alternativeLines(plan.because, plan.alternatives ?? []).map(
       (line, index) => `  ${index === 0 ? 'compared' : '        '}    ${line}`,
     ),
     '  lost',

@@ -177,6 +177,7 @@ async function finish(
     records,
     machine: context.environment.hostname,
     backups,
+    backupAsked: options.backup !== undefined,
     way: options.way ?? 'node',
     critical,
     survey,

@@ -42,6 +42,7 @@ export async function findPartPlan(
       survey: await surveyFor({ repository, resolved, choice }, signal),
       space: await sandboxSpace({ layout, choice, resolved }),
       others: otherBackups(resolved, backups),
+      backupAsked: request.backup !== undefined,
       asked: {
         records: await readRecords(context.home),
         warehouse: request.warehouse,

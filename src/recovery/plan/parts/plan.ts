@@ -10,6 +10,7 @@ import { isCatalog, keeps, type SandboxChoice, type SandboxWish } from '../../sa
 import type { PreparedSandbox } from '../../sandbox/prepare.ts'
 import { keyOfPath } from '../../server/scratch.ts'
 import type { ResolvedTarget, StopPoint } from '../../target/resolve.ts'
+import { whyNotNewest } from '../alternatives.ts'
 import { lossOf, type Loss } from '../loss.ts'
 import { uncountedNotes } from '../loss-text.ts'
 import { backupOf, targetOf, type RecoveryPlan } from '../plan.ts'
@@ -94,6 +95,8 @@ export interface PartParts {
   readonly survey: WalSurvey
   /** Other backups that lead to the target, newest first, where they were looked for. */
   readonly others?: readonly BackupSummary[]
+  /** Whether the chosen one was named. */
+  readonly backupAsked?: boolean
   /** For the time model. */
   readonly asked: Question
   /** What follows the sandbox, by what it has to do. */
@@ -161,7 +164,9 @@ export async function makePartPlan(parts: PartParts, signal: AbortSignal): Promi
     space: parts.space,
     live: parts.live,
     lost,
-    ...(parts.others === undefined ? {} : { because: whyOfOthers(manifest, parts.others) }),
+    ...(parts.others === undefined
+      ? {}
+      : { because: whyOfOthers({ ...manifest, asked: parts.backupAsked === true }, parts.others) }),
     notes: [...parts.notes, ...uncountedNotes(lost)],
   }
 }
@@ -176,13 +181,12 @@ export function surveyFor(
 
 /** How long the others would take is not said: what they hold of the part stands in their manifests. */
 export function whyOfOthers(
-  chosen: Pick<Manifest, 'id' | 'finishedMs' | 'replayFromLsn'>,
+  chosen: Pick<Manifest, 'id' | 'finishedMs' | 'replayFromLsn'> & { readonly asked: boolean },
   others: readonly Pick<BackupSummary, 'id' | 'finishedMs' | 'replayFromLsn'>[],
 ): string {
   const [next] = others
   if (next === undefined) return `no other backup leads to the target than ${chosen.id}`
-  if (next.finishedMs > chosen.finishedMs)
-    return `backup ${chosen.id} is taken as asked, though a newer one leads to the target`
+  if (next.finishedMs > chosen.finishedMs) return whyNotNewest(chosen)
   const more = chosen.replayFromLsn - next.replayFromLsn
   const compared = more > 0n ? `; with the one before, ${next.id}, ${formatSize(more)} more of WAL would be read` : ''
   return `backup ${chosen.id} is chosen: the newest of ${others.length + 1} that lead to the target${compared}`
