@@ -1,5 +1,5 @@
 // Time of replay by kind of WAL: each kind is written after a backup, recovered again as it grows, and set beside what WAL consists of.
-// Usage: node bin/wharf-node bench/replay.ts [MAJOR] [MEGABYTES]. Prints one line of JSON for each recovery, with a table at the end.
+// Usage: npm run bench -- replay [MAJOR] [MEGABYTES] [KIND,KIND…]. Prints one line of JSON for each recovery.
 import { rm } from 'node:fs/promises'
 
 import { systemClock } from '../src/base/clock.ts'

@@ -1,7 +1,7 @@
-// Which pages a server that replays WAL has at hand, about: those that were named last, 32 MB of them.
+// Which pages a server that replays WAL has at hand, about: those that were named last, 16 MB of them.
 
 /** Pages that are remembered, each in the one place that its number leads to. */
-const PLACE_BITS = 12
+const PLACE_BITS = 11
 
 export class RecentPages {
   private readonly places = new Uint32Array(1 << PLACE_BITS)

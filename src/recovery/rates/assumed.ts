@@ -29,12 +29,12 @@ export const assumedCosts: Readonly<Record<Exclude<StepName, 'replay'>, StepCost
   load: cost(1000, 15 * MIB, 500),
 }
 
-/** By what WAL consists of; of a usual mix about 40 MB come to a second. */
+/** By what WAL consists of; of a usual mix some 30 MB come to a second. */
 export const assumedReplay = {
   fixedMs: 1500,
-  msPerByte: 1000 / (200 * MIB),
-  msPerImageByte: 1000 / (60 * MIB),
+  msPerByte: 1000 / (100 * MIB),
+  msPerImageByte: 1000 / (50 * MIB),
   msPerVoidByte: 1000 / (400 * MIB),
-  msPerRecord: 0.002,
-  msPerRead: 0.015,
+  msPerRecord: 0.0015,
+  msPerRead: 0.02,
 } as const
