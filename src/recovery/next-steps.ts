@@ -1,7 +1,9 @@
 // What to do after a recovery, for people.
+import { join } from 'node:path'
+
 import { shellQuoted } from '../base/shell.ts'
 import type { PreparedRecovery } from './plan/prepare.ts'
-import { byHand } from './restore/end-script.ts'
+import { byHand, endScriptName } from './restore/end-script.ts'
 import type { Delivery } from './restore/wal-delivery.ts'
 import type { StartProof } from './server/start.ts'
 
@@ -36,6 +38,6 @@ export function nextSteps(
     `nothing is proven yet: start the server with  ${as}${bin}/pg_ctl -D ${root} -l ${root}/startup.log -t 86400 start`,
     `keep its WAL until then: expiry of the repository is held off while this command runs, not while the server replays`,
     `it replays to the target and then opens; its log says "recovery stopping" and "archive recovery complete". The same in one step, verified: add --start`,
-    `once it is open, what only replay needs has gone by itself: keys of the repository's data and the recovery settings in postgresql.auto.conf. Only if its log says "recovery_end_command" it has not:  ${as}sh -c ${shellQuoted(byHand(root, leftovers))}`,
+    `once it is open, what only replay needs has gone by itself: keys of the repository's data and the recovery settings in postgresql.auto.conf. If ${join(root, endScriptName)} is still there then (its log may say why: "recovery_end_command"), it has not:  ${as}sh -c ${shellQuoted(byHand(root, leftovers))}`,
   ]
 }

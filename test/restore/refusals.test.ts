@@ -346,6 +346,6 @@ test('as root the folder belongs to the user of the server, with mode 0700', asy
   assert.match(recovered.report.next[0]!, /^nothing is proven yet: start the server with {2}sudo -u uid 65534|nobody /)
   assert.match(
     recovered.report.next.at(-1)!,
-    /^once it is open, what only replay needs has gone by itself: keys of the repository's data and the recovery settings in postgresql\.auto\.conf\. Only if its log says "recovery_end_command" it has not: {2}sudo -u \S+ sh -c 'rm -rf /,
+    /^once it is open, what only replay needs has gone by itself: keys of the repository's data and the recovery settings in postgresql\.auto\.conf\. If \S+\/wharf-recovery-end\.sh is still there then \(its log may say why: "recovery_end_command"\), it has not: {2}sudo -u \S+ sh -c 'rm -rf /,
   )
 })

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { test } from 'node:test'
 
 import { isWharfError } from '../../src/base/errors.ts'
-import { mergeTable } from '../../src/recovery/tables/merge.ts'
+import { endMerge, mergeTable } from '../../src/recovery/tables/merge.ts'
 import { openWorld, type World } from '../backup/world.ts'
 import type { TablesReport } from '../../src/recovery/tables/report.ts'
 import { contentOf, leftOn, lsnOf, recoverDatabase, recoverTable } from './recovering.ts'
@@ -69,6 +69,37 @@ async function refusesOtherKey(world: World): Promise<void> {
   )
   await session.query('rollback')
   await world.server.psql('drop schema other_key cascade')
+}
+
+/** PostgreSQL alters no table with events that wait for the end of the transaction: neither triggers nor identity columns could be made what they were. */
+async function mergesBeforeDeferredKeys(world: World): Promise<void> {
+  const { server } = world
+  await server.psql(`create schema waits; create table waits.then (id int primary key, peer int, num int); insert into waits.then values (1, 2, 7), (2, 1, 8);
+    create table waits.now (id int primary key, peer int references waits.now deferrable initially deferred, num int generated always as identity);
+    insert into waits.now (id) values (1); create function waits.refuse() returns trigger language plpgsql as $$begin raise 'it fires'; end$$;
+    create trigger loud before insert or update on waits.now for each row execute function waits.refuse()`)
+  {
+    await using session = await world.warehouse.connect({ purpose: 'test', signal: new AbortController().signal })
+    await session.query('begin')
+    const [row] = await session.query<{ oid: string }>(`select 'waits.now'::regclass::oid::int8::text as oid`)
+    const { undo, ...rows } = await mergeTable(session, 'waits.then', {
+      oid: Number(row!.oid),
+      schema: 'waits',
+      name: 'now',
+    })
+    await endMerge(session, undo)
+    await session.query('commit')
+    assert.deepEqual(rows, { inserted: 1, restored: 1 })
+  }
+  assert.deepEqual(await server.psql('select * from waits.now order by id'), [
+    { id: 1, peer: 2, num: 7 },
+    { id: 2, peer: 1, num: 8 },
+  ])
+  const [kept] = await server.psql(
+    `select attidentity as identity, tgenabled as loud from pg_attribute join pg_trigger on tgrelid = attrelid and tgname = 'loud' where attrelid = 'waits.now'::regclass and attname = 'num'`,
+  )
+  assert.deepEqual(kept, { identity: 'a', loud: 'O' })
+  await server.psql('drop schema waits cascade')
 }
 
 /** Which is what systems have. */
@@ -176,6 +207,7 @@ test('PostgreSQL 18: swapped with views, foreign keys and publications, merged, 
   })
   await server.psql('drop publication part')
   await refusesOtherKey(world)
+  await mergesBeforeDeferredKeys(world)
   await refusesOldDump(world, lsn)
   await unchanged()
   const questions: string[] = []

@@ -3,9 +3,8 @@ import { z } from 'zod'
 import { defineOperation } from '../../base/operation.ts'
 import { formatTable } from '../../base/table.ts'
 import { formatDuration } from '../../base/units.ts'
-import { readArchive } from '../drills/archive.ts'
-import { auditedDrills, auditProblems } from '../drills/audited.ts'
-import { hereOf, unendedHere } from '../drills/unended.ts'
+import { auditProblems } from '../drills/audited.ts'
+import { drillsOf } from '../drills/unended.ts'
 
 const output = z.object({
   drills: z.array(
@@ -53,9 +52,7 @@ export const drillList = defineOperation<{ warehouse?: string | undefined }, Out
   needs: 'nothing',
   where: 'here',
   run: async ({ warehouse }, context) => {
-    const archive = await readArchive(context.home)
-    const unended = await unendedHere(context, archive)
-    const audited = auditProblems(archive, await auditedDrills(context), hereOf(context, unended))
+    const { archive, audited, unended, here } = await drillsOf(context)
     const drills = archive.drills
       .filter(({ evidence }) => warehouse === undefined || !evidence || evidence.warehouse === warehouse)
       .map(({ number, evidence, problems }) => ({
@@ -72,7 +69,11 @@ export const drillList = defineOperation<{ warehouse?: string | undefined }, Out
         problems: [...problems],
       }))
     const ofWarehouse = unended.filter((one) => warehouse === undefined || one.warehouse === warehouse)
-    return { drills, unended: [...ofWarehouse], problems: [...archive.problems, ...audited] }
+    return {
+      drills,
+      unended: [...ofWarehouse],
+      problems: [...archive.problems, ...auditProblems(archive, audited, here)],
+    }
   },
   text: listText,
   exit: ({ drills, problems }) =>

@@ -3,11 +3,10 @@ import { z } from 'zod'
 import { duration } from '../../base/config-types.ts'
 import { defineOperation } from '../../base/operation.ts'
 import { formatDuration } from '../../base/units.ts'
-import { readArchive } from '../drills/archive.ts'
-import { auditedDrills, auditProblems } from '../drills/audited.ts'
+import { auditProblems } from '../drills/audited.ts'
 import { findingText } from '../drills/damage.ts'
 import type { Evidence } from '../drills/evidence.ts'
-import { hereOf, unendedHere } from '../drills/unended.ts'
+import { drillsOf } from '../drills/unended.ts'
 import { scoreOf } from '../rates/accuracy.ts'
 
 const drill = z.object({
@@ -62,9 +61,7 @@ export const drillReport = defineOperation({
   needs: 'nothing',
   where: 'here',
   run: async ({ warehouse, since, markdown }, context): Promise<Output> => {
-    const archive = await readArchive(context.home)
-    const here = hereOf(context, await unendedHere(context, archive))
-    const audited = auditProblems(archive, await auditedDrills(context), here)
+    const { archive, audited, here } = await drillsOf(context)
     const now = context.clock.now()
     const drills = archive.drills
       .flatMap(({ evidence, problems }) => (evidence && problems.length === 0 ? [evidence] : []))
@@ -83,7 +80,7 @@ export const drillReport = defineOperation({
           drills.filter((one) => one.warehouse === name),
         ),
       ),
-      problems: [...edited, ...archive.problems, ...audited],
+      problems: [...edited, ...archive.problems, ...auditProblems(archive, audited, here)],
       fingerprint: archive.fingerprint ?? null,
       markdown,
     }

@@ -1,12 +1,12 @@
 import { z } from 'zod'
 
 import { defineOperation } from '../../base/operation.ts'
-import { auditedDrills, auditVerdict, missingByAudit } from '../drills/audited.ts'
-import { readArchive, type Archive, type KeptDrill } from '../drills/archive.ts'
+import { auditVerdict, missingByAudit } from '../drills/audited.ts'
+import type { Archive, KeptDrill } from '../drills/archive.ts'
 import { evidenceSchema } from '../drills/shapes.ts'
 import { evidenceText } from '../drills/text.ts'
 import { drillErrors as errors } from '../drills/errors.ts'
-import { hereOf, unendedHere } from '../drills/unended.ts'
+import { drillsOf } from '../drills/unended.ts'
 
 const output = z.object({
   evidence: evidenceSchema.nullable(),
@@ -32,12 +32,10 @@ export const drillShow = defineOperation<{ drill: string }, Output>({
   needs: 'nothing',
   where: 'here',
   run: async ({ drill }, context) => {
-    const archive = await readArchive(context.home)
+    const { archive, audited: known, here } = await drillsOf(context)
     const found = find(archive, drill)
     if (!found) throw errors.unknownDrill(drill)
-    const known = await auditedDrills(context)
     const audited = auditVerdict(found, known)
-    const here = hereOf(context, await unendedHere(context, archive))
     const problems = [
       ...found.problems,
       ...archive.problems,

@@ -11,6 +11,12 @@ import { writeOwned } from './small-files.ts'
 /** Name of the script within a data directory. */
 export const endScriptName = 'wharf-recovery-end.sh'
 
+/**
+ * PostgreSQL gives up opening where a command ends with 126 or 127, as a shell does that lacks the script or a program in it; whatever fails here must be no more than a
+ * warning. Nor is it one where the setting outlives the script: in a standby made from this server, say.
+ */
+export const endCommand = `test ! -f ${endScriptName} || /bin/sh ${endScriptName} || exit 1`
+
 const auto = 'postgresql.auto.conf'
 const lines = `/^${beginMark}$/,/^${endMark}$/d`
 
@@ -27,6 +33,8 @@ if grep -qxF -e ${shellQuoted(endMark)} ${auto}; then
   sed ${shellQuoted(lines)} ${auto} >.${auto}.wharf
   sync .${auto}.wharf 2>/dev/null || sync
   mv -f .${auto}.wharf ${auto}
+elif grep -qF -e ${endScriptName} ${auto}; then
+  echo 'wharf: recovery settings are still in ${auto}: ALTER SYSTEM has taken away the marks around them; reset them by hand' >&2
 fi
 rm -f ${endScriptName}
 `
@@ -39,7 +47,7 @@ export async function writeEndScript(
   owner: Owner | undefined,
 ): Promise<string> {
   await writeOwned(join(root, endScriptName), endScript(leftovers.map((path) => basename(path))), owner)
-  return `/bin/sh ${endScriptName}`
+  return endCommand
 }
 
 /** The same by hand. */

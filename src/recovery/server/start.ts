@@ -21,6 +21,7 @@ import {
 import { recoveryErrors as errors } from '../errors.ts'
 import { spoolName } from '../get/ahead/spool.ts'
 import type { Owner } from '../restore/owner.ts'
+import { endScriptName } from '../restore/end-script.ts'
 import { withoutRecovery } from '../restore/settings.ts'
 import { writeOwned } from '../restore/small-files.ts'
 import { closedHbaName } from '../restore/unfinished.ts'
@@ -283,7 +284,7 @@ async function tidy(parts: StartParts): Promise<void> {
   const { dataDirectory, owner } = parts
   const auto = join(dataDirectory, 'postgresql.auto.conf')
   await writeOwned(auto, withoutRecovery(await readFile(auto, 'utf8')), owner)
-  await removeLeftovers([...parts.leftovers, join(dataDirectory, closedHbaName)])
+  await removeLeftovers([...parts.leftovers, join(dataDirectory, closedHbaName), join(dataDirectory, endScriptName)])
 }
 
 export async function removeLeftovers(paths: readonly string[]): Promise<void> {

@@ -7,7 +7,7 @@ import { diffTables, type TableDiff } from './diff.ts'
 import { makeInnerKeys, makeOuterKeys, type Coming } from './keys.ts'
 import { analyzeTables, finishTables, makeIndexes, setSequences } from './make.ts'
 import { foreignParts } from './live.ts'
-import { mergeTable, type Merged } from './merge.ts'
+import { endMerge, mergeTable, type Merged } from './merge.ts'
 import { nameWith, shownName, sqlName } from './names.ts'
 import { staged } from './naming.ts'
 import { putInPlace } from './put.ts'
@@ -35,9 +35,14 @@ export async function settle(
     context.progress({ phase: 'putting in place' })
     if (staying) work.notes.push(...(await makeOuterKeys(session, making, comingFrom(roots))))
     await inTransaction(session, async () => {
-      for (const { definition, live, how } of mergeOrder(roots))
-        if (how === 'merge')
-          merged.set(definition.oid, await mergeTable(session, stagedName(making, definition), live!))
+      const undo: string[] = []
+      for (const { definition, live, how } of mergeOrder(roots)) {
+        if (how !== 'merge') continue
+        const { undo: last, ...rows } = await mergeTable(session, stagedName(making, definition), live!)
+        merged.set(definition.oid, rows)
+        undo.push(...last)
+      }
+      await endMerge(session, undo)
       if (staying) kept = (await place(work, session, making, roots)).kept
     })
     addStep(work, 'swap', { started, bytes: 0, count: roots.length })
