@@ -52,6 +52,8 @@ async function openStage(server: TestServer, path: string): Promise<LoadStage> {
     pipelines,
     rooms: [repositoryRoom, backupRoom],
     repositories: ['main'],
+    // The backup and its load share this process: on a loaded machine a short lease is lost, and the load runs again behind the backup.
+    lease: '60s',
     config: {
       repositories: { main: { path, encryption: 'none' } },
       backup: { dw: { unlogged: { copy: ['stage.orders'], keep: 1 } } },
