@@ -130,9 +130,9 @@ async function contentsOf(world: World, from: bigint, to: bigint): Promise<Conte
           if (record.start < Number(from - info.startLsn)) return
           found.records++
           for (let n = 0; n < record.blockCount; n++) {
-            if (record.imageLength[n]! === 0) continue
-            found.images++
-            found.imageBytes += record.imageLength[n]!
+            const bytes = record.imageLength[n] ?? 0
+            if (bytes > 0) found.images++
+            found.imageBytes += bytes
           }
           if (record.rmgr === rmgr.xlog && record.kind === xlogInfo.switch)
             found.voidBytes += record.end - record.start - record.totalLength

@@ -44,6 +44,7 @@ export async function storeSuite(
 ): Promise<void> {
   await versionsSuite(t, open)
   await retentionSuite(t, open)
+  await readerMemorySuite(t, open)
   await t.test('what was put is read back whole and in ranges, also by another instance', async () => {
     const { store, again } = await open()
     const parts = [randomBytes(10), Buffer.alloc(0), randomBytes(70_000), randomBytes(1)]
@@ -66,22 +67,6 @@ export async function storeSuite(
       )
       assert.equal((await one.stat('packs/ab/one', at))?.bytes, all.length)
     }
-  })
-
-  await t.test('with memory of the reader every range is what it is without', async () => {
-    const { store } = await open()
-    const all = randomBytes(3 * 4096 + 1234)
-    await store.put('packs/ab/one', [all], at)
-    const memory = new AlignedPieces(1, 64 * 1024).takeNow()!
-    for (const offset of [0, 1, 4095, 4096, 8000, all.length - 1, all.length, all.length + 5000])
-      for (const length of [1, 17, 4096, 5000, 20_000]) {
-        memory.fill(0xee)
-        const read = await store.get('packs/ab/one', { signal, offset, length, memory })
-        assert.deepEqual(Buffer.from(read), all.subarray(offset, offset + length), `${length} bytes from ${offset} on`)
-      }
-    await assert.rejects(store.get('packs/no', { signal, offset: 0, length: 1, memory }), (error) =>
-      isWharfError(error, 'repository.object-missing'),
-    )
   })
 
   await t.test('an empty object is an object', async () => {
@@ -252,5 +237,23 @@ export async function storeSuite(
     const { openStore } = await import('../../src/repository/stores.ts')
     const other = await openStore(structuredClone(store.descriptor))
     assert.equal((await other.get('here', at)).toString(), 'x')
+  })
+}
+
+async function readerMemorySuite(t: TestContext, open: () => Promise<{ store: ObjectStore }>): Promise<void> {
+  await t.test('with memory of the reader every range is what it is without', async () => {
+    const { store } = await open()
+    const all = randomBytes(3 * 4096 + 1234)
+    await store.put('packs/ab/one', [all], at)
+    const memory = new AlignedPieces(1, 64 * 1024).takeNow()!
+    for (const offset of [0, 1, 4095, 4096, 8000, all.length - 1, all.length, all.length + 5000])
+      for (const length of [1, 17, 4096, 5000, 20_000]) {
+        memory.fill(0xee)
+        const read = await store.get('packs/ab/one', { signal, offset, length, memory })
+        assert.deepEqual(Buffer.from(read), all.subarray(offset, offset + length), `${length} bytes from ${offset} on`)
+      }
+    await assert.rejects(store.get('packs/no', { signal, offset: 0, length: 1, memory }), (error) =>
+      isWharfError(error, 'repository.object-missing'),
+    )
   })
 }
