@@ -166,6 +166,7 @@ describe('recovery page', { skip: skipUnless('chromium') }, () => {
       await question.getByText('choose another').waitFor()
       assert.equal(await keyOfStart(), key)
       await question.getByRole('button', { name: 'Not now' }).click()
+      await question.waitFor({ state: 'hidden' })
       await page.getByLabel('As a new database').fill('shop_now')
       await page.getByRole('button', { name: 'Recover the database' }).click()
       assert.notEqual(await keyOfStart(), key)
