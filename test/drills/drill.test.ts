@@ -118,7 +118,8 @@ for (const major of versions) {
           ['nobody reads this', 'true', true],
         ],
       )
-      const names = evidence.steps.map((one) => one.step)
+      // WAL is a step of its own where the server's user cannot read the repository, as when root recovers.
+      const names = evidence.steps.map((one) => one.step).filter((one) => one !== 'fetch-wal')
       assert.deepEqual(names, ['list', 'fetch', 'sync', 'replay', 'verify', 'checkpoint'])
       const [record] = await readRecords(homeOf(world))
       assert.equal(record!.way, 'drill')
