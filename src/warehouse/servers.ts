@@ -2,7 +2,7 @@
 import { chmod, mkdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-import type { Clock } from '../base/clock.ts'
+import { systemClock, type Clock } from '../base/clock.ts'
 import type { Environment } from '../base/environment.ts'
 import { warehouseErrors } from './errors.ts'
 import { accountFor, assertReachable } from './server/account.ts'
@@ -89,9 +89,21 @@ export async function useOf(dataDirectory: string): Promise<string | undefined> 
   const found = await inspectPostmaster(dataDirectory)
   if (found.state === 'running') return 'a PostgreSQL server runs on it'
   if (found.state === 'zombie') return `the server that ran on it (process ${found.pid}) is dead, but not yet gone`
-  const [left] = await processesIn(dataDirectory)
+  const left = await outlivingProcess(dataDirectory)
   if (left !== undefined) return `process ${left} of a server still works in it`
   return await sharedMemoryOf(dataDirectory)
+}
+
+/** Of a server that was stopped right now its last processes, an archiver with its command among them, need a moment to notice. */
+const PATIENCE_MS = 2000
+const PAUSE_MS = 100
+
+async function outlivingProcess(dataDirectory: string): Promise<number | undefined> {
+  for (let waited = 0; ; waited += PAUSE_MS) {
+    const [left] = await processesIn(dataDirectory)
+    if (left === undefined || waited >= PATIENCE_MS) return left
+    await systemClock.sleep(PAUSE_MS)
+  }
 }
 
 /** Data directories in which servers work on this machine, as far as this user may see. Linux only, else none. */

@@ -29,7 +29,7 @@ async function makeTables({ server }: World): Promise<void> {
   await server.psql('create table t (id int primary key); insert into t select generate_series(1, 100)', 'second')
 }
 
-for (const [major, checksums] of [[18, true] as const, ofTheDay([[15, true] as const, [18, false] as const])]) {
+for (const [major, checksums] of [ofTheDay([[18, true] as const, [15, true] as const, [18, false] as const])]) {
   void test(`PostgreSQL ${major}${checksums ? '' : ' without checksums'}: full, incremental, differential, each restored and compared`, async () => {
     await using world = await openWorld({ major, checksums })
     const { server } = world

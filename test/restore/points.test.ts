@@ -87,12 +87,20 @@ interface Case {
 }
 
 const cases: readonly Case[] = [
-  { major: 18, checksums: true },
+  ...ofTheDay<readonly Case[]>([
+    [
+      { major: 18, checksums: true, only: some },
+      { major: 15, checksums: true },
+    ],
+    [
+      { major: 18, checksums: true },
+      { major: 15, checksums: true, only: some },
+    ],
+  ]),
   ofTheDay<Case>([
     { major: 17, checksums: false, only: some },
     { major: 16, checksums: true, only: some },
   ]),
-  { major: 15, checksums: true },
 ]
 
 for (const { major, checksums, only } of cases) {
