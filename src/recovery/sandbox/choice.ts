@@ -79,11 +79,13 @@ export function chooseFiles(manifest: Manifest, wish: SandboxWish): SandboxChoic
   }
 }
 
-/** Whether replay changes pages of a file: those of stubs are passed over. */
+/** Whether replay changes pages of a file: those of stubs are passed over, unless nothing is. */
 export function keeps({
+  manifest,
   leftOutKeys,
   leftOutDatabases,
-}: Pick<SandboxChoice, 'leftOutKeys' | 'leftOutDatabases'>): (file: RelationFile) => boolean {
+}: Pick<SandboxChoice, 'manifest' | 'leftOutKeys' | 'leftOutDatabases'>): (file: RelationFile) => boolean {
+  if (replaysAll(manifest)) return () => true
   return ({ tablespace, database, relfilenode }) =>
     !leftOutDatabases.has(database) && !leftOutKeys.has(`${tablespace}/${database}/${relfilenode}`)
 }

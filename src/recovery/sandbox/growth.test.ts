@@ -5,6 +5,7 @@ import type { Manifest, ManifestFile, WalChunkInfo, WalIndexed } from '../../rep
 import { ChangeMapBuilder } from '../../wal/change-map.ts'
 import { BLOCK_BYTES } from '../../wal/contract.ts'
 import { WalSurvey } from '../rates/wal-survey.ts'
+import { keeps } from './choice.ts'
 import { grownBytes } from './growth.ts'
 
 const file = (path: string, blocks: number): ManifestFile =>
@@ -37,11 +38,16 @@ const of = { toLsn: 1000n, walBytes: 1_000_000 }
 
 test('a sandbox grows by the blocks that the backup does not have, of files that come', () => {
   assert.equal(grownBytes(surveyOf(), choiceOf(), of), 7 * BLOCK_BYTES)
-  // An extension's own WAL may need any page: stubs are filled then.
+  // An extension's own WAL may need any page: nothing is passed over then, and stubs are filled.
   assert.equal(grownBytes(surveyOf(), choiceOf('orioledb'), of), 10 * BLOCK_BYTES)
 })
 
-test('it never grows by more than all WAL, and by that where a chunk does not tell', () => {
+test('replay changes pages of stubs only where nothing is passed over', () => {
+  const stub = { tablespace: 1663, database: 5, relfilenode: 20_001 }
+  assert.deepEqual([keeps(choiceOf())(stub), keeps(choiceOf('orioledb'))(stub)], [false, true])
+})
+
+test('it is never taken to grow by more than all WAL, and by that where a chunk does not tell', () => {
   assert.equal(grownBytes(surveyOf(), choiceOf(), { ...of, walBytes: 100 }), 100)
   assert.equal(grownBytes(surveyOf(false), choiceOf(), of), 1_000_000)
   assert.equal(grownBytes(new WalSurvey([]), choiceOf(), of), 1_000_000)

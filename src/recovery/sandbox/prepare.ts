@@ -84,7 +84,7 @@ export async function sandboxSpace(
   parts: Pick<PreparedSandbox, 'layout' | 'choice' | 'resolved'>,
 ): Promise<readonly SpaceNeed[]> {
   const { manifest } = parts.choice
-  // What an extension's own WAL changes is written into stubs: never more than WAL itself holds.
+  // Where nothing is passed over, all WAL may be written into stubs. They are taken to grow by its length, though it may hold pages compressed.
   const intoStubs = replaysAll(manifest) ? walBytesOf(manifest, parts.resolved) : 0
   return await spaceNeeds(parts.layout, manifest, {
     walBytes: sandboxWal(manifest, parts.resolved) + intoStubs,

@@ -2,7 +2,7 @@
 import { AlignedPieces } from '../../base/aligned-memory.ts'
 import { isWharfError, messageOf } from '../../base/errors.ts'
 import { freeNow } from '../../base/freed-memory.ts'
-import { KIB, MIB } from '../../base/units.ts'
+import { KIB } from '../../base/units.ts'
 import type { ExtentReader, ExtentRead, ExtentWanted, ObjectStore } from '../contract.ts'
 import { errors } from '../errors.ts'
 import { isReplaceable } from '../heal/fall-back.ts'
@@ -12,13 +12,12 @@ import { HEAD_BYTES } from '../object/head.ts'
 import { openFrame, openObjectHead } from '../object/decode.ts'
 import { Sealer } from '../object/sealer.ts'
 import { isShadowLike, otherVersions } from '../object/versions.ts'
+import { FetchedRange } from './fetched-range.ts'
 import { decodeExtentLabel } from './label.ts'
 import { packName } from './names.ts'
+import { LARGEST_RANGE_BYTES, rangesOf, type Range } from './ranges.ts'
 import { holds, readableTrimmed, type TrimmedPack } from './trimmed.ts'
 
-/** Extents with a gap up to this size are fetched by one range. */
-const NEIGHBOUR_GAP_BYTES = 256 * KIB
-const LARGEST_RANGE_BYTES = 8 * MIB
 /** Opened heads that are kept: about 300 bytes each. */
 const KEPT_HEADS = 4096
 
@@ -42,53 +41,6 @@ interface Opened {
   readonly bytes: Buffer
   /** Where in the object `bytes` begin. */
   readonly from: number
-}
-
-/** A group of wanted extents that one range read fetches; `from` and `to` are bytes of the pack. */
-interface Range {
-  readonly wanted: ExtentWanted[]
-  readonly from: number
-  to: number
-}
-
-interface FetchedParts {
-  readonly sealer?: Sealer | undefined
-  readonly bytes: Buffer
-  readonly failure?: unknown
-  readonly memory?: Buffer | undefined
-  readonly pieces?: AlignedPieces | undefined
-}
-
-/** Bytes of a range, whose memory goes back when all of it has been decoded. */
-class FetchedRange implements Disposable {
-  readonly sealer: Sealer | undefined
-  readonly bytes: Buffer
-  readonly failure: unknown
-  private readonly parts: FetchedParts
-  private isLent = false
-
-  constructor(parts: FetchedParts) {
-    this.parts = parts
-    this.sealer = parts.sealer
-    this.bytes = parts.bytes
-    this.failure = parts.failure
-  }
-
-  private get isPiece(): boolean {
-    return this.bytes.buffer === this.parts.memory?.buffer
-  }
-
-  /** For who keeps a view of the bytes: pieces are used again, so of one it is a copy. */
-  lend(read: ExtentRead): ExtentRead {
-    if (this.isPiece) return { ...read, plain: Buffer.from(read.plain) }
-    this.isLent = true
-    return read
-  }
-
-  [Symbol.dispose](): void {
-    if (!this.isPiece && !this.isLent) freeNow(this.bytes)
-    if (this.parts.memory) this.parts.pieces!.give(this.parts.memory)
-  }
 }
 
 export class PackReader implements ExtentReader {
@@ -366,25 +318,4 @@ function asExtentError(error: unknown, pack: string, one: ExtentWanted): unknown
     return damagedExtent(pack, one, 'its label cannot be read', error)
   if (!isWharfError(error) || error.exit !== 'damaged') return error
   return damagedExtent(pack, one, messageOf(error), error)
-}
-
-function rangesOf(wanted: readonly ExtentWanted[]): Range[] {
-  const ranges: Range[] = []
-  for (const one of wanted) {
-    const { offset, storedBytes } = one.ref
-    const last = ranges.at(-1)
-    const end = offset + storedBytes
-    if (
-      last &&
-      offset >= last.to &&
-      offset - last.to <= NEIGHBOUR_GAP_BYTES &&
-      end - last.from <= LARGEST_RANGE_BYTES
-    ) {
-      last.wanted.push(one)
-      last.to = end
-    } else {
-      ranges.push({ wanted: [one], from: offset, to: end })
-    }
-  }
-  return ranges
 }

@@ -1,7 +1,7 @@
 // The file store: a folder of immutable files. Each object is written to `.tmp/`, fsynced, and only then linked under its name, so a name
 // never shows a torn object, not even after a power cut; the barrier makes the names themselves durable by fsyncing their folders.
 // One fsync per object (tens of MB), none per chunk: a barrier is cheap because there is nothing left to wait for but folders.
-import { link, mkdir, open, readdir, rename, rm, stat, unlink, type FileHandle } from 'node:fs/promises'
+import { link, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 import { codeOf, messageOf } from '../../base/errors.ts'
@@ -18,6 +18,7 @@ import type {
 } from '../contract.ts'
 import { storeErrors as errors } from '../store-errors.ts'
 import { storeFailure } from './failures.ts'
+import { FileWriter } from './file-writer.ts'
 import { compareNames, isBehind, requireObjectName } from './names.ts'
 import { readRange, readRangeDirectly } from './read-file.ts'
 
@@ -297,71 +298,5 @@ async function syncFolder(folder: string): Promise<void> {
     if (!NO_FOLDER_SYNC.has(codeOf(error) ?? '')) throw error
   } finally {
     await handle.close()
-  }
-}
-
-interface WriterParts {
-  readonly handle: FileHandle
-  readonly temporary: string
-  readonly name: string
-  readonly location: string
-  readonly signal: AbortSignal
-  publish(): Promise<void>
-}
-
-/** The object was never linked under its name, so nothing else is in doubt: the store goes on. */
-function syncFailure(parts: WriterParts, error: unknown): Error {
-  const { location, name } = parts
-  if (codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT')
-    return errors.full({ location, what: `write ${name}` }, { cause: error })
-  return errors.syncFailed({ location, what: name, reason: messageOf(error) }, { cause: error })
-}
-
-class FileWriter implements ObjectWriter {
-  private readonly parts: WriterParts
-  private state: 'open' | 'finished' | 'gone' = 'open'
-
-  constructor(parts: WriterParts) {
-    this.parts = parts
-  }
-
-  async write(chunk: Uint8Array): Promise<void> {
-    this.parts.signal.throwIfAborted()
-    try {
-      for (let done = 0; done < chunk.length;) {
-        done += (await this.parts.handle.write(chunk, done, chunk.length - done)).bytesWritten
-      }
-    } catch (error) {
-      throw storeFailure(this.parts.location, `write ${this.parts.name}`, error)
-    }
-  }
-
-  async finish(): Promise<void> {
-    if (this.state !== 'open') throw new Error(`finish() of ${this.parts.name} called twice or after abandon()`)
-    this.parts.signal.throwIfAborted()
-    this.state = 'finished'
-    try {
-      await this.parts.handle.sync()
-    } catch (error) {
-      await this.remove()
-      throw syncFailure(this.parts, error)
-    }
-    try {
-      await this.parts.handle.close()
-      await this.parts.publish()
-    } catch (error) {
-      await rm(this.parts.temporary, { force: true })
-      throw error
-    }
-  }
-
-  async abandon(): Promise<void> {
-    if (this.state === 'open') await this.remove()
-  }
-
-  private async remove(): Promise<void> {
-    this.state = 'gone'
-    await this.parts.handle.close().catch(() => {})
-    await rm(this.parts.temporary, { force: true })
   }
 }
