@@ -4,8 +4,8 @@ import type { WriteTask } from './messages.ts'
 import { writeError } from './write-error.ts'
 import { stretchOf } from './write-extents.ts'
 
-/** Items whose reads are begun beforehand. */
-const AHEAD = 2
+/** Items whose reads are begun beforehand: with the one in hand half of the memory there is, as the next task begins its reads too. */
+const AHEAD = 3
 
 export class ReadAhead implements AsyncDisposable {
   private readonly task: WriteTask

@@ -24,9 +24,11 @@ interface Tools {
   count(index: 0 | 1 | 2, bytes: number): void
 }
 
-/** A task whose first extent is on its way. */
+/** A task whose first extent is on its way, and what is there where its first ones go. */
 interface BegunWrite {
   readonly task: WriteTask
+  readonly files: OpenFiles
+  readonly reads: ReadAhead
   readonly extents: AsyncIterator<ExtentRead>
   readonly first: Promise<IteratorResult<ExtentRead>>
 }
@@ -38,14 +40,15 @@ function begin(task: WriteTask, tools: Tools): BegunWrite {
   const extents = tools.reader!.read(task.pack, wanted, new AbortController().signal)[Symbol.asyncIterator]()
   const first = extents.next()
   first.catch(() => undefined)
-  return { task, extents, first }
+  const files = new OpenFiles(tools.direct)
+  return { task, files, reads: new ReadAhead(task, files), extents, first }
 }
 
 /** Resolves when all was given to the disk; what it resolves to when the disk has it. */
 async function write(begun: BegunWrite, tools: Tools): Promise<{ readonly settled: Promise<void> }> {
-  const files = new OpenFiles(tools.direct)
+  const { files } = begun
   try {
-    await writeItems(begun, files, tools)
+    await writeItems(begun, tools)
   } catch (error) {
     await files[Symbol.asyncDispose]()
     throw error
@@ -58,8 +61,8 @@ async function settled(files: OpenFiles): Promise<void> {
   await files.settled()
 }
 
-async function writeItems({ task, extents, first }: BegunWrite, files: OpenFiles, tools: Tools): Promise<void> {
-  await using reads = new ReadAhead(task, files)
+async function writeItems({ task, files, extents, first, ...begun }: BegunWrite, tools: Tools): Promise<void> {
+  await using reads = begun.reads
   let next = 0
   for (let one = await first; one.done !== true; one = await extents.next()) {
     tools.throwIfStopped()

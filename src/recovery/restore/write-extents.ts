@@ -118,7 +118,8 @@ async function writeDifferences(file: OpenFile, bytes: Buffer, place: Place): Pr
   const piece = place.ahead ?? (await file.read(bytes.length, place.position))
   const different = differences(bytes, piece.bytes)
   if (!place.ahead) piece.give()
-  for (const { from, to } of different) await file.write(bytes.subarray(from, to), place.position + from)
+  for (const { from, to } of different)
+    await file.write(bytes.subarray(from, to), place.position + from, { over: true })
   const written = different.reduce((sum, { from, to }) => sum + to - from, 0)
   place.counts.written += written
   place.counts.same += bytes.length - written
