@@ -135,9 +135,9 @@ export class OpenFile {
     return await this.readInto(forReading, await forReading.take(), { length, position })
   }
 
-  /** The same, begun before it is needed. Undefined where that cannot be done, or all memory for it is in use. */
+  /** The same, begun before it is needed, however little it is. Undefined where that cannot be done, or all memory for it is in use. */
   readAhead(length: number, position: number): Promise<ReadPiece> | undefined {
-    if (!this.canReadDirectly(length, position)) return undefined
+    if (!this.mode.on || length > PIECE_BYTES || !isAligned(length, position)) return undefined
     forReadingAhead ??= new AlignedPieces(READS_AHEAD, PIECE_BYTES)
     const piece = forReadingAhead.takeNow()
     if (!piece) return undefined
