@@ -7,6 +7,7 @@ import { withoutPageHeader } from '../../wal/segments.ts'
 import type { ServerFacts, Session } from '../../warehouse/contract.ts'
 import { blockErrors as errors } from './errors.ts'
 import { healBlock, type HealParts } from './heal.ts'
+import { judge } from './judge.ts'
 import { refusalOnline, relationByFile, type LiveRelation } from './live-table.ts'
 import { inMemory, walGone, type BlockResult } from './result.ts'
 import { touchesInServer } from './touches.ts'
@@ -79,8 +80,10 @@ async function inTransaction(relation: LiveRelation, parts: OnlineParts): Promis
   const held = await buffers.drop(blocks)
   const results: BlockResult[] = []
   for (const block of blocks) {
-    if (held.has(keyOf(block))) results.push({ block, outcome: 'refused', why: inMemory })
-    else
+    if (held.has(keyOf(block))) {
+      const inServer = await buffers.inServer(relation, block)
+      results.push(await heldBlock(block, { ...parts, touches, inServer, note: nothing }))
+    } else
       results.push(
         await healBlock(block, {
           ...parts,
@@ -94,6 +97,26 @@ async function inTransaction(relation: LiveRelation, parts: OnlineParts): Promis
       )
   }
   return results
+}
+
+const nothing = (): Promise<void> => Promise.resolve()
+
+/**
+ * Nothing is written, as the server may write over it. Nor need it be where both the server and the disk have the good page: whoever ended right behind the write
+ * of a block has it read back through the server.
+ */
+async function heldBlock(
+  block: WantedBlock,
+  parts: Omit<HealParts, 'readBack' | 'demandAlone'> & { readonly inServer: Buffer | undefined },
+): Promise<BlockResult> {
+  const refused: BlockResult = { block, outcome: 'refused', why: inMemory }
+  const good = parts.good.get(keyOf(block))
+  if (!parts.inServer || !good) return refused
+  // In memory the checksum of a page is that of an earlier write: without it all bytes are compared.
+  const inServer = judge({ disk: parts.inServer, good, block: block.block, checksums: false })
+  if (inServer.is !== 'good') return refused
+  const onDisk = await healBlock(block, { ...parts, dryRun: true, demandAlone: nothing, readBack: undefined })
+  return onDisk.outcome === 'good' ? onDisk : refused
 }
 
 async function insertLsn(session: Session): Promise<Lsn> {
@@ -137,6 +160,8 @@ async function lock(relation: LiveRelation, { session, lockTimeoutMs }: OnlinePa
 interface BufferView {
   /** Evicts the blocks where the server can do that; resolves to the keys of those that it still holds. */
   drop(blocks: readonly WantedBlock[]): Promise<ReadonlySet<string>>
+  /** The page in the server's memory, read from disk where it is not there; undefined without pageinspect. */
+  inServer(relation: LiveRelation, block: WantedBlock): Promise<Buffer | undefined>
   /** Through the server's own memory where pageinspect is there, else as the server reads its file. */
   readBack(relation: LiveRelation, block: WantedBlock): Promise<Buffer | undefined>
 }
@@ -153,6 +178,8 @@ async function openBufferView(session: Session): Promise<BufferView> {
   )
   return {
     drop: (blocks) => drop(session, { blocks, schema: buffercache, evicts: found!.evicts }),
+    inServer: async (relation, block) =>
+      typeof inspect === 'string' ? await readBack(session, { relation, block, inspect }) : undefined,
     readBack: (relation, block) => readBack(session, { relation, block, inspect }),
   }
 }

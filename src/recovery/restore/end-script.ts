@@ -30,6 +30,7 @@ umask 077
 if test -d ${spoolName}; then mv -f ${spoolName} ${spoolName}.gone; fi
 rm -rf ${[`${spoolName}.gone`, ...plain].join(' ')}
 if grep -qxF -e ${shellQuoted(endMark)} ${auto}; then
+  cp -p ${auto} .${auto}.wharf
   sed ${shellQuoted(lines)} ${auto} >.${auto}.wharf
   sync .${auto}.wharf 2>/dev/null || sync
   mv -f .${auto}.wharf ${auto}
@@ -53,5 +54,7 @@ export async function writeEndScript(
 /** The same by hand. */
 export function byHand(root: string, leftovers: readonly string[]): string {
   const paths = [...leftovers, join(root, endScriptName)].map(shellQuoted).join(' ')
-  return `rm -rf ${paths}; sed -i ${shellQuoted(lines)} ${shellQuoted(join(root, auto))}`
+  const settings = join(root, auto)
+  // Not every sed changes a file in place without a name for what it was.
+  return `rm -rf ${paths}; sed -i.before ${shellQuoted(lines)} ${shellQuoted(settings)} && rm ${shellQuoted(`${settings}.before`)}`
 }
