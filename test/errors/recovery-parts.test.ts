@@ -109,6 +109,11 @@ test('tables, plans and histories', async () => {
       await said(() => planPart(two, context, signal)),
       'recovery.many-plans: --table and --block and --loads are plans of different recoveries | ask for one at a time',
     )
+    const first = planAnyInput.parse({ table: ['a'], criticalFirst: true, latest: true })
+    assert.equal(
+      await said(() => planPart(first, context, signal)),
+      'recovery.many-plans: --table and --critical-first are plans of different recoveries | ask for one at a time',
+    )
   })
   assert.equal(
     await said(() => parseRelationName('a.b.c.d')),

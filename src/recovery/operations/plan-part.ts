@@ -62,6 +62,8 @@ export async function planPart(
   ]
   if (asked.length > 1) throw errors.manyPlans({ options: asked })
   if (asked.length === 0 && database === undefined) return undefined
+  // Of a part nothing comes first.
+  if (input.criticalFirst) throw errors.manyPlans({ options: [asked[0] ?? '--database', '--critical-first'] })
   const warehouse = await chosenWarehouse(input.warehouse, context)
   const request = { ...input, warehouse, inclusive: inclusiveOf(input) }
   if (tables.length > 0) return await planTables({ ...request, tables }, context, signal)

@@ -10,6 +10,12 @@ import type { Owner } from './owner.ts'
 import { copySettings, formatSettings, withRecovery, type CopyParts, type Settings } from './settings.ts'
 import { writeError } from './write-error.ts'
 
+/** Of files that the server itself would make: its group may read them where initdb was told so (--allow-group-access). */
+function fileMode({ folders }: Pick<Manifest, 'folders'>): number {
+  const base = folders.find((one) => one.path === 'base')?.mode ?? 0o700
+  return (base & 0o050) === 0o050 ? 0o640 : 0o600
+}
+
 /** Writes a file of the data directory with its owner and mode, and fsyncs it; the folder is the caller's. Replaces what is there. */
 export async function writeOwned(
   path: string,
@@ -37,12 +43,13 @@ export async function writeOwned(
  * from it, so an old one would point into the original server.
  */
 export async function writeLabels(layout: Layout, manifest: Manifest, owner: Owner | undefined): Promise<void> {
+  const mode = fileMode(manifest)
   const links = layout.tablespaces.flatMap((one) =>
     one.target.kind === 'link' ? [{ oid: one.oid, path: one.target.path }] : [],
   )
-  if (links.length > 0) await writeOwned(join(layout.root, 'tablespace_map'), formatTablespaceMap(links), owner)
+  if (links.length > 0) await writeOwned(join(layout.root, 'tablespace_map'), formatTablespaceMap(links), owner, mode)
   const label = manifest.olderImages[0]?.label ?? manifest.backupLabel
-  await writeOwned(join(layout.root, 'backup_label'), label, owner)
+  await writeOwned(join(layout.root, 'backup_label'), label, owner, mode)
 }
 
 export interface ConfigurationParts {
@@ -65,18 +72,24 @@ const copyHead =
 /** Configuration, then recovery.signal. */
 export async function writeConfiguration(parts: ConfigurationParts): Promise<void> {
   const { layout, owner } = parts
+  const mode = fileMode(parts.manifest)
   const at = (name: string): string => join(layout.root, name)
   if (parts.copy) {
     for (const name of ['postgresql.conf', 'postgresql.auto.conf']) await keepOriginal(at(name))
-    await writeOwned(at('postgresql.conf'), copyHead + formatSettings(copySettings(parts.copy)), owner)
-    await writeOwned(at('postgresql.auto.conf'), withRecovery('', parts.recovery), owner)
+    await writeOwned(at('postgresql.conf'), copyHead + formatSettings(copySettings(parts.copy)), owner, mode)
+    await writeOwned(at('postgresql.auto.conf'), withRecovery('', parts.recovery), owner, mode)
     await writeAccess(parts, { alsoOutside: true })
   } else {
     await writeAccess(parts, { alsoOutside: false })
     const auto = (await textOf(at('postgresql.auto.conf'))) ?? ''
-    await writeOwned(at('postgresql.auto.conf'), withRecovery(auto, { ...parts.chosen, ...parts.recovery }), owner)
+    await writeOwned(
+      at('postgresql.auto.conf'),
+      withRecovery(auto, { ...parts.chosen, ...parts.recovery }),
+      owner,
+      mode,
+    )
   }
-  await writeOwned(at(parts.signalFile ?? 'recovery.signal'), '', owner)
+  await writeOwned(at(parts.signalFile ?? 'recovery.signal'), '', owner, mode)
 }
 
 /**
@@ -94,7 +107,7 @@ async function writeAccess(parts: ConfigurationParts, options: { alsoOutside: bo
     if ((await textOf(path)) !== undefined) continue
     const outside = manifest.outsideFiles.find((file) => basename(file.path) === name)
     if (outside && !options.alsoOutside) continue
-    await writeOwned(path, outside?.content ?? fallback, owner)
+    await writeOwned(path, outside?.content ?? fallback, owner, fileMode(manifest))
   }
 }
 
