@@ -12,6 +12,7 @@ import { silentLog } from '../../src/base/log.ts'
 import { startLoad } from './load.ts'
 import { complaintsOf, contentsOf } from './truth.ts'
 import { makeFolder, openWorld, type World } from './world.ts'
+import { copyLive } from '../support/copy-live.ts'
 import { ofTheDay } from '../support/turns.ts'
 
 const signal = new AbortController().signal
@@ -155,7 +156,7 @@ void test('programs that fail, hang or lie; snapshots that are live, old, late o
 
   // One from yesterday under the name of today's.
   const old = join(storage.folder, 'old')
-  assert.equal(spawnSync('cp', ['-a', server.dataDirectory, old]).status, 0)
+  copyLive(server.dataDirectory, old)
   await server.psql('checkpoint')
   await fails({ path: old }, { code: 'backup.other-server', message: /its last checkpoint is from/ })
 
@@ -166,7 +167,7 @@ void test('programs that fail, hang or lie; snapshots that are live, old, late o
     mount: async () => {
       await server.psql('insert into t values (2)')
       await server.psql('checkpoint')
-      assert.equal(spawnSync('cp', ['-a', server.dataDirectory, late]).status, 0)
+      copyLive(server.dataDirectory, late)
     },
   }
   await assert.rejects(world.take('full', { snapshot: source, files: () => snapshotFiles(late, new Map()) }), {

@@ -14,6 +14,7 @@ import { keepEvidence, readArchive } from './archive.ts'
 import { defaultDrillPolicy, drillsSection, type DrillPolicy } from './config.ts'
 import { findingsOf, findingText } from './damage.ts'
 import { drillCritical } from './drill-critical.ts'
+import { missing, predictedOf, proofOf, targetOf } from './evidence-parts.ts'
 import { emptyProof, type Coverage, type DrillOutcome, type Evidence, type Finding } from './evidence.ts'
 import { inspect, type Inspected } from './inspect.ts'
 import { keepInterrupted } from './interrupted.ts'
@@ -314,42 +315,4 @@ class Drill {
 
 function isDamage(error: unknown): boolean {
   return isWharfError(error) && (error.exit === 'damaged' || error.exit === 'unreachable')
-}
-
-/** Of a tier only its own time: the rest is not recovered. */
-function predictedOf({ plan, options }: PreparedRecovery): Evidence['predicted'] {
-  const tier = options.criticalFirst ? plan.tiers?.find((one) => one.tier === 'critical') : undefined
-  const { expectedMs, lowMs, highMs, basis } = tier ?? plan.time
-  return { expectedMs, lowMs, highMs, basis }
-}
-
-function targetOf({ plan }: PreparedRecovery): Evidence['target'] {
-  const { asked, resolved, lsn, timeline } = plan.target
-  return { asked, resolved, lsn, timeline }
-}
-
-function proofOf(proof: Proof | undefined): Partial<Evidence['proof']> {
-  if (!proof) return {}
-  const { connections, pages, replayed } = proof
-  const { tablesChecked: tables, indexesChecked: indexes, withoutAmcheck, databases } = connections
-  return {
-    replayedTo: replayed.lsn,
-    databases,
-    pages: pages ?? null,
-    amcheck: tables + indexes > 0 || withoutAmcheck.length > 0 ? { tables, indexes, withoutAmcheck } : null,
-  }
-}
-
-/** What could not be looked at is said: silence would look like proof. */
-function missing(proof: Proof | undefined, inspected: Inspected | undefined): readonly string[] {
-  const without = proof?.connections.withoutAmcheck ?? []
-  const unseen = inspected?.proof.visibility?.withoutExtension ?? []
-  return [
-    ...(without.length > 0 ? [`amcheck is not installed: not checked in ${without.join(', ')}`] : []),
-    ...(unseen.length > 0 ? [`pg_visibility is not installed: not checked in ${unseen.join(', ')}`] : []),
-    ...(proof?.pages?.checksums === false
-      ? ['the cluster has no page checksums: of pages only headers were checked']
-      : []),
-    ...(proof?.connections.collations ?? []),
-  ]
 }

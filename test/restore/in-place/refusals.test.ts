@@ -1,6 +1,6 @@
 // What a recovery in place refuses, word for word, and that nothing is touched then.
 import assert from 'node:assert/strict'
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +11,7 @@ import { identityOf } from '../../../src/base/process-identity.ts'
 import { placeOfInput } from '../../../src/recovery/operations/options.ts'
 import { writeMarker, type Marker } from '../../../src/recovery/restore/marker.ts'
 import { makeFolder, openWorld, type World } from '../../backup/world.ts'
+import { copyLive } from '../../support/copy-live.ts'
 import { startServer } from '../../support/postgres.ts'
 import { recover, Recovered } from '../recovered.ts'
 
@@ -38,7 +39,7 @@ async function refused(directory: string): Promise<WharfError> {
 /** A copy of the live directory, as `cp -a` makes it: its links lead into the live server's tablespaces. */
 async function copyOfLive(): Promise<string> {
   const directory = join(world.folder, `copy-${++copies}`)
-  execFileSync('cp', ['-a', world.server.dataDirectory, directory])
+  copyLive(world.server.dataDirectory, directory)
   await rm(join(directory, 'postmaster.pid'))
   return directory
 }
