@@ -27,7 +27,14 @@ case $1 in *.history)
 esac
 waits=0
 while :; do
-  if test -f "$feed/$1"; then mv -f "$feed/$1" "$2" || exit ${FAILED}; exit 0; fi
+  if test -f "$feed/$1"; then
+    # What was wanted is so no more before the segment goes: who feeds takes a wish that is left for another one.
+    test $waits -eq 0 || rm -f "$feed/want"
+    mv -f "$feed/$1" "$2" && exit 0
+    test ! -f "$feed/$1" || exit ${FAILED}
+    # It was taken back in between, and comes again.
+    waits=0
+  fi
   test -f "$feed/$1.none" && exit ${MISSING}
   { test -d "$feed" && test ! -f "$feed/failed"; } || exit ${FAILED}
   test $((waits % 100)) -gt 0 || { echo "$1" >"$feed/.want" && mv -f "$feed/.want" "$feed/want"; } || exit ${FAILED}

@@ -22,7 +22,7 @@ import type { FeedThreads, Fetched } from './feed-threads.ts'
 export interface FeedParts {
   readonly repository: Pick<Repository, 'wal'>
   /** Ended with the feed. */
-  readonly threads: FeedThreads
+  readonly threads: Pick<FeedThreads, 'count' | 'died' | 'onFetched' | 'order'> & AsyncDisposable
   readonly resolved: Pick<ResolvedTarget, 'history'>
   readonly plan: FetchPlan
   /** Data directory. */
@@ -127,8 +127,8 @@ class Feed {
       await this.forgetBefore(name)
     }
     if (!there.has('want')) return
-    const wanted = (await readFile(join(this.folder, 'want'), 'utf8')).trim()
-    await rm(join(this.folder, 'want'), { force: true })
+    const wanted = await this.takeWish()
+    if (wanted === undefined) return
     const isComing = [...this.coming.values()].includes(wanted) || (wanted === this.next && this.laid.size === 0)
     if (isComing || this.laid.has(wanted) || there.has(`${wanted}.none`)) return
     // The server goes somewhere else: what was fetched for where it seemed to go comes again when it gets there.
@@ -136,6 +136,17 @@ class Feed {
     for (const name of this.laid) await rm(join(this.folder, name), { force: true })
     this.laid.clear()
     this.next = wanted
+  }
+
+  /** Undefined: it has been granted since the folder was listed. The script withdraws a wish before it takes the segment. */
+  private async takeWish(): Promise<string | undefined> {
+    const path = join(this.folder, 'want')
+    const wish = await readFile(path, 'utf8').catch((error: unknown) => {
+      if (codeOf(error) !== 'ENOENT') throw error
+      return undefined
+    })
+    await rm(path, { force: true })
+    return wish?.trim()
   }
 
   private order(): void {

@@ -180,9 +180,13 @@ async function whereItOpened(parts: ReplayParts, session: PrivateSession): Promi
   return { lsn: last.switchLsn, timeline }
 }
 
-/** What the server's log says last about its end. */
+/** What the server's log says last about its end. Where its restore_command failed, with what that said: the server knows no more than a number. */
 export async function lastComplaint(logFile: string): Promise<string> {
-  return (await lastLine(logFile, /\b(FATAL|PANIC):/)) ?? 'its log says nothing'
+  const complaint = await lastLine(logFile, /\b(FATAL|PANIC):/)
+  if (complaint === undefined) return 'its log says nothing'
+  if (!/^could not restore file .* from archive/.test(complaint)) return complaint
+  const said = await lastLine(logFile, /^(wharf wal get|mv|cp|cksum|(\/bin\/)?sh): /)
+  return said === undefined ? complaint : `${complaint}; its restore_command said: ${said}`
 }
 
 async function lastLine(logFile: string, pattern: RegExp): Promise<string | undefined> {
