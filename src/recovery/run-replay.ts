@@ -116,7 +116,7 @@ class Replay implements AsyncDisposable {
     const choice = choose({ loads, states, outcomes }, request)
     const time = estimateReplay(
       choice.replay.map((one) => one.load),
-      { records: await readRecords(context.home), warehouse: request.warehouse },
+      { records: await readRecords(context.home), warehouse: request.warehouse, soFarMs: this.elapsed() },
     )
     const notes = notesOf(choice)
     const common = { warehouse: request.warehouse, repository: repository.name, ...choice, time, notes }

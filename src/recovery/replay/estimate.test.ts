@@ -40,11 +40,12 @@ test('replays of the same warehouse go before those of others, and what took les
 test('without any replay copies are taken to be quicker than at first, SQL is not', () => {
   const of = { records: [], warehouse: 'dw' }
   assert.deepEqual(estimateReplay([copy(8000), sql(1000)], of), {
-    expectedMs: 330 + 2000 + 1000,
-    lowMs: 165 + 1500,
-    highMs: 660 + 6000,
+    expectedMs: 330 + 1200 + 1000,
+    lowMs: 165 + 1100,
+    highMs: 660 + 4400,
     basis: 'assumed',
     firstMs: 9000,
   })
+  assert.equal(estimateReplay([copy(8000), sql(1000)], { ...of, soFarMs: 90 }).expectedMs, 90 + 30 + 1200 + 1000)
   assert.equal(estimateReplay([], of).expectedMs, 0)
 })
