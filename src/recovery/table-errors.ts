@@ -60,6 +60,12 @@ export const tableErrors = defineErrors('recovery', {
     message: (at: { database: string; target: string }) => `there was no database ${at.database} at ${at.target}`,
     hint: () => 'name another one with --database',
   },
+  noLiveDatabase: {
+    exit: 'notFound',
+    message: (at: { database: string }) => `there is no database ${at.database} on the live server`,
+    hint: (at) =>
+      `name another one with --database; one that was dropped comes back whole: wharf recover database ${at.database}`,
+  },
   nameTaken: {
     exit: 'failed',
     message: (at: { name: string }) => `${at.name} exists already`,

@@ -13,6 +13,8 @@ import { requestFor } from '../restore/recovered.ts'
 import { testContext } from '../support/context.ts'
 
 export interface Asking {
+  /** Of the live server; default: its superuser's. */
+  readonly url?: string
   /** Default: yes. */
   readonly answer?: boolean
   readonly signal?: AbortSignal
@@ -23,15 +25,22 @@ export interface Asking {
   readonly whenAsked?: () => Promise<void>
 }
 
+interface Given {
+  readonly repositoryPath: string | undefined
+  readonly passphraseFile: string | undefined
+  readonly binaries: string | undefined
+  readonly workers: number
+}
+
 /** What every recovery of a part needs of a world, and the context it runs in. */
-async function recover<T>(
+export async function inRecoveryOf<T>(
   world: World,
   asking: Asking,
-  work: (given: object, context: OperationContext, signal: AbortSignal) => Promise<T>,
+  work: (given: Given, context: OperationContext, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const { repositoryPath, passphraseFile, binaries } = await requestFor(world, {})
   await using scope = new AsyncDisposableStack()
-  const config = { warehouses: { retail: { url: world.server.url, repositories: ['r'] } } }
+  const config = { warehouses: { retail: { url: asking.url ?? world.server.url, repositories: ['r'] } } }
   const context = testContext({ home: join(world.folder, 'home'), rooms: [warehouseRoom], config }, scope)
   const operationContext: OperationContext = Object.assign(Object.create(context) as typeof context, {
     progress: (event: Progress) => asking.progress?.(event),
@@ -51,7 +60,7 @@ export async function recoverTable(
   wishes: Partial<TableInput> & Pick<TableInput, 'tables'>,
   asking: Asking = {},
 ): Promise<TablesReport> {
-  return await recover(world, asking, (given, context, signal) =>
+  return await inRecoveryOf(world, asking, (given, context, signal) =>
     table.run(table.input.parse({ ...given, ...wishes }), context, signal),
   )
 }
@@ -60,7 +69,7 @@ export async function recoverTablespace(
   world: World,
   wishes: Partial<TablespaceInput> & Pick<TablespaceInput, 'tablespace'>,
 ): Promise<TablesReport> {
-  return await recover(world, {}, (given, context, signal) =>
+  return await inRecoveryOf(world, {}, (given, context, signal) =>
     tablespace.run(tablespace.input.parse({ ...given, ...wishes }), context, signal),
   )
 }
@@ -70,7 +79,7 @@ export async function recoverDatabase(
   wishes: Partial<DatabaseInput> & Pick<DatabaseInput, 'database'>,
   asking: Asking = {},
 ): Promise<DatabaseReport> {
-  return await recover(world, asking, (given, context, signal) =>
+  return await inRecoveryOf(world, asking, (given, context, signal) =>
     database.run(database.input.parse({ ...given, ...wishes }), context, signal),
   )
 }

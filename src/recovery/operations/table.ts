@@ -73,6 +73,7 @@ export const tablesErrors = [
   'recovery.not-a-table',
   'recovery.not-logged',
   'recovery.left-out-by-tier',
+  'recovery.no-live-database',
   'recovery.name-taken',
   'recovery.cannot-make',
   'recovery.cannot-swap',
@@ -80,6 +81,8 @@ export const tablesErrors = [
   'recovery.no-key',
   'recovery.other-key',
   'recovery.key-violated',
+  'recovery.nothing-to-merge',
+  'recovery.unknown-database',
   'recovery.corrupt-blocks',
   'recovery.no-space',
 ] as const

@@ -40,13 +40,7 @@ export const tablespace = defineOperation<TablespaceInput, TablesReport>({
   output: tablesOutput as z.ZodType<TablesReport>,
   role: 'admin',
   danger: 'destroys',
-  errors: [
-    ...tablesErrors,
-    'recovery.unknown-database',
-    'recovery.unknown-tablespace',
-    'recovery.empty-tablespace',
-    'recovery.shared-tablespace',
-  ],
+  errors: [...tablesErrors, 'recovery.unknown-tablespace', 'recovery.empty-tablespace', 'recovery.shared-tablespace'],
   needs: 'repository',
   where: 'run',
   run: async (asked, context, signal) => {

@@ -1,11 +1,13 @@
 // What a recovery of tables is asked for, and what all its phases share: the sessions, the times, what is said at the end.
 import { availableParallelism } from 'node:os'
 
+import { isWharfError } from '../../base/errors.ts'
 import type { OperationContext } from '../../base/operation.ts'
 import type { Session, Warehouse } from '../../warehouse/contract.ts'
 import type { StepName, StepTime } from '../rates/times.ts'
 import type { RepositoryChoice } from '../restore/open-repository.ts'
 import type { SandboxRequest } from '../sandbox/sandbox.ts'
+import { tableErrors as errors } from '../table-errors.ts'
 import type { TargetOptions } from '../target/request.ts'
 import type { TableDefinition } from './definition.ts'
 import type { Coming } from './keys.ts'
@@ -71,12 +73,16 @@ export async function connectLive(
   database: string | undefined,
   signal: AbortSignal,
 ): Promise<Session> {
-  const session = await warehouse.connect({
+  const connecting = warehouse.connect({
     purpose: 'recover table',
     ...(database === undefined ? {} : { database }),
     signal,
     statementTimeoutMs: 0,
     lockTimeoutMs: LOCK_TIMEOUT_MS,
+  })
+  const session = await connecting.catch((error: unknown) => {
+    if (database === undefined || !isWharfError(error, 'warehouse.no-database')) throw error
+    throw errors.noLiveDatabase({ database }, { cause: error })
   })
   await session.query(
     `${plainSession}; set default_transaction_read_only = off; set default_tablespace = ''; set default_table_access_method = heap;

@@ -18,7 +18,8 @@ export async function planBlocks(request: BlockPlanRequest, context: Context, si
 }
 
 function blockWish({ blocks, database }: BlockPlanRequest, manifest: Manifest): PartWish {
-  const names = blocks.map((text) => parseTableName(text.replace(/:[\d,\s-]*$/, '')))
+  const texts = blocks.map((text) => text.replace(/:[\d,\s-]*$/, ''))
+  const names = texts.map(parseTableName)
   const matches = (name: TableName) =>
     manifest.relations.filter(
       (one) =>
@@ -29,7 +30,7 @@ function blockWish({ blocks, database }: BlockPlanRequest, manifest: Manifest): 
     )
   const found = names.map((name, index) => {
     const relations = matches(name)
-    if (relations.length === 0) throw errors.noRelationInBackup({ relation: blocks[index]!, backup: manifest.id })
+    if (relations.length === 0) throw errors.noRelationInBackup({ relation: texts[index]!, backup: manifest.id })
     return relations
   })
   const wanted = new Set(found.flat().map((one) => `${one.databaseOid}/${one.oid}`))
