@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
+import { sampleEvidence } from '../../../test/support/sample-evidence.ts'
 import { systemClock } from '../../base/clock.ts'
 import { identityOf } from '../../base/process-identity.ts'
-import { emptyProof } from './evidence.ts'
 import { unendedDrills, type KnownEvidence } from './marks.ts'
 import { sandboxFolder, type SandboxWish } from './sandbox-folder.ts'
 
@@ -22,29 +22,7 @@ async function withHome(work: (home: string) => Promise<void>): Promise<void> {
   }
 }
 
-const known: KnownEvidence = {
-  version: 1,
-  id: 'killed',
-  warehouse: 'retail',
-  tier: 'all',
-  trigger: 'command',
-  actor: 'tester',
-  host: 'here',
-  startedAt: '2026-11-29T04:00:00.000Z',
-  finishedAt: '2026-11-29T04:00:00.000Z',
-  outcome: 'passed',
-  repository: null,
-  backup: null,
-  postgresVersion: null,
-  target: null,
-  recoveryMs: null,
-  predicted: null,
-  steps: [],
-  durationMs: 0,
-  proof: emptyProof,
-  findings: [],
-  notes: [],
-}
+const known = sampleEvidence({ id: 'killed', host: 'here' })
 
 const open = (home: string, more: Partial<SandboxWish> = {}) =>
   sandboxFolder({

@@ -4,36 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
+import { sampleEvidence } from '../../../test/support/sample-evidence.ts'
 import type { Context } from '../../base/room.ts'
 import { keepEvidence } from './archive.ts'
 import { auditProblems, type AuditedDrill } from './audited.ts'
-import { emptyProof } from './evidence.ts'
-import { removeMark, writeMark, type KnownEvidence } from './marks.ts'
+import { removeMark, writeMark } from './marks.ts'
 import { drillsHere } from './unended.ts'
 
-const evidence: KnownEvidence = {
-  version: 1,
-  id: 'ends',
-  warehouse: 'retail',
-  tier: 'all',
-  trigger: 'command',
-  actor: 'tester',
-  host: 'h',
-  startedAt: '2026-11-29T04:00:00.000Z',
-  finishedAt: '2026-11-29T04:00:00.000Z',
-  outcome: 'passed',
-  repository: null,
-  backup: null,
-  postgresVersion: null,
-  target: null,
-  recoveryMs: null,
-  predicted: null,
-  steps: [],
-  durationMs: 0,
-  proof: emptyProof,
-  findings: [],
-  notes: [],
-}
+const evidence = sampleEvidence({ id: 'ends', host: 'h' })
 
 test('a drill that ends while it is asked for is not said to be missing', async (t) => {
   const home = await mkdtemp(join(tmpdir(), 'wharf-unended-'))

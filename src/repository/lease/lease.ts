@@ -6,6 +6,7 @@ import { isWharfError } from '../../base/errors.ts'
 import { errors } from '../errors.ts'
 import { damaged, readObject, type ReadOptions } from '../object/decode.ts'
 import { encodeObject } from '../object/encode.ts'
+import { renewLoop } from './renew-loop.ts'
 
 export const LEASE_PREFIX = 'leases/'
 export const LEASE_MS = 60_000
@@ -101,7 +102,12 @@ export class Lease implements AsyncDisposable {
     for (let tries = 1; ; tries++) {
       try {
         const lease = await Lease.claimOnce(parts)
-        lease.renewing = lease.renewLoop()
+        lease.renewing = renewLoop({
+          ...parts,
+          stopped: AbortSignal.any([lease.stop.signal, parts.signal]),
+          isLost: () => lease.lost !== undefined,
+          renew: () => lease.renew(),
+        })
         return lease
       } catch (error) {
         // Somebody claimed the same generation first, or renewed and removed the object that we were about to read: look again.
@@ -137,21 +143,6 @@ export class Lease implements AsyncDisposable {
     for await (const { name } of store.list(`${LEASE_PREFIX}${warehouse}/`, { signal })) {
       const at = parseLeaseName(name)
       if (at && at.generation < this.generation) await store.remove(name, { signal })
-    }
-  }
-
-  private async renewLoop(): Promise<void> {
-    const { clock, leaseMs, signal } = this.parts
-    // Who closes the repository or gives up the backup lets the lease run out.
-    const stopped = AbortSignal.any([this.stop.signal, signal])
-    while (!stopped.aborted && this.lost === undefined) {
-      try {
-        await clock.sleep(leaseMs / 3, stopped)
-      } catch {
-        return
-      }
-      // A renewal that fails is tried again at the next turn; held() tells when it was too late.
-      await this.renew().catch(() => {})
     }
   }
 

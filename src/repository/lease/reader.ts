@@ -8,6 +8,7 @@ import type { Reading } from '../expiry-contract.ts'
 import type { ReadOptions } from '../object/decode.ts'
 import { putJson, readJson } from '../object/json.ts'
 import { parseReaderName, READER_PREFIX, readerName } from '../prune/names.ts'
+import { renewLoop } from './renew-loop.ts'
 
 const readerSchema = z.strictObject({
   reader: z.string(),
@@ -78,7 +79,12 @@ class LeasedReading implements Reading {
 
   async begin(): Promise<void> {
     await this.put(0, 'held', this.parts.signal)
-    this.renewing = this.renewLoop()
+    this.renewing = renewLoop({
+      ...this.parts,
+      stopped: AbortSignal.any([this.stop.signal, this.parts.signal]),
+      isLost: () => this.lost.aborted,
+      renew: () => this.renew(),
+    })
   }
 
   private async put(sequence: number, state: ReaderBody['state'], signal: AbortSignal): Promise<void> {
@@ -92,19 +98,6 @@ class LeasedReading implements Reading {
       state,
     }
     await putJson({ name: readerName(this.id, sequence), kind: 'reader' }, body, { ...this.parts, signal })
-  }
-
-  private async renewLoop(): Promise<void> {
-    const { clock, leaseMs, signal } = this.parts
-    const stopped = AbortSignal.any([this.stop.signal, signal])
-    while (!stopped.aborted && !this.lost.aborted) {
-      try {
-        await clock.sleep(leaseMs / 3, stopped)
-      } catch {
-        return
-      }
-      await this.renew().catch(() => {})
-    }
   }
 
   private async renew(): Promise<void> {
