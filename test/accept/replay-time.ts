@@ -12,6 +12,8 @@ export const defaultCount = 4
 const NIGHTS = 3
 const REPLAYS = 4
 const LIMIT = 0.4
+/** A machine that does other things too (`ACCEPT_TIMES=told`) shows that it works, not how long it takes. */
+const isJudged = process.env['ACCEPT_TIMES'] !== 'told'
 
 export async function run(options: AcceptOptions): Promise<AcceptResult> {
   let failed = 0
@@ -48,7 +50,7 @@ async function oneCase(at: number, options: AcceptOptions): Promise<void> {
   }
   const worst = Math.max(...off)
   assert.equal(off.length, REPLAYS - 1)
-  assert.ok(worst <= LIMIT, `a replay was ${Math.round(worst * 100)} % off its projected time`)
+  assert.ok(worst <= LIMIT || !isJudged, `a replay was ${Math.round(worst * 100)} % off its projected time`)
 }
 
 function described({ time, durationMs }: ReplayReport): string {
