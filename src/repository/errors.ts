@@ -94,6 +94,14 @@ export const errors = defineErrors('repository', {
       `backup ${at.backup} of warehouse "${at.warehouse}" lost its lease: ${at.reason}`,
     hint: () => 'the backup is not valid and was not recorded; start it again',
   },
+  backupUncertain: {
+    exit: 'failed',
+    passing: true,
+    message: (at: { warehouse: string; backup: string; why: string }) =>
+      `nobody can tell whether backup ${at.backup} of warehouse "${at.warehouse}" is complete: ${at.why}`,
+    hint: () =>
+      'its last step failed, and the store did not take it back; where wharf backup list shows it, it is whole; where not, start it again',
+  },
   keptLeaseLost: {
     exit: 'busy',
     passing: true,

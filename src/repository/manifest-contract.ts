@@ -294,7 +294,7 @@ export interface BackupWriter {
   finishMaps(packs: readonly PackRef[], signal: AbortSignal): Promise<void>
   /** Stores maps (bundled) after a durability barrier; call once, when all packs are finished. Refs in the order given. */
   writeMaps(maps: readonly SegmentMap[], packs: readonly PackRef[], signal: AbortSignal): Promise<readonly MapRef[]>
-  /** Barrier, manifest, barrier, read back. When it resolves the backup is complete. Rejects with `repository.lease-lost` if it held too long. */
+  /** Barrier, manifest, barrier, read back. When it resolves the backup is complete. Rejects with `repository.lease-lost` if it held too long, `.backup-uncertain` where it failed and the store may hold it all the same. */
   commit(manifest: ManifestDraft, signal: AbortSignal): Promise<void>
   abandon(): Promise<void>
   /** Says which packs have been stored since the last time, for a backup that comes after the death of this one. */

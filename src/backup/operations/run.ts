@@ -35,6 +35,7 @@ export const run = defineOperation({
   role: 'operator',
   danger: 'writes',
   errors: [
+    'repository.backup-uncertain',
     'backup.no-repository',
     'backup.not-everywhere',
     'backup.unreadable',

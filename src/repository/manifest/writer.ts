@@ -9,6 +9,7 @@ import type {
   SegmentMap,
 } from '../contract.ts'
 import { timeLimit } from '../../base/clock.ts'
+import { isWharfError, messageOf } from '../../base/errors.ts'
 import { MINUTE_MS } from '../../base/units.ts'
 import type { BackupProgress } from '../progress-contract.ts'
 import { errors } from '../errors.ts'
@@ -111,25 +112,56 @@ export class StoredBackupWriter implements BackupWriter {
     const locked = await extendLocks({ manifest, startedMs: lease.startedMs, written: own }, options)
     const untilMs = await lease.held()
     const name = as.name ?? manifestName(warehouse, id)
-    const written = await writeManifest(manifest, { leaseUntilMs: untilMs, locked }, { ...options, name })
-    try {
-      await store.barrier({ signal })
-      const head = await proveManifest(name, options)
-      if (head.leaseUntilMs !== untilMs) throw damagedManifest(name, 'it is not the one just written')
-      await lease.held()
-      const info = await store.stat(name, { signal })
-      if (!info || info.modifiedMs > untilMs) {
-        throw errors.leaseLost({ warehouse, backup: id, reason: 'its manifest came after the end of the lease' })
-      }
-    } catch (error) {
-      // It must not look complete when it was reported as failed. What failed first is told: who may not delete, or cannot reach the store, hears that next.
-      await store.remove(name, { signal: timeLimit(MINUTE_MS) }).catch(() => {})
-      throw error
-    }
+    const parts = { name, untilMs, locked, options }
+    const written = await this.writeProven(manifest, parts).catch(async (error: unknown) => {
+      throw await this.withdraw(name, error)
+    })
     // From here on the backup is complete; the confirmation only helps copies that lost their times.
     await writeConfirmation({ warehouse, id }, { manifest: name, ...written }, options).catch(() => {})
     await removeProgress(warehouse, options).catch(() => {})
     await lease.end('committed')
+  }
+
+  private async writeProven(
+    manifest: ManifestDraft,
+    parts: {
+      name: string
+      untilMs: number
+      locked: Awaited<ReturnType<typeof extendLocks>>
+      options: ReadOptions
+    },
+  ): Promise<Awaited<ReturnType<typeof writeManifest>>> {
+    const { id, warehouse, store, lease } = this.parts
+    const { name, untilMs, locked, options } = parts
+    const { signal } = options
+    const written = await writeManifest(manifest, { leaseUntilMs: untilMs, locked }, { ...options, name })
+    await store.barrier({ signal })
+    const head = await proveManifest(name, options)
+    if (head.leaseUntilMs !== untilMs) throw damagedManifest(name, 'it is not the one just written')
+    await lease.held()
+    const info = await store.stat(name, { signal })
+    if (!info || info.modifiedMs > untilMs) {
+      throw errors.leaseLost({ warehouse, backup: id, reason: 'its manifest came after the end of the lease' })
+    }
+    return written
+  }
+
+  /**
+   * It must not look complete when it is reported as failed. What failed first is told: who may not delete, or cannot reach the store, hears that next. Where
+   * the store does not let go of what it may hold, that is what is told.
+   */
+  private async withdraw(name: string, error: unknown): Promise<unknown> {
+    const { id, warehouse, store } = this.parts
+    // Not ours.
+    if (isWharfError(error, 'repository.object-exists')) return error
+    const isGone = await store.remove(name, { signal: timeLimit(MINUTE_MS) }).then(
+      () => true,
+      () => false,
+    )
+    // Readers see by its time or by its content that it does not count.
+    const isRuledOut = isWharfError(error) && (error.code === 'repository.lease-lost' || error.exit === 'damaged')
+    if (isGone || isRuledOut) return error
+    return errors.backupUncertain({ warehouse, backup: id, why: messageOf(error) }, { cause: error })
   }
 
   /** Every pack that the manifest names must be there before it is written. */
