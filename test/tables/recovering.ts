@@ -21,6 +21,8 @@ export interface Asking {
   readonly progress?: (event: Progress) => void
   /** Filled with what was asked. */
   readonly questions?: string[]
+  /** Filled with what was said before. */
+  readonly said?: string[]
   /** While the question waits. */
   readonly whenAsked?: () => Promise<void>
 }
@@ -44,6 +46,7 @@ export async function inRecoveryOf<T>(
   const context = testContext({ home: join(world.folder, 'home'), rooms: [warehouseRoom], config }, scope)
   const operationContext: OperationContext = Object.assign(Object.create(context) as typeof context, {
     progress: (event: Progress) => asking.progress?.(event),
+    say: (line: string) => void asking.said?.push(line),
     confirm: async (question: string) => {
       asking.questions?.push(question)
       await asking.whenAsked?.()

@@ -5,7 +5,7 @@ import type { TableDefinition } from './definition.ts'
 import { liveRelation, liveTree, takenNames, type LiveRelation } from './live.ts'
 import { shownName, type TableName } from './names.ts'
 import { nameAll } from './naming.ts'
-import { readDefinition } from './read-definition.ts'
+import { readDefinition, type RowReader } from './read-definition.ts'
 import { BESIDE, besideName, type How, type Root, type Work } from './request.ts'
 import type { TablesSandbox } from './sandbox-for.ts'
 import { leftOut, type Making } from './statements.ts'
@@ -27,7 +27,8 @@ export async function readDefinitions(
   const major = Math.floor(found.sandbox.manifest.postgresVersion / 10_000)
   await using source = await found.open()
   const definitions: TableDefinition[] = []
-  for (const table of found.tables) definitions.push(await readDefinition(source, table, major))
+  const read: RowReader = async (sql, parameters) => (await source.query<object>(sql, [...parameters])).rows
+  for (const table of found.tables) definitions.push(await readDefinition(read, table, major))
   const { rows } = await source.query<{ name: string }>(
     `select pg_catalog.format('%s.%s', n.nspname, c.relname) as name from unnest($1::oid[]) root
        cross join lateral pg_catalog.pg_partition_tree(root) t join pg_catalog.pg_class c on c.oid = t.relid
@@ -97,6 +98,7 @@ export async function planMaking(
     major,
     roles: await names('select rolname as name from pg_catalog.pg_roles'),
     tablespaces: await names('select spcname as name from pg_catalog.pg_tablespace'),
+    isPassing: (table) => !stays(table),
   }
   for (const one of definitions)
     if (stays(one)) work.notes.push(...leftOut(one, making).map((note) => `${shownName(one)}: ${note}`))

@@ -119,7 +119,10 @@ export interface Statistics {
   readonly comment: string | undefined
 }
 
-export interface TableDefinition extends FoundTable {
+/** A table of the sandbox that comes back. */
+export type TableDefinition = FoundTable & TableShape
+
+export interface TableShape {
   /** Its name as PostgreSQL prints it. */
   readonly qualified: string
   readonly owner: string

@@ -9,7 +9,7 @@ import { liveRelation } from './live.ts'
 import { make } from './make.ts'
 import { literal, shownName, sqlName } from './names.ts'
 import { staged } from './naming.ts'
-import { isForeignKeyViolation } from './put.ts'
+import { foreignKeyViolation } from './keys-hold.ts'
 import type { Making } from './statements.ts'
 
 /** How a table comes back. `returned`: the live server had none of its name. */
@@ -94,7 +94,7 @@ async function makeKey(session: Session, making: Making, of: Key): Promise<strin
       await session.query(`alter table ${own} validate constraint ${quoteName(key.name)}`)
     }
   } catch (error) {
-    if (!isForeignKeyViolation(error))
+    if (!foreignKeyViolation(error))
       throw errors.cannotMake({ table: shownName(table), why: messageOf(error) }, { cause: error })
     const rows = await unmatched(session, key, { own, to })
     if (coming !== 'returned') throw errors.keyViolated({ table: shownName(table), key: key.name, rows })

@@ -187,27 +187,36 @@ async function publicationsOf(session: Session, tree: readonly number[]): Promis
   }))
 }
 
-/** Everything that names the tables, or their row types, by their oid, but for what is handled and what is their own. */
+/**
+ * Everything that names the tables, their row types or their sequences by their oid, but for what is handled and what is their own. Of the rules of a view the
+ * one that makes it a view is handled: others would go on writing into the old table. Who draws from a sequence of the table would go on with the old one.
+ */
 async function fixedOn(session: Session, tree: readonly number[]): Promise<readonly string[]> {
   const rows = await session.query<{ what: string }>(
     `with types as (select oid from pg_catalog.pg_type where typrelid = any($1::oid[])
                     union select typarray from pg_catalog.pg_type where typrelid = any($1::oid[]) and typarray <> 0),
+          sequences as (select s.oid from pg_catalog.pg_depend d join pg_catalog.pg_class s on s.oid = d.objid and s.relkind = 'S'
+            where d.classid = 'pg_catalog.pg_class'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = any($1::oid[]) and d.deptype in ('a', 'i')),
           hanging as (select d.classid, d.objid, d.objsubid from pg_catalog.pg_depend d
             where d.deptype = 'n' and (d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = any($1::oid[])
                                        or d.refclassid = 'pg_catalog.pg_type'::regclass and d.refobjid in (select oid from types)))
      select distinct case when h.classid = 'pg_catalog.pg_rewrite'::regclass
-                          then (select pg_catalog.pg_describe_object('pg_catalog.pg_class'::regclass, r.ev_class, 0) from pg_catalog.pg_rewrite r where r.oid = h.objid)
+                          then (select case when r.rulename = '_RETURN' then pg_catalog.pg_describe_object('pg_catalog.pg_class'::regclass, r.ev_class, 0)
+                                            else pg_catalog.pg_describe_object(h.classid, h.objid, 0) end from pg_catalog.pg_rewrite r where r.oid = h.objid)
                           else pg_catalog.pg_describe_object(h.classid, h.objid, h.objsubid) end as what
        from hanging h
       where not (h.classid = 'pg_catalog.pg_constraint'::regclass and exists (select from pg_catalog.pg_constraint k where k.oid = h.objid
                    and (k.contype = 'f' or k.conrelid = any($1::oid[]))))
         and not (h.classid = 'pg_catalog.pg_rewrite'::regclass and exists (select from pg_catalog.pg_rewrite r join pg_catalog.pg_class v on v.oid = r.ev_class
-                   where r.oid = h.objid and (v.relkind = 'v' or v.oid = any($1::oid[]))))
+                   where r.oid = h.objid and (v.relkind = 'v' and r.rulename = '_RETURN' or v.oid = any($1::oid[]))))
         and not (h.classid = 'pg_catalog.pg_policy'::regclass and exists (select from pg_catalog.pg_policy p where p.oid = h.objid and p.polrelid = any($1::oid[])))
         and not (h.classid = 'pg_catalog.pg_attrdef'::regclass and exists (select from pg_catalog.pg_attrdef f where f.oid = h.objid and f.adrelid = any($1::oid[])))
         and not (h.classid = 'pg_catalog.pg_trigger'::regclass and exists (select from pg_catalog.pg_trigger t where t.oid = h.objid and t.tgrelid = any($1::oid[])))
         and h.classid <> 'pg_catalog.pg_publication_rel'::regclass
         and not (h.classid = 'pg_catalog.pg_class'::regclass and h.objid = any($1::oid[]))
+     union select pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) from pg_catalog.pg_depend d
+      where d.deptype = 'n' and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid in (select oid from sequences)
+        and not (d.classid = 'pg_catalog.pg_attrdef'::regclass and exists (select from pg_catalog.pg_attrdef f where f.oid = d.objid and f.adrelid = any($1::oid[])))
      union all select 'subscription ' || s.subname from pg_catalog.pg_subscription_rel r join pg_catalog.pg_subscription s on s.oid = r.srsubid where r.srrelid = any($1::oid[])
       order by 1`,
     [tree],

@@ -4,6 +4,7 @@ import type { Session } from '../../warehouse/contract.ts'
 import { quoteName } from '../../warehouse/quote.ts'
 import { tableErrors as errors } from '../table-errors.ts'
 import { compareColumns, joinOn, keyOf, rowsDiffer, type Compared } from './diff.ts'
+import { foreignKeyViolation } from './keys-hold.ts'
 import { liveTree } from './live.ts'
 import { shownName, sqlName } from './names.ts'
 
@@ -19,12 +20,26 @@ export interface Merging extends Merged {
 
 /** PostgreSQL alters no table whose deferred keys are still to be checked, and keys of several tables may hold only when all of them are merged. */
 export async function endMerge(session: Session, undo: readonly string[]): Promise<void> {
-  if (undo.length === 0) return
-  await session.query('set constraints all immediate')
+  await keysHold(() => session.query('set constraints all immediate'))
   for (const sql of undo) await session.query(sql)
 }
 
-/** `then`: qualified name of the recovered table. Rejects with `recovery.no-key`, `.other-key`, `.cannot-merge`. */
+/** A row that comes back may refer to one that does not: told by the names of the table and its key. */
+async function keysHold<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    const violation = foreignKeyViolation(error)
+    if (!violation) throw error
+    const { schema = '', table = '', constraint = '' } = violation
+    throw errors.keyViolated(
+      { table: shownName({ schema, name: table }), key: constraint, rows: undefined },
+      { cause: error },
+    )
+  }
+}
+
+/** `then`: qualified name of the recovered table. Rejects with `recovery.no-key`, `.other-key`, `.cannot-merge`, `.key-violated`. */
 export async function mergeTable(
   session: Session,
   then: string,
@@ -93,8 +108,8 @@ async function alwaysIdentity(session: Session, table: string): Promise<readonly
 }
 
 async function counted(session: Session, sql: string): Promise<number> {
-  const [row] = await session.query<{ count: string }>(
-    `with done as (${sql} returning 1) select count(*)::text as count from done`,
+  const [row] = await keysHold(() =>
+    session.query<{ count: string }>(`with done as (${sql} returning 1) select count(*)::text as count from done`),
   )
   return Number(row!.count)
 }

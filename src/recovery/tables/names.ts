@@ -1,4 +1,6 @@
 // Names of tables as people type them, and as SQL wants them.
+import { createHash } from 'node:crypto'
+
 import { quoteName } from '../../warehouse/quote.ts'
 import { tableErrors as errors } from '../table-errors.ts'
 
@@ -41,6 +43,15 @@ export function nameWith(name: string, ending: string): string {
   let cut = name
   while (Buffer.byteLength(cut + ending) > MOST_NAME_BYTES) cut = Array.from(cut).slice(0, -1).join('')
   return cut + ending
+}
+
+const HASH_DIGITS = 6
+
+/** As nameWith(); where it has to be cut, names that only differ behind the cut stay apart. */
+export function keptName(name: string, ending: string): string {
+  if (Buffer.byteLength(name + ending) <= MOST_NAME_BYTES) return name + ending
+  const hash = createHash('sha256').update(name).digest('hex').slice(0, HASH_DIGITS)
+  return nameWith(name, `_${hash}${ending}`)
 }
 
 export function literal(text: string): string {

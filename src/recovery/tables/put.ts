@@ -3,8 +3,10 @@
 import type { Session } from '../../warehouse/contract.ts'
 import { quoteName } from '../../warehouse/quote.ts'
 import { tableErrors as errors } from '../table-errors.ts'
+import { foreignKeyViolation } from './keys-hold.ts'
 import { dependentsOf, inTheWay, liveTree, type Dependents } from './live.ts'
-import { literal, nameWith, shownName, sqlName } from './names.ts'
+import { keptName, literal, shownName, sqlName } from './names.ts'
+import { goOnFrom } from './sequences.ts'
 import { ownership, type Making } from './statements.ts'
 
 /** A live table that gives way. */
@@ -17,6 +19,8 @@ export interface Replaced {
 export interface Put {
   /** Names under which replaced tables are kept. */
   readonly kept: readonly { readonly table: string; readonly keptAs: string }[]
+  /** What an operator should know of it. */
+  readonly notes: readonly string[]
 }
 
 /** Runs within the caller's transaction. `ending` makes the names under which old tables are kept. */
@@ -25,7 +29,7 @@ export async function putInPlace(
   making: Making,
   of: { readonly replaced: readonly Replaced[]; readonly ending: string },
 ): Promise<Put> {
-  const undone = await giveWay(session, of)
+  const undone = await giveWay(session, making, of)
   for (const one of making.definitions) {
     const placed = making.naming.tables.get(one.oid)!
     await revokeDefaults(session, placed)
@@ -41,7 +45,7 @@ export async function putInPlace(
   for (const one of making.definitions) for (const sql of ownership(one, making)) await session.query(sql)
   // Not cascading: nothing may be left in them.
   for (const staging of making.naming.stagings.values()) await session.query(`drop schema ${quoteName(staging)}`)
-  return { kept: undone.kept }
+  return { kept: undone.kept, notes: undone.notes }
 }
 
 /** What default privileges of the live server have given to a new table is none of the table's own. */
@@ -56,7 +60,7 @@ async function revokeDefaults(session: Session, placed: { staging: string; name:
     await session.query(`revoke all on table ${table} from ${grantee === null ? 'public' : quoteName(grantee)}`)
 }
 
-interface Undone {
+interface Undone extends Pick<Put, 'notes'> {
   readonly kept: readonly { readonly table: string; readonly keptAs: string }[]
   readonly dependents: Dependents
   /** By oid of the live table: the partitioned table that it was a part of, with its bounds; tables that it inherited from. */
@@ -68,6 +72,7 @@ interface Undone {
 
 async function giveWay(
   session: Session,
+  making: Making,
   of: { readonly replaced: readonly Replaced[]; readonly ending: string },
 ): Promise<Undone> {
   const trees = []
@@ -87,14 +92,44 @@ async function giveWay(
     const table = trees.find((each) => each.oid === one.oid)!
     await session.query(`alter publication ${one.publication} drop table only ${sqlName(table)}`)
   }
+  const notes = await goOnFrom(
+    session,
+    making,
+    trees.map((one) => one.oid),
+  )
   const parents = new Map<number, { partition?: { parent: string; bound: string }; inherited: readonly string[] }>()
   for (const { live } of of.replaced) parents.set(live.oid, await leaveParents(session, live))
   for (const one of trees) await renameAll(session, one, of.ending)
+  notes.push(
+    ...(await letGo(
+      session,
+      trees.map((one) => one.oid),
+    )),
+  )
   const kept = of.replaced.map(({ live }) => ({
     table: shownName(live),
-    keptAs: shownName({ schema: live.schema, name: nameWith(live.name, of.ending) }),
+    keptAs: shownName({ schema: live.schema, name: keptName(live.name, of.ending) }),
   }))
-  return { kept, dependents, parents }
+  return { kept, dependents, parents, notes }
+}
+
+/** A kept table refers to others no more: their deletes would fail on it, or reach its rows, which may be all that is left of what came later. */
+async function letGo(session: Session, tree: readonly number[]): Promise<readonly string[]> {
+  const rows = await session.query<{ schema: string; relation: string; name: string; text: string }>(
+    `select n.nspname as schema, c.relname as relation, k.conname as name, pg_catalog.pg_get_constraintdef(k.oid) as text
+       from pg_catalog.pg_constraint k join pg_catalog.pg_class c on c.oid = k.conrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where k.contype = 'f' and k.conrelid = any($1::oid[]) and not k.confrelid = any($1::oid[]) and k.conparentid = 0 order by 1, 2, 3`,
+    [tree],
+  )
+  const notes: string[] = []
+  for (const { schema, relation, name, text } of rows) {
+    const table = sqlName({ schema, name: relation })
+    await session.query(`alter table ${table} drop constraint ${quoteName(name)}`)
+    notes.push(
+      `${shownName({ schema, name: relation })}, which is kept, refers to no other table any more, so that deletes there neither fail on it nor change it: alter table ${table} add constraint ${quoteName(name)} ${text} undoes that`,
+    )
+  }
+  return notes
 }
 
 async function leaveParents(
@@ -132,7 +167,7 @@ async function renameAll(
     [table.oid],
   )
   for (const { what, schema, name } of [...rows, { what: 'table', schema: table.schema, name: table.name }])
-    await session.query(`alter ${what} ${sqlName({ schema, name })} rename to ${quoteName(nameWith(name, ending))}`)
+    await session.query(`alter ${what} ${sqlName({ schema, name })} rename to ${quoteName(keptName(name, ending))}`)
 }
 
 /** What hung on the old tables now hangs on the new ones: by name, since they bear it now. */
@@ -172,13 +207,7 @@ async function guardKey(key: { shown: string; name: string }, work: () => Promis
   try {
     await work()
   } catch (error) {
-    if (!isForeignKeyViolation(error)) throw error
+    if (!foreignKeyViolation(error)) throw error
     throw errors.keyViolated({ table: key.shown, key: key.name, rows: undefined }, { cause: error })
   }
-}
-
-/** Sessions explain errors; PostgreSQL's own is the cause. */
-export function isForeignKeyViolation(error: unknown): boolean {
-  for (let at: unknown = error; at instanceof Error; at = at.cause) if ('code' in at && at.code === '23503') return true
-  return false
 }

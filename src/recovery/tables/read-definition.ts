@@ -8,7 +8,7 @@ import type {
   Policy,
   Sequence,
   Statistics,
-  TableDefinition,
+  TableShape,
   Trigger,
 } from './definition.ts'
 import type { FoundTable } from './find.ts'
@@ -102,8 +102,6 @@ const STATISTICS = `
          case when s.stxstattarget >= 0 then s.stxstattarget::int end as target, ${commentOf('s.oid', 'pg_statistic_ext')} as comment
     from pg_catalog.pg_statistic_ext s join pg_catalog.pg_namespace n on n.oid = s.stxnamespace where s.stxrelid = $1 order by s.stxname`
 
-type Raw<T> = { [Key in keyof T]: Exclude<T[Key], undefined> | null }
-
 /** NULL of SQL is undefined here. The caller knows what its query gives. */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- rows have the type that their query gives them
 function plain<T>(row: object): T {
@@ -112,13 +110,15 @@ function plain<T>(row: object): T {
   ) as T
 }
 
-async function list<T>(session: PrivateSession, sql: string, oid: number): Promise<readonly T[]> {
-  const { rows } = await session.query<Raw<T> & object>(sql, [oid])
-  return rows.map((row) => plain<T>(row))
+/** Runs a query, in a session whose settings are those of plainSession. */
+export type RowReader = (sql: string, parameters: readonly unknown[]) => Promise<readonly object[]>
+
+async function list<T>(read: RowReader, sql: string, oid: number): Promise<readonly T[]> {
+  return (await read(sql, [oid])).map((row) => plain<T>(row))
 }
 
 interface TableRow extends Pick<
-  TableDefinition,
+  TableShape,
   | 'qualified'
   | 'owner'
   | 'tablespace'
@@ -134,7 +134,7 @@ interface TableRow extends Pick<
 > {
   readonly grants: readonly Grant[] | undefined
   readonly bound: string | undefined
-  readonly parents: TableDefinition['inherits']
+  readonly parents: TableShape['inherits']
 }
 
 /** Once for each session that reads definitions. */
@@ -142,11 +142,11 @@ export async function prepareReading(session: PrivateSession): Promise<void> {
   await session.query(`${plainSession}; set statement_timeout = 0; set lock_timeout = 0`)
 }
 
-export async function readDefinition(
-  session: PrivateSession,
-  table: FoundTable,
+export async function readDefinition<Table extends Pick<FoundTable, 'oid'>>(
+  session: RowReader,
+  table: Table,
   major: number,
-): Promise<TableDefinition> {
+): Promise<Table & TableShape> {
   const { oid } = table
   const [row] = await list<TableRow>(session, TABLE, oid)
   const { bound, parents, ...own } = row!

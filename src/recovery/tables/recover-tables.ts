@@ -16,6 +16,7 @@ import { copyRows, type CopiedRows } from './copy-rows.ts'
 import { decideRoots, hints, planMaking, readDefinitions } from './decide.ts'
 import { makeTables } from './make.ts'
 import { parseTableName } from './names.ts'
+import { notePublished } from './published.ts'
 import { refuseEarly } from './refuse-early.ts'
 import type { TablesReport } from './report.ts'
 import { addStep, connectLive, openWriter, workersOf, type TablesRequest, type Work } from './request.ts'
@@ -42,6 +43,12 @@ export async function recoverTables(
   const shared = { request, names, warehouse, context, signal, id, database }
   const work: Work = { ...shared, workers: workersOf(request), steps: [] as StepTime[], notes: [] as string[] }
   await refuseEarly(session, work)
+  if (!request.diff && request.mode !== 'merge') {
+    for (const note of await notePublished(session)) {
+      context.say?.(note)
+      work.notes.push(note)
+    }
+  }
   const swept = await sweepStaging(session)
   if (swept.length > 0) work.notes.push(`what ${swept.length} recoveries that died had left on the server is gone now`)
   await holdStaging(session, id)

@@ -6,14 +6,18 @@ import type { TableDefinition } from './definition.ts'
 import { diffTables, type TableDiff } from './diff.ts'
 import { makeInnerKeys, makeOuterKeys, type Coming } from './keys.ts'
 import { analyzeTables, finishTables, makeIndexes, setSequences } from './make.ts'
-import { foreignParts } from './live.ts'
+import { foreignParts, liveTree } from './live.ts'
 import { endMerge, mergeTable, type Merged } from './merge.ts'
-import { nameWith, shownName, sqlName } from './names.ts'
+import { keptName, shownName, sqlName } from './names.ts'
 import { staged } from './naming.ts'
-import { putInPlace } from './put.ts'
+import { noteUnsent } from './published.ts'
+import { putInPlace, type Put } from './put.ts'
+import { readDefinition } from './read-definition.ts'
 import { diffText, type RecoveredTable } from './report.ts'
 import { addStep, keptEnding, openWriter, type Root, type Work } from './request.ts'
 import type { TablesSandbox } from './sandbox-for.ts'
+import { catchUp } from './sequences.ts'
+import { since, sinceText } from './since.ts'
 import type { Making } from './statements.ts'
 
 /** From tables with rows to tables in their place. */
@@ -43,11 +47,29 @@ export async function settle(
         undo.push(...last)
       }
       await endMerge(session, undo)
-      if (staying) kept = (await place(work, session, making, roots)).kept
+      await catchUpMerged(work, session, { found, making, roots })
+      if (!staying) return
+      const put = await place(work, session, making, roots)
+      kept = put.kept
+      work.notes.push(...put.notes)
     })
     addStep(work, 'swap', { started, bytes: 0, count: roots.length })
   }
   return roots.map((root) => resultOf(root, { ...of, diffs, merged, kept }))
+}
+
+async function catchUpMerged(
+  work: Work,
+  session: Session,
+  { found, making, roots }: { found: TablesSandbox; making: Making; roots: readonly Root[] },
+): Promise<void> {
+  const merged = roots.filter(({ how }) => how === 'merge')
+  if (merged.length === 0) return
+  await using source = await found.open()
+  for (const { live } of merged) {
+    const tree = (await liveTree(session, live!.oid)).map((one) => one.oid)
+    work.notes.push(...(await catchUp(session, { source, making, tree })))
+  }
 }
 
 /** A refusal of ours must let go of the live tables at once: what is made away with afterwards is, by another session, would wait for this one. */
@@ -134,14 +156,32 @@ async function ask(
     return diff === undefined ? [] : diffText(shownName(definition), diff)
   })
   for (const line of lines) context.say?.(line)
+  await noteSince(work, session, changing)
   const names = changing.map(({ definition }) => shownName(definition)).join(', ')
   const foreign = await noteForeign(work, session, changing)
   const without = foreign.length === 0 ? '' : `, with its foreign partitions ${foreign.join(', ')}`
   const question =
     changing[0]!.how === 'swap'
-      ? `replace ${names} by what it was (the live one is kept as ${changing.map(({ live }) => nameWith(live!.name, keptEnding(work))).join(', ')}${without})?`
+      ? `replace ${names} by what it was (the live one is kept as ${changing.map(({ live }) => keptName(live!.name, keptEnding(work))).join(', ')}${without})?`
       : `put the missing and changed rows back into ${names}?`
   await demandConfirmation(context, question)
+}
+
+/** What a swap undoes beside rows: said before anybody answers, and in the report. */
+async function noteSince(work: Work, session: Session, changing: readonly Root[]): Promise<void> {
+  const [row] = await session.query<{ version: number }>("select current_setting('server_version_num')::int as version")
+  const major = Math.floor(row!.version / 10_000)
+  for (const { definition, live, how } of changing) {
+    if (how !== 'swap' || !live) continue
+    const now = await readDefinition((sql, parameters) => session.query(sql, parameters), live, major)
+    const shown = shownName(live)
+    const text = sinceText(shown, since(definition, now))
+    const unsent = await noteUnsent(session, { oid: live.oid, shown })
+    for (const note of text === undefined ? unsent : [text, ...unsent]) {
+      work.context.say?.(note)
+      work.notes.push(note)
+    }
+  }
 }
 
 /** Partitions that are foreign tables stay with the live table that gives way: said before anybody answers. Returns their names. */
@@ -151,7 +191,7 @@ async function noteForeign(work: Work, session: Session, changing: readonly Root
     if (how !== 'swap' || !live) continue
     for (const part of await foreignParts(session, live.oid)) {
       const { schema, name, parent, bound } = part
-      const [was, under] = [name, parent.name].map((one) => nameWith(one, keptEnding(work)))
+      const [was, under] = [name, parent.name].map((one) => keptName(one, keptEnding(work)))
       const kept = sqlName({ schema, name: was! })
       const note = `partition ${shownName(part)} is a foreign table: it is not replaced, stays with the old table, and its rows are not in ${shownName(live)} until you attach it: alter table ${sqlName({ schema: parent.schema, name: under! })} detach partition ${kept}; alter table ${kept} rename to ${quoteName(name)}; alter table ${sqlName(parent)} attach partition ${sqlName(part)} ${bound}`
       work.context.say?.(note)
@@ -162,12 +202,7 @@ async function noteForeign(work: Work, session: Session, changing: readonly Root
   return names
 }
 
-async function place(
-  work: Work,
-  session: Session,
-  making: Making,
-  roots: readonly Root[],
-): Promise<{ kept: readonly { table: string; keptAs: string }[] }> {
+async function place(work: Work, session: Session, making: Making, roots: readonly Root[]): Promise<Put> {
   for (const schema of making.naming.stagings.keys()) {
     const [row] = await session.query<{ there: boolean }>(
       'select exists (select from pg_catalog.pg_namespace where nspname = $1) as there',

@@ -13,6 +13,8 @@ export interface Making {
   /** Roles and tablespaces of the live server: what is granted to, owned by or laid in others is left out and noted. */
   readonly roles: ReadonlySet<string>
   readonly tablespaces: ReadonlySet<string>
+  /** Whether a table goes again when it has been compared or merged from: it need not survive a crash, nor be sent to subscribers. */
+  readonly isPassing: (table: TableDefinition) => boolean
 }
 
 /** A text of PostgreSQL's own, cut apart where a name of the sandbox stands. Anything else than expected is a defect of ours, and better known. */
@@ -38,7 +40,7 @@ export function createTable(one: TableDefinition, making: Making): readonly stri
   const options = [...one.options, ...one.toastOptions.map((option) => `toast.${option}`)]
   const parts = [
     ...sequencesOf(one, making),
-    `create table ${tableOf(one, making)} (${elements.join(', ')})` +
+    `create ${one.kind === 'r' && making.isPassing(one) ? 'unlogged ' : ''}table ${tableOf(one, making)} (${elements.join(', ')})` +
       (one.partitionKey === undefined ? '' : ` partition by ${one.partitionKey}`) +
       (one.access === undefined || one.access === 'heap' ? '' : ` using ${quoteName(one.access)}`) +
       (options.length === 0 ? '' : ` with (${options.map(optionText).join(', ')})`) +
