@@ -54,6 +54,13 @@ export const recoveryErrors = defineErrors('recovery', {
     message: (at: { directory: string; found: string }) => `${at.directory} is not empty (${at.found})`,
     hint: () => 'name a folder that does not exist yet, or empty this one yourself',
   },
+  lostLink: {
+    exit: 'failed',
+    message: (at: { directory: string; found: string; link: string }) =>
+      `${at.directory} holds a tablespace (${at.found}), and the cluster has no link to it`,
+    hint: (at) =>
+      `nothing was changed; if it is this cluster's: ln -s ${at.directory} ${at.link}, and run again; if not, --tablespace names another folder`,
+  },
   targetInUse: {
     exit: 'busy',
     message: (at: { directory: string; what: string }) => `${at.directory} is in use: ${at.what}`,

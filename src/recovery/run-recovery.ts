@@ -78,7 +78,7 @@ export async function runRecovery(request: RecoveryRequest, context: Context, to
   tools.report({ phase: 'planning' })
   if (request.inPlace || request.resume) await endOrphan(resolve(request.toDirectory), context.clock)
   // What a recovery that was killed has left there, a server for readers perhaps.
-  await sweepSandboxes(join(context.home, 'sandboxes'), context.clock)
+  await sweepSandboxes(join(context.home, 'sandboxes'), context)
   const prepared = await prepareRecovery(request, context, tools.signal, { read: true, report: tools.report })
   await using _ = { [Symbol.asyncDispose]: () => prepared.close() }
   const replaying = replayingOf(request, context, tools)

@@ -75,11 +75,13 @@ export interface WalArchive {
   /**
    * One whole segment file by name (`000000010000000000000003`, `00000002.history`), or undefined where the repository has nothing of it. A segment
    * that is only begun is padded with zeros (`partial: true`), and only where no full one exists. A name that ends in `.partial` gives what was archived
-   * under that name and nothing else.
+   * under that name and nothing else. `endLsn` is the end of what is there. Rejects with `repository.wal-gap` where that ends before later WAL, unless it
+   * reaches `until`, behind which nothing is wanted.
    */
   segment(
     systemIdentifier: bigint,
     name: string,
     signal: AbortSignal,
-  ): Promise<{ bytes: Buffer; partial: boolean } | undefined>
+    until?: Lsn,
+  ): Promise<{ bytes: Buffer; partial: boolean; endLsn?: Lsn } | undefined>
 }

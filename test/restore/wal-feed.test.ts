@@ -30,8 +30,8 @@ async function scratch(scope: AsyncDisposableStack): Promise<string> {
   return path
 }
 
-/** Answers late, as a disk that is busy does. */
-function slowThreads(orders: string[]): FeedParts['threads'] {
+/** Answers late, as a disk that is busy does. `broken` cannot be read. */
+function slowThreads(orders: string[], broken?: string): FeedParts['threads'] {
   const random = seededRandom(seed)
   const ended = new AbortController()
   const threads: FeedParts['threads'] = {
@@ -42,6 +42,8 @@ function slowThreads(orders: string[]): FeedParts['threads'] {
       orders.push(segment)
       void sleep(random.integer(25)).then(() => {
         if (ended.signal.aborted) return
+        if (segment === broken)
+          return threads.onFetched({ path, there: false, error: new Error(`${segment} is damaged`) })
         writeFileSync(path, segment)
         threads.onFetched({ path, there: true, error: undefined })
       })
@@ -51,13 +53,9 @@ function slowThreads(orders: string[]): FeedParts['threads'] {
   return threads
 }
 
-test('a segment is fetched once and handed over whole, in order, however late it comes', { timeout }, async () => {
-  await using scope = new AsyncDisposableStack()
-  const root = await scratch(scope)
-  const orders: string[] = []
-  await using _ = await openFeed({
+async function feedParts(root: string): Promise<Omit<FeedParts, 'threads'>> {
+  return {
     repository: await makeRepository(join(root, 'repository')),
-    threads: slowThreads(orders),
     resolved: { history: { timeline: 1, spans: [], ranges: [] } as never },
     plan: {
       systemIdentifier: '1',
@@ -73,6 +71,16 @@ test('a segment is fetched once and handed over whole, in order, however late it
     forgets: false,
     clock: systemClock,
     signal: new AbortController().signal,
+  }
+}
+
+test('a segment is fetched once and handed over whole, in order, however late it comes', { timeout }, async () => {
+  await using scope = new AsyncDisposableStack()
+  const root = await scratch(scope)
+  const orders: string[] = []
+  await using _ = await openFeed({
+    ...(await feedParts(root)),
+    threads: slowThreads(orders),
   })
   const names = Array.from({ length: SEGMENTS }, (_, n) => nameOf(n + 1))
   // One shell for all of them, so that one asks right behind the other as a server does that has nothing to replay.
@@ -119,3 +127,18 @@ test(
     await rm(join(folder, name))
   },
 )
+
+test('what cannot be fetched is a failure when the server asks for it, and not before', { timeout }, async () => {
+  await using scope = new AsyncDisposableStack()
+  const root = await scratch(scope)
+  const broken = nameOf(5)
+  await using feed = await openFeed({ ...(await feedParts(root)), threads: slowThreads([], broken) })
+  const ask = async (n: number): Promise<unknown> =>
+    await once(spawn('/bin/sh', [feedScript, nameOf(n), `taken-${nameOf(n)}`], { cwd: root, stdio: 'ignore' }), 'exit')
+  for (let n = 1; n <= 4; n++) assert.deepEqual(await ask(n), [0, null])
+  // It has long been tried by then.
+  await sleep(300)
+  assert.equal(feed.failed.aborted, false)
+  assert.deepEqual(await ask(5), [200, null])
+  assert.deepEqual(feed.failed.reason, new Error(`${broken} is damaged`))
+})

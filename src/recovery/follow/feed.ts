@@ -86,8 +86,8 @@ export class Feed {
   }
 
   /**
-   * One look at the repository. Resolves to whether anything was laid down. `all`: also for what comes late into a hole. A repository that does not answer is
-   * asked again by the next look: `away` says so.
+   * One look at the repository. Resolves to whether anything was laid down. `all`: also for what comes late into a hole. A repository that does not answer,
+   * or lacks WAL between what is there, is asked again by the next look: `away` says so.
    */
   async look(all = false): Promise<boolean> {
     try {
@@ -95,7 +95,9 @@ export class Feed {
       this.away = undefined
       return any
     } catch (error) {
-      if (!isWharfError(error) || error.exit !== 'unreachable') throw error
+      // Chunks may come in any order after an outage: a hole is waited for, as a repository that is away is.
+      const mayPass = isWharfError(error) && (error.exit === 'unreachable' || error.code === 'repository.wal-gap')
+      if (!mayPass) throw error
       this.away = messageOf(error)
       return false
     }

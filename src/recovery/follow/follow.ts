@@ -147,6 +147,7 @@ async function startFed(parts: FollowParts, feed: Feed): Promise<Standby> {
       signal.throwIfAborted()
     }
   })()
+  const givenUp = new AbortController()
   const starting = startStandby({
     dataDirectory: prepared.layout.root,
     binaries: parts.binaries,
@@ -156,7 +157,7 @@ async function startFed(parts: FollowParts, feed: Feed): Promise<Standby> {
     port: parts.port,
     clock: context.clock,
     environment: context.environment,
-    signal,
+    signal: AbortSignal.any([givenUp.signal, signal]),
   })
   try {
     const first = await Promise.race([starting, feeding.then(() => starting)])
@@ -164,9 +165,10 @@ async function startFed(parts: FollowParts, feed: Feed): Promise<Standby> {
     await feeding
     return first
   } catch (error) {
+    // Without WAL it would never be consistent. Whoever stops the server next must find it, or know that there is none.
     ended.abort()
-    starting.catch(() => {})
-    feeding.catch(() => {})
+    givenUp.abort()
+    await Promise.allSettled([starting, feeding])
     throw error
   }
 }

@@ -8,6 +8,7 @@ import { parseControlFile } from '../../wal/control-file.ts'
 import { pageMagics } from '../../wal/layouts.ts'
 import { parseWalFileName, segmentName } from '../../wal/segments.ts'
 import type { LeftOutRelations } from '../../wal/leave-out.ts'
+import { formatLsn } from '../../wal/lsn.ts'
 import { neighboursNeeded, rewriteTablespaces, type SegmentPlace } from '../../wal/rewrite.ts'
 import { getErrors as errors } from './errors.ts'
 import { segmentAfter } from './ahead/order.ts'
@@ -67,15 +68,18 @@ export async function fetchFile(
   const systemIdentifier = BigInt(plan.systemIdentifier)
   // Backup labels and .partial files are never kept: a full segment, or what is known of it, comes under its own name.
   if (!parsed || parsed.kind === 'backup' || parsed.kind === 'partial') return undefined
-  const found = (await wal.segment(systemIdentifier, name, never)) ?? (await fromDescendant(wal, parsed, plan))
+  const until = parsed.kind === 'segment' ? knownEnd(parsed, plan) : undefined
+  const found = (await wal.segment(systemIdentifier, name, never, until)) ?? (await fromDescendant(wal, parsed, plan))
   if (parsed.kind === 'history') return found
   if (!found) {
-    if (isKnown(parsed, plan))
-      throw errors.walUnavailable({
-        segment: name,
-        why: 'it was in the repository when recovery was planned, and is not now',
-      })
-    return undefined
+    if (until === undefined) return undefined
+    const why = 'it was in the repository when recovery was planned, and is not now'
+    throw errors.walUnavailable({ segment: name, why })
+  }
+  // Zeros behind it would be the end of WAL to the server.
+  if (until !== undefined && found.partial && found.endLsn !== undefined && found.endLsn < until) {
+    const why = `it reached up to ${formatLsn(until)} in the repository when recovery was planned, and to ${formatLsn(found.endLsn)} now`
+    throw errors.walUnavailable({ segment: name, why })
   }
   const place = {
     startLsn: parsed.startLsn,
@@ -120,7 +124,9 @@ async function neighbourOf(
     segmentName(timeline, startLsn, place.segmentBytes),
   )
   for (const one of new Set(after === undefined ? names : [after, ...names])) {
-    const other = await wal.segment(BigInt(plan.systemIdentifier), one, never).catch((error: unknown) => {
+    const parsed = parseWalFileName(one, plan.walSegmentBytes)
+    const until = parsed?.kind === 'segment' ? knownEnd(parsed, plan) : undefined
+    const other = await wal.segment(BigInt(plan.systemIdentifier), one, never, until).catch((error: unknown) => {
       throw errors.walUnavailable({ segment: name, why: `its neighbour cannot be read: ${messageOf(error)}` })
     })
     if (other) return other.bytes
@@ -136,7 +142,7 @@ async function fromDescendant(
   wal: Pick<WalArchive, 'segment'>,
   parsed: { kind: string; timeline: number; startLsn?: bigint },
   plan: FetchPlan,
-): Promise<{ bytes: Buffer; partial: boolean } | undefined> {
+): Promise<(FetchedFile & { endLsn: bigint }) | undefined> {
   const { startLsn } = parsed
   if (parsed.kind !== 'segment' || startLsn === undefined) return undefined
   const next = plan.switches.find((one) => one.timeline > parsed.timeline)
@@ -150,14 +156,18 @@ async function fromDescendant(
   if (!other) return undefined
   const bytes = Buffer.from(other.bytes)
   bytes.fill(0, Number(BigInt(next.at) - startLsn))
-  return { bytes, partial: true }
+  return { bytes, partial: true, endLsn: BigInt(next.at) }
 }
 
-function isKnown(segment: { timeline: number; startLsn: bigint }, plan: FetchPlan): boolean {
-  return plan.known.some(
+/** Up to where the segment was there when recovery was planned; undefined where it was not. */
+function knownEnd(segment: { timeline: number; startLsn: bigint }, plan: FetchPlan): bigint | undefined {
+  const end = segment.startLsn + BigInt(plan.walSegmentBytes)
+  const known = plan.known.find(
     (one) =>
       one.timeline === segment.timeline && segment.startLsn >= BigInt(one.from) && segment.startLsn < BigInt(one.to),
   )
+  if (known === undefined) return undefined
+  return BigInt(known.to) < end ? BigInt(known.to) : end
 }
 
 /** Length, magic, address and system identifier of the first page: a segment of another place or cluster is never handed over. */

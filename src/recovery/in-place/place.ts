@@ -1,6 +1,6 @@
 // The directory of a recovery in place, looked at and its WAL stored: what plan and run need to know of it.
 import { readdir, realpath } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 
 import { codeOf } from '../../base/errors.ts'
 import type { Progress } from '../../base/operation.ts'
@@ -82,7 +82,10 @@ export async function refuseUsed(cluster: TargetCluster, layout: Layout): Promis
   await refuseShared(cluster.root, [...targetFolders(layout).slice(1), ...linked])
 }
 
-/** A tablespace that is moved goes into an empty folder. */
+/**
+ * A tablespace that is moved goes into an empty folder. One whose link is gone may lie where the backup says, or somebody else's may by now: only who knows that can
+ * tell, and what the backup does not hold would stay there unseen.
+ */
 export async function refuseFullMoves(cluster: TargetCluster, layout: Layout): Promise<void> {
   for (const { oid, target } of layout.tablespaces) {
     if (target.kind !== 'link' || cluster.tablespaces.get(oid) === target.path) continue
@@ -93,5 +96,8 @@ export async function refuseFullMoves(cluster: TargetCluster, layout: Layout): P
     })
     if (found.length > 0 && cluster.tablespaces.has(oid))
       throw errors.targetNotEmpty({ directory: target.path, found: found.slice(0, 3).join(', ') })
+    const of = found.find((one) => /^PG_\d+_\d+$/.test(one))
+    if (of !== undefined)
+      throw errors.lostLink({ directory: target.path, found: of, link: join(cluster.root, 'pg_tblspc', String(oid)) })
   }
 }

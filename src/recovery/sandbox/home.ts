@@ -1,8 +1,8 @@
 // Where sandboxes of this home lie, and getting rid of those whose makers died.
+import { createHash } from 'node:crypto'
 import { readdir, rm, rmdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import type { Clock } from '../../base/clock.ts'
 import { codeOf } from '../../base/errors.ts'
 import { identityOf, isAlive } from '../../base/process-identity.ts'
 import { timedId } from '../../base/random.ts'
@@ -10,20 +10,26 @@ import type { Context } from '../../base/room.ts'
 import { DAY_MS } from '../../base/units.ts'
 import { endServer, makePassable } from '../../warehouse/servers.ts'
 
-/** Logs of sandboxes that failed are kept this long. */
+/** Logs of sandboxes that failed are kept this long, and what another host left, of which nobody here can tell whether it lives. */
 const LOG_DAYS = 7
 
+/** A home may be shared by hosts and containers, whose processes cannot be seen from each other. */
+function hostMark(hostname: string): string {
+  return createHash('sha256').update(hostname).digest('hex').slice(0, 8)
+}
+
 /**
- * A new folder below `<home>/sandboxes` (or `under`), named after this process, so that a later one can tell whether it still lives; what dead ones left is
+ * A new folder below `<home>/sandboxes` (or `under`), named after this process and its host, so that a later one can tell whether it still lives; what dead ones left is
  * removed first. Resolves to the path of a data directory in it that does not exist yet.
  */
 export async function newSandboxFolder(context: Context, under?: string): Promise<string> {
   const all = under ?? join(context.home, 'sandboxes')
   if (under === undefined) await makePassable(context.home, context.environment)
   await makePassable(all, context.environment)
-  await sweepSandboxes(all, context.clock)
+  await sweepSandboxes(all, context)
   const identity = identityOf(process.pid).replace(' ', '.')
-  const own = join(all, `${timedId(context.clock.now(), context.random)}.${identity}`)
+  const { hostname } = context.environment
+  const own = join(all, `${timedId(context.clock.now(), context.random)}.${identity}.${hostMark(hostname)}`)
   await makePassable(own, context.environment)
   return join(own, 'data')
 }
@@ -36,15 +42,27 @@ export async function leaveSandboxFolder(dataDirectory: string): Promise<void> {
 }
 
 /** Ends servers and removes folders whose process is gone. */
-export async function sweepSandboxes(all: string, clock: Clock): Promise<void> {
+export async function sweepSandboxes(
+  all: string,
+  { clock, environment }: Pick<Context, 'clock' | 'environment'>,
+): Promise<void> {
+  const isOld = (atMs: number): boolean => clock.now() - atMs > LOG_DAYS * DAY_MS
   for (const name of await readdir(all).catch(() => [])) {
-    const match = /^\d{8}T\d{6}Z-[0-9a-f]{8}\.(\d+)\.(\d+|-)$/.exec(name)
-    if (!match || isAlive(`${match[1]} ${match[2]}`)) continue
+    const match = /^\d{8}T\d{6}Z-[0-9a-f]{8}\.(\d+)\.(\d+|-)(?:\.([0-9a-f]{8}))?$/.exec(name)
+    if (!match) continue
     const own = join(all, name)
+    const [, pid, start, host] = match
+    // Earlier versions named no host.
+    const isOurs = host === undefined || host === hostMark(environment.hostname)
     const dataDirectory = join(own, 'data')
-    await endServer({ dataDirectory, mode: 'immediate', clock, signal: new AbortController().signal }).catch(() => {})
+    if (isOurs) {
+      if (isAlive(`${pid} ${start}`)) continue
+      await endServer({ dataDirectory, mode: 'immediate', clock, signal: never }).catch(() => {})
+    } else if (!isOld((await stat(own).catch(() => undefined))?.mtimeMs ?? clock.now())) continue
     await rm(dataDirectory, { recursive: true, force: true })
     const log = await stat(join(own, 'data.log')).catch(() => undefined)
-    if (!log || clock.now() - log.mtimeMs > LOG_DAYS * DAY_MS) await rm(own, { recursive: true, force: true })
+    if (!log || isOld(log.mtimeMs)) await rm(own, { recursive: true, force: true })
   }
 }
+
+const never = new AbortController().signal

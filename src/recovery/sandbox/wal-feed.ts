@@ -78,6 +78,8 @@ class Feed {
   /** By the path under which they are being written. */
   private readonly coming = new Map<string, string>()
   private readonly laid = new Set<string>()
+  /** What could not be fetched. It is a failure when the server asks for it: behind its target it never does. */
+  private readonly failed = new Map<string, unknown>()
   /** Taken, and perhaps still in the server's pg_wal. */
   private taken: string[] = []
   private next: string | undefined
@@ -129,6 +131,7 @@ class Feed {
     if (!there.has('want')) return
     const wanted = await this.takeWish()
     if (wanted === undefined) return
+    if (this.failed.has(wanted)) throw this.failed.get(wanted)
     const isComing = [...this.coming.values()].includes(wanted) || (wanted === this.next && this.laid.size === 0)
     if (isComing || this.laid.has(wanted) || there.has(`${wanted}.none`)) return
     // The server goes somewhere else: what was fetched for where it seemed to go comes again when it gets there.
@@ -165,7 +168,12 @@ class Feed {
     const segment = this.coming.get(path)
     // Not wanted any more.
     if (segment === undefined) return await rm(path, { force: true })
-    if (error) throw error
+    if (error) {
+      this.failed.set(segment, error)
+      this.coming.delete(path)
+      this.next = undefined
+      return
+    }
     if (there) await rename(path, join(this.folder, segment))
     else await writeOwned(join(this.folder, `${segment}.none`), '', this.parts.owner)
     // Meanwhile the server may have gone somewhere else: it is there all the same, and taken when it is its turn.

@@ -131,7 +131,11 @@ test('a chunk that is damaged in the repository may be put again, and is passed 
   assert.deepEqual((await repository.wal.read(info, signal)).bytes, bytes)
   await writeFile(join(path, info.object), '')
   assert.deepEqual((await repository.wal.readIndex(info, signal)).commits, chunk(START, bytes).commits)
-  assert.deepEqual(await repository.wal.segment(SYSTEM, '000000010000000000000003', signal), { bytes, partial: false })
+  assert.deepEqual(await repository.wal.segment(SYSTEM, '000000010000000000000003', signal), {
+    bytes,
+    partial: false,
+    endLsn: START + BigInt(SEGMENT),
+  })
 })
 
 test('a chunk must lie within one segment and have bytes', async (t) => {
@@ -201,7 +205,11 @@ test('a segment that is only begun is padded, but not where later WAL of its tim
   const begun = walAt(START, START + 5000n)
   await repository.wal.put(chunk(START, begun), signal)
   const read = await repository.wal.segment(SYSTEM, '000000010000000000000003', signal)
-  assert.deepEqual(read, { bytes: Buffer.concat([begun, Buffer.alloc(SEGMENT - 5000)]), partial: true })
+  assert.deepEqual(read, {
+    bytes: Buffer.concat([begun, Buffer.alloc(SEGMENT - 5000)]),
+    partial: true,
+    endLsn: START + 5000n,
+  })
   assert.equal(await repository.wal.segment(SYSTEM, '000000010000000000000004', signal), undefined)
   await repository.wal.put(chunk(START + BigInt(SEGMENT), Buffer.alloc(10)), signal)
   await assert.rejects(repository.wal.segment(SYSTEM, '000000010000000000000003', signal), (error) => {

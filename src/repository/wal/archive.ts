@@ -1,6 +1,6 @@
 // WAL of a repository: chunks put durably, listed, read.
 import { isWharfError } from '../../base/errors.ts'
-import { formatLsn } from '../../wal/lsn.ts'
+import { formatLsn, type Lsn } from '../../wal/lsn.ts'
 import { replayStops, type ReplayStop } from '../../wal/minimal.ts'
 import type { WalArchive, WalChunk, WalChunkInfo, WalIndexed, WalPlace, WalRange } from '../contract.ts'
 import { errors } from '../errors.ts'
@@ -234,12 +234,8 @@ export class StoredWal implements WalArchive {
       throw damaged(name, 'it cannot be read')
   }
 
-  segment(
-    systemIdentifier: bigint,
-    name: string,
-    signal: AbortSignal,
-  ): Promise<{ bytes: Buffer; partial: boolean } | undefined> {
-    return this.segments.read(systemIdentifier, name, signal)
+  segment(systemIdentifier: bigint, name: string, signal: AbortSignal, until?: Lsn): ReturnType<WalArchive['segment']> {
+    return this.segments.read(systemIdentifier, name, { signal, until })
   }
 }
 

@@ -1,6 +1,6 @@
 // Whole segment files, put together from the chunks of a repository.
 import { isWharfError } from '../../base/errors.ts'
-import { formatLsn } from '../../wal/lsn.ts'
+import { formatLsn, type Lsn } from '../../wal/lsn.ts'
 import type { WalChunkInfo } from '../contract.ts'
 import { errors } from '../errors.ts'
 import { isReplaceable } from '../heal/fall-back.ts'
@@ -22,7 +22,12 @@ import { listChunks, orCopy } from './stored-chunks.ts'
 export interface Segment {
   readonly bytes: Buffer
   readonly partial: boolean
+  /** Of what is there; undefined for what is no segment. */
+  readonly endLsn?: Lsn
 }
+
+/** Chunks may come while a segment is read: what looks like a hole is looked at again as long as there are more of them each time. */
+const MOST_LOOKS = 10
 
 type ReadHistory = (systemIdentifier: bigint, timeline: number, signal: AbortSignal) => Promise<string | undefined>
 
@@ -38,7 +43,11 @@ export class Segments {
   }
 
   /** As WalArchive.segment() says. */
-  async read(systemIdentifier: bigint, name: string, signal: AbortSignal): Promise<Segment | undefined> {
+  async read(
+    systemIdentifier: bigint,
+    name: string,
+    { signal, until }: { readonly signal: AbortSignal; readonly until?: Lsn | undefined },
+  ): Promise<Segment | undefined> {
     const options = { ...this.parts, signal }
     const isPartial = name.endsWith('.partial')
     const parsed = parseWalFileName(isPartial ? name.slice(0, -'.partial'.length) : name)
@@ -57,12 +66,21 @@ export class Segments {
       endLsn: startLsn + BigInt(size),
     }
     if (isPartial) return await readPartial(wanted, options)
-    const chunks = await listChunks(segmentPrefix(wanted, size), options)
-    return await assemble(
-      wanted,
-      chunks.filter((one) => one.startLsn >= wanted.startLsn && one.endLsn <= wanted.endLsn),
-      options,
-    )
+    const list = async (): Promise<readonly WalChunkInfo[]> =>
+      (await listChunks(segmentPrefix(wanted, size), options)).filter(
+        (one) => one.startLsn >= wanted.startLsn && one.endLsn <= wanted.endLsn,
+      )
+    let chunks = await list()
+    for (let looks = 1; ; looks++) {
+      try {
+        return await assemble(wanted, chunks, { ...options, until })
+      } catch (error) {
+        if (!isWharfError(error, 'repository.wal-gap') || looks === MOST_LOOKS) throw error
+        const known = new Set(chunks.map((one) => one.object))
+        chunks = await list()
+        if (chunks.every((one) => known.has(one.object))) throw error
+      }
+    }
   }
 
   private async sizeOf(systemIdentifier: bigint, options: ReadOptions): Promise<number | undefined> {
@@ -92,14 +110,14 @@ async function readPartial(range: ChunkRange, options: ReadOptions): Promise<Seg
   const found = await options.store.stat(object, options)
   if (!found) return undefined
   const info = { ...range, object, storedBytes: found.bytes, modifiedMs: found.modifiedMs }
-  return { bytes: (await readChunk(info, options)).bytes, partial: true }
+  return { bytes: (await readChunk(info, options)).bytes, partial: true, endLsn: range.endLsn }
 }
 
 /** Chunks in order, the longest first where they overlap; what they share must agree. Damaged ones are passed over where others do. */
 async function assemble(
   wanted: ChunkRange,
   chunks: readonly WalChunkInfo[],
-  options: ReadOptions,
+  { until, ...options }: ReadOptions & { readonly until: Lsn | undefined },
 ): Promise<Segment | undefined> {
   // Not zeroed: what no chunk fills is, at the end.
   const bytes = Buffer.allocUnsafeSlow(Number(wanted.endLsn - wanted.startLsn))
@@ -127,9 +145,10 @@ async function assemble(
     }
   }
   bytes.fill(0, Number(end - wanted.startLsn))
-  if (end === wanted.endLsn) return { bytes, partial: false }
+  if (end === wanted.endLsn) return { bytes, partial: false, endLsn: end }
   // Less than the repository should have: a damaged chunk must not look like the end of WAL.
   if (failure !== undefined) throw failure
+  if (until !== undefined && end > wanted.startLsn && end >= until) return { bytes, partial: true, endLsn: end }
   const beyond =
     end !== wanted.startLsn &&
     (
@@ -142,5 +161,5 @@ async function assemble(
   if (beyond || chunks.some((one) => one.startLsn > end)) {
     throw errors.walGap({ from: formatLsn(end), timeline: wanted.timeline, location: options.store.location })
   }
-  return end === wanted.startLsn ? undefined : { bytes, partial: true }
+  return end === wanted.startLsn ? undefined : { bytes, partial: true, endLsn: end }
 }

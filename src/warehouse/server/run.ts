@@ -38,14 +38,26 @@ export interface StartedServer {
 
 const pollMs = 15
 
-/** Starts the server, or adopts the one that runs on this data directory. Resolves when it takes connections. */
+/**
+ * Starts the server, or adopts the one that runs on this data directory. Resolves when it takes connections. Where that is given up, a server of ours that has
+ * written its postmaster.pid runs on, and stopServer() finds it; one that has not, and that nobody would find, is ended.
+ */
 export async function startServer(options: StartOptions): Promise<StartedServer> {
-  const { clock, dataDirectory } = options
   await assertDataDirectory(options)
+  const mine: { child: Child | undefined } = { child: undefined }
+  try {
+    return await untilReady(options, mine)
+  } catch (error) {
+    if (mine.child) await endUnknown(options, mine.child)
+    throw error
+  }
+}
+
+async function untilReady(options: StartOptions, mine: { child: Child | undefined }): Promise<StartedServer> {
+  const { clock, dataDirectory } = options
   const deadline = clock.monotonic() + (options.timeoutMs ?? 60_000)
   const zombies: { since: number | undefined } = { since: undefined }
   const empty: { since: number | undefined } = { since: undefined }
-  let child: Child | undefined
   let status = 'nothing yet'
   for (;;) {
     options.signal.throwIfAborted()
@@ -53,15 +65,16 @@ export async function startServer(options: StartOptions): Promise<StartedServer>
     if (found.state === 'running') {
       status = found.file.status || 'starting'
       const ready = await whenReady(found.file)
-      if (ready) return { ...ready, adopted: child?.pid !== ready.pid }
+      if (ready) return { ...ready, adopted: mine.child?.pid !== ready.pid }
     } else if (found.state === 'zombie' || (found.state === 'stale' && found.reused)) {
       await clearDeadFile(options, zombies)
-    } else if (child === undefined) {
-      child = await spawnServer(options)
+    } else if (mine.child === undefined) {
+      mine.child = await spawnServer(options)
     }
-    if (child?.exited()) {
+    if (mine.child?.exited()) {
+      const { child } = mine
+      mine.child = undefined
       if ((await afterEarlyExit(options, child)) === 'empty lock file') await clearDeadFile(options, empty)
-      child = undefined
     }
     if (clock.monotonic() > deadline) {
       const seconds = Math.round((options.timeoutMs ?? 60_000) / 1000)
@@ -70,6 +83,15 @@ export async function startServer(options: StartOptions): Promise<StartedServer>
     }
     await clock.sleep(pollMs, options.signal)
   }
+}
+
+/** It has opened nothing yet: it ends at once. */
+async function endUnknown({ dataDirectory, clock }: StartOptions, child: Child): Promise<void> {
+  const found = await inspectPostmaster(dataDirectory)
+  if (child.pid <= 0 || child.exited() || (found.state === 'running' && found.file.pid === child.pid)) return
+  process.kill(child.pid, signals.fast)
+  const until = clock.monotonic() + 10_000
+  while (!child.exited() && clock.monotonic() < until) await clock.sleep(pollMs)
 }
 
 async function assertDataDirectory({ dataDirectory, binaries }: StartOptions): Promise<void> {

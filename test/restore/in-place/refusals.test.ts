@@ -1,7 +1,7 @@
 // What a recovery in place refuses, word for word, and that nothing is touched then.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -138,4 +138,23 @@ test('no folder, or two', () => {
   assert.throws(() => placeOfInput({ toDirectory: '/a', inPlace: '/b' }), {
     message: '--to-directory and --in-place exclude each other',
   })
+})
+
+test('a tablespace to which the link is gone', async () => {
+  const { server } = world
+  await server.stop()
+  const [name] = await readdir(join(server.dataDirectory, 'pg_tblspc'))
+  const link = join(server.dataDirectory, 'pg_tblspc', name!)
+  await rm(link)
+  const space = join(world.folder, 'space')
+  const [version] = await readdir(space)
+  const error = await refused(server.dataDirectory)
+  assert.equal(error.message, `${space} holds a tablespace (${version}), and the cluster has no link to it`)
+  assert.equal(
+    error.hint,
+    `nothing was changed; if it is this cluster's: ln -s ${space} ${link}, and run again; if not, --tablespace names another folder`,
+  )
+  await symlink(space, link)
+  await server.start()
+  assert.deepEqual(await server.psql('select id from t'), [{ id: 1 }])
 })
