@@ -6,6 +6,7 @@ import { readFile, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 
+import type { Clock } from '../../base/clock.ts'
 import type { Context } from '../../base/room.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Progress } from '../../base/operation.ts'
@@ -54,7 +55,7 @@ const LOOK_MS = 1000
 export async function follow(parts: FollowParts): Promise<CutOver> {
   const { prepared, context, signal } = parts
   const { root } = prepared.layout
-  const marker = await claim(root)
+  const marker = await claim(root, { clock: context.clock, signal })
   if (await serverRuns(root)) await stop(parts)
   await endRequest(root)
   await setUp(prepared)
@@ -113,12 +114,19 @@ export function followSettings(root: string): Settings {
   return { ...none, recovery_target_timeline: 'latest', recovery_target_action: 'pause' }
 }
 
-/** Only one process feeds a standby. */
-async function claim(root: string): Promise<Marker> {
+/** Of two that claim a standby at once the last one has it, and the first one sees that by then. */
+const CLAIM_MS = 200
+
+/** Only one process feeds a standby. It was looked at before; planning has taken a while since then. */
+async function claim(root: string, { clock, signal }: { clock: Clock; signal: AbortSignal }): Promise<Marker> {
   const marker = (await readMarker(root))!
+  refuseHeld(root, marker)
   const holder = { host: hostname(), process: identityOf(process.pid) }
   const claimed: Marker = { ...marker, state: 'following', holder }
   await writeMarker(root, claimed)
+  await clock.sleep(CLAIM_MS, signal)
+  const now = await readMarker(root)
+  if (now) refuseHeld(root, now)
   return claimed
 }
 

@@ -12,7 +12,7 @@ import { codeOf } from '../../base/errors.ts'
 import { KIB, MIB } from '../../base/units.ts'
 import { writeError } from './write-error.ts'
 
-/** Below this the cost of a call to the disk is more than what the cache costs, and the kernel brings scattered writes into a better order. */
+/** Below this the cost of a write to the disk is more than what the cache costs, and the kernel brings scattered writes into a better order. */
 const LEAST_DIRECT_BYTES = 64 * KIB
 /** Files up to this size are written past the cache in whatever pieces. */
 const SMALL_FILE_BYTES = 512 * KIB
@@ -128,11 +128,17 @@ export class OpenFile {
     while (done < bytes.length) done += writeSync(this.descriptor(), bytes, done, bytes.length - done, position + done)
   }
 
-  /** What is there, which may be less than asked for: what the disk cannot read counts as missing. The next one can be had when this one was given back. */
+  /**
+   * What is there, which may be less than asked for: what the disk cannot read counts as missing. The next one can be had when this one was given back. Past the
+   * cache however little it is: a page whose writing failed may be right there and wrong on the disk.
+   */
   async read(length: number, position: number): Promise<ReadPiece> {
-    if (!this.canReadDirectly(length, position)) return { bytes: this.readCached(length, position), give: ignore }
+    const whole = Math.ceil(length / ALIGNMENT) * ALIGNMENT
+    if (!this.mode.on || whole > PIECE_BYTES || !isAligned(whole, position))
+      return { bytes: this.readCached(length, position), give: ignore }
     forReading ??= new AlignedPieces(1, PIECE_BYTES)
-    return await this.readInto(forReading, await forReading.take(), { length, position })
+    const { bytes, give } = await this.readInto(forReading, await forReading.take(), { length: whole, position })
+    return { bytes: bytes.subarray(0, length), give }
   }
 
   /** The same, begun before it is needed, however little it is. Undefined where that cannot be done, or all memory for it is in use. */
@@ -144,10 +150,6 @@ export class OpenFile {
     const reading = this.readInto(forReadingAhead, piece, { length, position })
     this.track(reading.then(ignore, ignore))
     return reading
-  }
-
-  private canReadDirectly(length: number, position: number): boolean {
-    return this.mode.on && length >= LEAST_DIRECT_BYTES && length <= PIECE_BYTES && isAligned(length, position)
   }
 
   private async readInto(
