@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
 import { codeOf } from '../../base/errors.ts'
 import type { Progress } from '../../base/operation.ts'
+import { MINUTE_MS } from '../../base/units.ts'
 import { formatLsn, parseLsn, type Lsn } from '../../wal/lsn.ts'
 import { historyName } from '../../wal/segments.ts'
 import { parseHistory } from '../../wal/timelines.ts'
@@ -50,10 +51,10 @@ interface State {
  * instead: `paused` says which.
  */
 export async function replayToPause(parts: ReplayParts): Promise<{ readonly lsn: Lsn; readonly paused: boolean }> {
-  await using session = await connectTo(parts.server, 'template1')
-  const state = await untilStill(session, parts)
+  await using watch = await openWatch(parts)
+  const state = await untilStill(watch, parts)
   if (!state.recovering) {
-    const replayed = await whereItOpened(parts, session)
+    const replayed = await whereItOpened(parts, watch)
     checkEnd(replayed.lsn, parts)
     return { lsn: replayed.lsn, paused: false }
   }
@@ -64,17 +65,61 @@ export async function replayToPause(parts: ReplayParts): Promise<{ readonly lsn:
 
 /** Resolves when the server has left recovery at the target. Rejects, leaving the server to the caller, in every other case. */
 export async function replayToTarget(parts: ReplayParts): Promise<Replayed> {
-  await using session = await connectTo(parts.server, 'template1')
-  const state = await untilStill(session, parts)
+  await using watch = await openWatch(parts)
+  const state = await untilStill(watch, parts)
   if (state.recovering) {
     const lsn = parseLsn(state.lsn ?? '0/0')
     await checkPause(lsn, parts)
-    await session.query('SELECT pg_catalog.pg_wal_replay_resume()')
-    await untilOpen(session, parts)
+    await watch.session.query('SELECT pg_catalog.pg_wal_replay_resume()')
+    await untilOpen(watch, parts)
   }
-  const replayed = await whereItOpened(parts, session)
+  const replayed = await whereItOpened(parts, watch)
   checkEnd(replayed.lsn, parts)
   return replayed
+}
+
+/** The session through which a recovery is watched. What is replayed may drop or move the database that it is connected to: it goes on in another one then. */
+interface Watch extends AsyncDisposable {
+  session: PrivateSession
+}
+
+async function openWatch({ server }: Pick<ReplayParts, 'server'>): Promise<Watch> {
+  const watch = {
+    session: await connectToAny(server),
+    [Symbol.asyncDispose]: () => watch.session[Symbol.asyncDispose](),
+  }
+  return watch
+}
+
+/** `template1` is there in every cluster, but for the moment in which it is made anew. */
+async function connectToAny(server: PrivateServer): Promise<PrivateSession> {
+  return await connectTo(server, 'template1').catch((error: unknown) => {
+    if (codeOf(error) !== NO_DATABASE) throw error
+    return connectTo(server, 'postgres')
+  })
+}
+
+const NO_DATABASE = '3D000'
+/** A server that runs takes us back at once; one that ends is seen to have ended long before. */
+const RECONNECT_MS = MINUTE_MS
+
+/** Rejects with `recovery.server-stopped` when the server is gone. */
+async function watchAgain(watch: Watch, parts: ReplayParts, cause: unknown): Promise<void> {
+  const until = parts.clock.monotonic() + RECONNECT_MS
+  for (;;) {
+    parts.signal.throwIfAborted()
+    if (!(await serverRuns(parts.dataDirectory).catch(() => false)))
+      throw errors.serverStopped({ why: await lastComplaint(parts.logFile), log: parts.logFile }, { cause })
+    try {
+      const session = await connectToAny(parts.server)
+      await watch.session[Symbol.asyncDispose]()
+      watch.session = session
+      return
+    } catch (error) {
+      if (parts.clock.monotonic() > until) throw error
+    }
+    await parts.clock.sleep(pollMs, parts.signal)
+  }
 }
 
 async function stateOf(session: PrivateSession): Promise<State> {
@@ -87,12 +132,12 @@ async function stateOf(session: PrivateSession): Promise<State> {
 }
 
 /** Until replay is paused (at the target, or for another reason) or over. */
-async function untilStill(session: PrivateSession, parts: ReplayParts): Promise<State> {
+async function untilStill(watch: Watch, parts: ReplayParts): Promise<State> {
   const started = parts.clock.monotonic()
   let reported = -Infinity
   for (;;) {
     parts.signal.throwIfAborted()
-    const state = await stateOrDeath(session, parts)
+    const state = await stateOrDeath(watch, parts)
     if (!state.recovering || state.pause === 'paused') return state
     const now = parts.clock.monotonic()
     if (now - reported > 500 && state.lsn !== null) {
@@ -117,24 +162,26 @@ function report(parts: ReplayParts, at: { lsn: Lsn; elapsedMs: number }): void {
   })
 }
 
-async function untilOpen(session: PrivateSession, parts: ReplayParts): Promise<void> {
+async function untilOpen(watch: Watch, parts: ReplayParts): Promise<void> {
   for (;;) {
     parts.signal.throwIfAborted()
-    const state = await stateOrDeath(session, parts)
+    const state = await stateOrDeath(watch, parts)
     if (!state.recovering) return
     await parts.clock.sleep(pollMs, parts.signal)
   }
 }
 
-/** A session that breaks means that the server ended: its log says why. */
-async function stateOrDeath(session: PrivateSession, parts: ReplayParts): Promise<State> {
-  try {
-    return await stateOf(session)
-  } catch (error) {
-    // Promotion ends no sessions; an immediate query again would hang on a dead socket.
-    const alive = await serverRuns(parts.dataDirectory).catch(() => false)
-    if (alive && codeOf(error) !== undefined && !codeOf(error)!.startsWith('57P')) throw error
-    throw errors.serverStopped({ why: await lastComplaint(parts.logFile), log: parts.logFile }, { cause: error })
+/** A session that breaks means that the server ended, of which its log says why, or that the session's database is not there any more. */
+async function stateOrDeath(watch: Watch, parts: ReplayParts): Promise<State> {
+  for (;;) {
+    try {
+      return await stateOf(watch.session)
+    } catch (error) {
+      const code = codeOf(error)
+      if (code !== undefined && !code.startsWith('57P') && (await serverRuns(parts.dataDirectory).catch(() => false)))
+        throw error
+      await watchAgain(watch, parts, error)
+    }
   }
 }
 
@@ -169,7 +216,7 @@ function checkEnd(lsn: Lsn, parts: ReplayParts): void {
 }
 
 /** The new timeline's history file says after which byte the server began to write for itself. */
-async function whereItOpened(parts: ReplayParts, session: PrivateSession): Promise<Replayed> {
+async function whereItOpened(parts: ReplayParts, { session }: Watch): Promise<Replayed> {
   const result = await session.query<{ name: string }>(
     'SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) AS name',
   )
