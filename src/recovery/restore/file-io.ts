@@ -137,8 +137,8 @@ export class OpenFile {
     if (!this.mode.on || whole > PIECE_BYTES || !isAligned(whole, position))
       return { bytes: this.readCached(length, position), give: ignore }
     forReading ??= new AlignedPieces(1, PIECE_BYTES)
-    const { bytes, give } = await this.readInto(forReading, await forReading.take(), { length: whole, position })
-    return { bytes: bytes.subarray(0, length), give }
+    const piece = await this.readInto(forReading, await forReading.take(), { length: whole, position })
+    return { bytes: piece.bytes.subarray(0, length), give: () => piece.give() }
   }
 
   /** The same, begun before it is needed, however little it is. Undefined where that cannot be done, or all memory for it is in use. */
