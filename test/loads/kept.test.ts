@@ -10,7 +10,7 @@ import { checkRepository } from '../../src/repository/check/check.ts'
 import type { KeptLoad } from '../../src/repository/contract.ts'
 import type { ReplayReport } from '../../src/recovery/run-replay.ts'
 import { warehouses } from '../../src/warehouse/contract.ts'
-import type { Major } from '../support/postgres.ts'
+import { startServer, type Major, type TestServer } from '../support/postgres.ts'
 import { writeOld } from './feeds.ts'
 import { dayOf, openKeptWorld, truthOf, writeFeed, type KeptWorld } from './kept-world.ts'
 
@@ -36,6 +36,17 @@ async function loadDays(at: KeptWorld, days: readonly number[]): Promise<void> {
   }
 }
 
+async function refusesOtherServer(at: KeptWorld): Promise<void> {
+  await using other = await startServer({ major })
+  const identifier = async (server: TestServer): Promise<string> =>
+    (await server.psql<{ id: string }>('select system_identifier::text as id from pg_control_system()'))[0]!.id
+  assert.deepEqual(await refusal(at.replay(other.url)), [
+    'recovery.other-server',
+    `the server has system identifier ${await identifier(other)}; the loads that are kept were of ${await identifier(at.server)}`,
+    'replay goes into a server that was recovered from a backup of the same cluster',
+  ])
+}
+
 describe(`kept loads and their replay (PostgreSQL ${major}, seed ${seed})`, () => {
   test('what was lost with the server is back, once, also after another crash and after a point in time', async () => {
     await using at = await openKeptWorld(major)
@@ -58,6 +69,12 @@ describe(`kept loads and their replay (PostgreSQL ${major}, seed ${seed})`, () =
       'rows are there already, and not from a replay: postgres.stage.orders',
       'nothing was changed. A server that was never recovered has its rows still: replay would write them twice; --overwrite empties these tables first',
     ])
+    assert.deepEqual(await refusal(at.replay(at.server.url, { except: ['no-such-load'] })), [
+      'recovery.unknown-loads',
+      '--except names no load that is kept: no-such-load',
+      'wharf recover loads WAREHOUSE --to URL --plan shows the ids',
+    ])
+    await refusesOtherServer(at)
     assert.equal((await at.stage.run('post', {})).state, 'succeeded')
     await at.server.kill9()
 
