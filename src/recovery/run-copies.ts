@@ -10,6 +10,7 @@ import type { Session, Warehouse } from '../warehouse/contract.ts'
 import { copyIn, copyOut } from '../warehouse/copy-stream.ts'
 import { quoteName } from '../warehouse/quote.ts'
 import { warehousesOf } from '../warehouse/warehouses.ts'
+import { emptyAll, moveSequences, parentsFirst, sqlOf } from './copied-tables.ts'
 import { replayErrors as errors } from './replay/errors.ts'
 import { openChosenRepository, type RepositoryChoice } from './restore/open-repository.ts'
 
@@ -123,35 +124,43 @@ class Restoring {
     const { server, signal } = this.parts
     await using session = await server.connect({ purpose: 'recover copies', database, signal, statementTimeoutMs: 0 })
     await session.query('begin')
-    const restored: RestoredTable[] = []
-    for (const one of wanted) restored.push(await this.table(session, one))
+    // All of them are held before the first is changed.
+    const missing = new Set<Wanted>()
+    for (const one of wanted) if (!(await this.isThere(session, one))) missing.add(one)
+    await emptyAll(
+      session,
+      [...missing].map((one) => one.table),
+    )
+    for (const one of await parentsFirst(session, [...missing], ({ table }) => table)) await this.bring(session, one)
     await session.query('commit')
-    return restored
+    return wanted.map(({ copy, table }) => {
+      const { rows, bytes } = table
+      const relation = `${table.schema}.${table.name}`
+      return { database, relation, rows, bytes, copy: copy.id, takenAt: new Date(copy.takenMs).toISOString() }
+    })
   }
 
-  private async table(session: Session, { copy, table }: Wanted): Promise<RestoredTable> {
-    const { overwrite } = this.parts.request
-    const sql = `${quoteName(table.schema)}.${quoteName(table.name)}`
+  /** Locks it. Whether it holds the rows of the copy already; rejects where it holds others and they are not to be replaced. */
+  private async isThere(session: Session, { table }: Wanted): Promise<boolean> {
+    const sql = sqlOf(table)
     await requireSame(session, table)
     await silenceTriggers(session, table)
-    await session.query(`lock table ${sql} in access exclusive mode`)
-    const columns = table.columns.map((column) => quoteName(column.name)).join(', ')
-    const reading = `copy ${sql} (${columns}) to stdout (format binary)`
+    await session.query(`lock table only ${sql} in access exclusive mode`)
     const [row] = await session.query<{ rows: number }>(
-      `select count(*)::int8::float8 as rows from (select from ${sql} limit $1::int8 + 1) s`,
+      `select count(*)::int8::float8 as rows from (select from only ${sql} limit $1::int8 + 1) s`,
       [table.rows],
     )
-    const isDone = row!.rows > 0 && row!.rows === table.rows && (await this.isCopied(session, table, reading))
-    if (!isDone && row!.rows > 0 && !overwrite) throw errors.tableNotEmpty({ table: nameOf(table) })
-    if (!isDone) {
-      await session.query(`truncate ${sql}`)
-      await copyIn(session, `copy ${sql} (${columns}) from stdin (format binary)`, this.counted(copy, table))
-      if (!(await this.isCopied(session, table, reading))) throw errors.copyDiffers({ table: nameOf(table) })
-    }
+    const isDone = row!.rows > 0 && row!.rows === table.rows && (await this.isCopied(session, table))
+    if (!isDone && row!.rows > 0 && !this.parts.request.overwrite) throw errors.tableNotEmpty({ table: nameOf(table) })
+    if (isDone) this.done += table.bytes
+    return isDone
+  }
+
+  private async bring(session: Session, { copy, table }: Wanted): Promise<void> {
+    await copyIn(session, `copy ${columnsOf(table)} from stdin (format binary)`, this.counted(copy, table))
+    if (!(await this.isCopied(session, table))) throw errors.copyDiffers({ table: nameOf(table) })
+    await moveSequences(session, table)
     this.done += table.bytes
-    const { database, rows, bytes } = table
-    const relation = `${table.schema}.${table.name}`
-    return { database, relation, rows, bytes, copy: copy.id, takenAt: new Date(copy.takenMs).toISOString() }
   }
 
   private async *counted(copy: TableCopy, table: CopiedTable): AsyncGenerator<Buffer> {
@@ -168,8 +177,9 @@ class Restoring {
    * A table that was empty gives its rows in the order in which they came: the stream must be the same. Of one that holds rows it tells what an interrupted run has
    * brought back already.
    */
-  private async isCopied(session: Session, table: CopiedTable, reading: string): Promise<boolean> {
+  private async isCopied(session: Session, table: CopiedTable): Promise<boolean> {
     const { signal, report } = this.parts
+    const reading = `copy ${columnsOf(table)} to stdout (format binary)`
     const hash = createHash('sha256')
     let bytes = 0
     for await (const piece of copyOut(session, reading).stream) {
@@ -180,6 +190,10 @@ class Restoring {
     }
     return hash.digest('hex') === table.sha256
   }
+}
+
+function columnsOf(table: CopiedTable): string {
+  return `${sqlOf(table)} (${table.columns.map((column) => quoteName(column.name)).join(', ')})`
 }
 
 function nameOf(table: CopiedTable): string {

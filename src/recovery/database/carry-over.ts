@@ -57,7 +57,7 @@ export class CarryOver {
 
   /** A function that was to act with the rights of a role that is gone must not act with those of whoever recovers. */
   private async disarm(session: Session, sql: string): Promise<void> {
-    const match = /^(ALTER (?:FUNCTION|PROCEDURE) [\s\S]+) OWNER TO \S+$/.exec(sql.trim())
+    const match = /^(ALTER (?:FUNCTION|PROCEDURE) [\s\S]+) OWNER TO (?:"(?:[^"]|"")+"|\S+)$/.exec(sql.trim())
     if (match) await session.query(`${match[1]!} SECURITY INVOKER`)
   }
 }

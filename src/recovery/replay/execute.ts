@@ -100,12 +100,15 @@ async function writeJournal(session: Session, { id, journal, file }: KeptLoad): 
   )
 }
 
+/** What of it is not logged: a partition that is has come back by WAL. */
 async function emptyTable(session: Session, table: string): Promise<void> {
-  const [row] = await session.query<{ name: string }>(
-    `select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname || '.' || c.relname = $1`,
+  const rows = await session.query<{ name: string }>(
+    `with root as (select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname || '.' || c.relname = $1)
+     select c.oid::regclass::text as name from pg_class c
+      where c.relkind = 'r' and c.relpersistence = 'u' and c.oid in (select oid from root union select t.relid from root cross join lateral pg_partition_tree(root.oid) t) order by 1`,
     [table],
   )
-  if (row) await session.query(`truncate ${row.name}`)
+  if (rows.length > 0) await session.query(`truncate ${rows.map(({ name }) => `only ${name}`).join(', ')}`)
 }
 
 /** The settings, the role and the parameters of the load, for this transaction. Some settings only a superuser may set: they come first, where they differ. */

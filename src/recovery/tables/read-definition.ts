@@ -55,7 +55,7 @@ const COLUMNS = `
 /** Constraints that came from a parent come from it again when the partition is attached; those that make indexes are wanted with their names. */
 const constraintsSql = (major: number): string => `
   select c.conname as name, c.contype as kind, pg_catalog.pg_get_constraintdef(c.oid) as text, ${commentOf('c.oid', 'pg_constraint')} as comment,
-         nullif(c.conindid, 0)::int8::int as "indexOid", am.amname as "indexMethod", c.condeferrable as deferrable, c.condeferred as deferred,
+         nullif(c.conindid, 0)::int8::float8 as "indexOid", am.amname as "indexMethod", c.condeferrable as deferrable, c.condeferred as deferred,
          ${major >= 18 ? 'c.conperiod' : 'false'} as period, c.convalidated ${major >= 18 ? 'and c.conenforced' : ''} as validated,
          case when c.contype = 'f' then (select json_build_object('oid', f.oid::int8, 'schema', n.nspname, 'name', f.relname, 'qualified', pg_catalog.format('%I.%I', n.nspname, f.relname))
             from pg_catalog.pg_class f join pg_catalog.pg_namespace n on n.oid = f.relnamespace where f.oid = c.confrelid) end as references,
@@ -68,9 +68,9 @@ const constraintsSql = (major: number): string => `
    where c.conrelid = $1 and c.contype in ('c', 'n', 'p', 'u', 'x', 'f') and (c.contype <> 'f' or c.conparentid = 0) order by c.contype, c.conname`
 
 const INDEXES = `
-  select x.indexrelid::int8::int as oid, i.relname as name, pg_catalog.quote_ident(i.relname) as quoted, pg_catalog.pg_get_indexdef(x.indexrelid) as text, am.amname as method, x.indisunique as unique,
+  select x.indexrelid::int8::float8 as oid, i.relname as name, pg_catalog.quote_ident(i.relname) as quoted, pg_catalog.pg_get_indexdef(x.indexrelid) as text, am.amname as method, x.indisunique as unique,
          x.indisvalid and x.indisready as valid, s.spcname as tablespace, x.indisclustered as clustered, ${commentOf('x.indexrelid', 'pg_class')} as comment,
-         (select h.inhparent::int8::int from pg_catalog.pg_inherits h where h.inhrelid = x.indexrelid) as parent,
+         (select h.inhparent::int8::float8 from pg_catalog.pg_inherits h where h.inhrelid = x.indexrelid) as parent,
          coalesce((select json_agg(json_build_object('column', a.attnum, 'target', a.attstattarget) order by a.attnum)
                      from pg_catalog.pg_attribute a where a.attrelid = x.indexrelid and a.attstattarget >= 0), '[]'::json) as statistics
     from pg_catalog.pg_index x join pg_catalog.pg_class i on i.oid = x.indexrelid join pg_catalog.pg_am am on am.oid = i.relam
@@ -79,7 +79,7 @@ const INDEXES = `
 
 /** Those of its columns. Where a partitioned table has one, it is the parent's. */
 const SEQUENCES = `
-  select s.oid::int8::int as oid, n.nspname as schema, s.relname as name, pg_catalog.quote_literal(pg_catalog.format('%I.%I', n.nspname, s.relname)) as literal, pg_catalog.format_type(q.seqtypid, null) as type, q.seqstart::text as start, q.seqincrement::text as increment,
+  select s.oid::int8::float8 as oid, n.nspname as schema, s.relname as name, pg_catalog.quote_literal(pg_catalog.format('%I.%I', n.nspname, s.relname)) as literal, pg_catalog.format_type(q.seqtypid, null) as type, q.seqstart::text as start, q.seqincrement::text as increment,
          q.seqmin::text as min, q.seqmax::text as max, q.seqcache::text as cache, q.seqcycle as cycle, pg_catalog.pg_get_userbyid(s.relowner) as owner,
          a.attname as column, d.deptype = 'i' as identity, ${commentOf('s.oid', 'pg_class')} as comment, ${grantsOf('s.relacl')} as grants
     from pg_catalog.pg_depend d join pg_catalog.pg_class s on s.oid = d.objid and s.relkind = 'S' join pg_catalog.pg_sequence q on q.seqrelid = s.oid
