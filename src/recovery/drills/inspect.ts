@@ -1,4 +1,5 @@
 // What a drill looks at in a warehouse that stands at its target, behind closed doors.
+import { isWharfError } from '../../base/errors.ts'
 import type { Progress } from '../../base/operation.ts'
 import { DAY_MS } from '../../base/units.ts'
 import { connectTo, type PrivateServer } from '../server/connect.ts'
@@ -30,6 +31,22 @@ export interface Inspected {
   readonly notes: readonly string[]
 }
 
+/** Of WAL that nobody can decode replay may make something all the same: then there is nothing to hold the journals against. */
+async function byWal(
+  seen: Awaited<ReturnType<typeof inDatabases>>,
+  { resolved, signal }: InspectParts,
+): Promise<Pick<ReturnType<typeof judgeJournal>, 'proof' | 'findings' | 'notes'>> {
+  try {
+    return judgeJournal(await loadsByWal(resolved, signal), {
+      ids: new Set(seen.flatMap((one) => [...one.journal.ids])),
+      hasJournal: seen.some((one) => one.journal.hasJournal),
+    })
+  } catch (error) {
+    if (!isWharfError(error, 'recovery.undecoded')) throw error
+    return { proof: undefined, findings: [], notes: [`loads were not compared with WAL: ${error.message}`] }
+  }
+}
+
 export async function inspect(server: PrivateServer, parts: InspectParts): Promise<Inspected> {
   const { signal, report } = parts
   const seen = await inDatabases(server, parts)
@@ -42,10 +59,7 @@ export async function inspect(server: PrivateServer, parts: InspectParts): Promi
         findings: [],
         notes: ['loads were not compared with WAL: other databases have journals, too'],
       }
-    : judgeJournal(await loadsByWal(parts.resolved, signal), {
-        ids: new Set(seen.flatMap((one) => [...one.journal.ids])),
-        hasJournal: seen.some((one) => one.journal.hasJournal),
-      })
+    : await byWal(seen, parts)
   report({ phase: 'running check queries' })
   const queries = await runQueries(server, parts.checks, parts)
   const counts = seen.flatMap((one) => one.counts)

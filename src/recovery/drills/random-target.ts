@@ -1,4 +1,5 @@
 // A recovery point that nobody chose: over the years drills then see backups of every age and WAL of every kind.
+import { isWharfError } from '../../base/errors.ts'
 import type { Context } from '../../base/room.ts'
 import { formatLsn } from '../../wal/lsn.ts'
 import { prepareRecovery, type RecoveryOptions } from '../plan/prepare.ts'
@@ -21,8 +22,11 @@ export async function drawTarget(
     if (span <= 0n) return { latest: true }
     const drawn = fromLsn + (context.random.bytes(8).readBigUInt64LE() % span)
     const target: TargetOptions = { latest: undefined, lsn: formatLsn(drawn) }
-    // WAL that is missing there is found by checks; a drill is for what can be reached.
-    const reachable = await prepareRecovery({ ...options, ...target }, context, signal).catch(() => undefined)
+    // A drill is for what can be reached. What cannot be read on the way there is what a drill is to find.
+    const reachable = await prepareRecovery({ ...options, ...target }, context, signal).catch((error: unknown) => {
+      if (isWharfError(error) && error.exit === 'notFound') return undefined
+      throw error
+    })
     await reachable?.close()
     return reachable ? target : { latest: true }
   } finally {

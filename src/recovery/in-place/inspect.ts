@@ -22,6 +22,8 @@ export interface TargetCluster {
   readonly control: ControlData | undefined
   /** What an earlier recovery made: it stays silent, and its WAL is none of the warehouse's. */
   readonly isCopy: boolean
+  /** Whether an earlier recovery came to its end here, and its server was opened. */
+  readonly isOpened: boolean
   /** A recovery in place that was not finished. */
   readonly unfinished: Marker | undefined
   /** Tablespaces by oid: the folder that the link names, or `in-place`. */
@@ -53,6 +55,7 @@ export async function inspectTarget(directory: string, warehouse: string): Promi
     systemIdentifier,
     control,
     isCopy: await isCopy(root, marker),
+    isOpened: marker?.state === 'recovered',
     unfinished,
     tablespaces: await tablespacesOf(root),
   }

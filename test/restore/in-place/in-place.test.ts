@@ -69,6 +69,25 @@ test('a copy that is refreshed in place stays a silent copy, and its own WAL is 
   assert.deepEqual(rows, [{ there: false, archive: 'off' }])
 })
 
+test('a copy that has become the warehouse is recovered as the warehouse is: its own WAL first', async () => {
+  await using lost = await openLost(18)
+  const { world } = lost
+  const signal = new AbortController().signal
+  const copy = await recover(world, { latest: true, set: { fsync: 'off' } })
+  await copy.psql('create table of_the_copy as select 1 as id')
+  const { directory } = copy
+  // Users were moved there, and its WAL is received: the history of its timeline comes first.
+  const history = await readFile(join(directory, 'pg_wal', '00000002.history'), 'utf8')
+  const system = (await systemOf(world))!
+  await world.repository.wal.putHistory(system, 2, history, signal)
+  await copy[Symbol.asyncDispose]()
+
+  await using again = await recover(world, { latest: true, inPlace: true, toDirectory: directory, set: {} })
+  assert.equal(again.report.plan.mode, 'original')
+  assert.ok(again.report.plan.inPlace!.ownWal.files > 0)
+  assert.deepEqual(await again.psql('select id from of_the_copy'), [{ id: 1 }])
+})
+
 test('a segment of its WAL that contradicts the repository is put aside, named, and asked about', async () => {
   await using lost = await openLost(15)
   const { world, directory } = lost
