@@ -48,7 +48,7 @@ async function byWal(
 }
 
 export async function inspect(server: PrivateServer, parts: InspectParts): Promise<Inspected> {
-  const { signal, report } = parts
+  const { report } = parts
   const seen = await inDatabases(server, parts)
   report({ phase: 'comparing loads' })
   // WAL does not say of which database a load is.

@@ -239,7 +239,9 @@ function notesOf(parts: PlanParts): readonly string[] {
   const left = libraryNames(preload).filter((name) => !needed.includes(name))
   const placed = layout.tablespaces.filter((one) => one.target.kind === 'in-place' && one.location !== undefined)
   const outside = manifest.outsideFiles.map((file) => file.path)
+  const { aside } = parts.resolved
   return [
+    ...(aside === undefined ? [] : [aside]),
     ...inPlaceNotes(parts),
     ...(parts.original && !parts.place
       ? ['the original configuration is kept, archive_mode included: make sure that the original server is gone']

@@ -64,6 +64,8 @@ export async function recoverTables(
     }),
   )
   work.steps.push(...found.times)
+  const { aside } = found.sandbox.resolved
+  if (aside !== undefined) work.notes.push(aside)
   // With a session of its own: this one's may be broken by then, and what is new must go all the same.
   scope.defer(() => tidy(work))
   const { definitions, major, foreign } = await readDefinitions(found)

@@ -396,6 +396,17 @@ test('the newest timeline is followed, and what was abandoned must be asked for'
   assert.equal(`${stop(latest)} on ${latest.timeline}`, 'a end 8000 on 2')
   const early = await resolve(promoted, { at: time(20) })
   assert.equal(`${stop(early)} on ${early.timeline}`, 'a before 4100 on 2')
+  // Nothing was done on it by then, and something on the one that was left.
+  const silent = await resolve(promoted, { at: time(25) })
+  assert.equal(`${stop(silent)} on ${silent.timeline}`, 'a before 4100 on 2')
+  assert.match(
+    silent.aside!,
+    /^timeline 1, which was left, had the commit of .* by then; this is timeline 2, and ends with the commit of .*: --timeline 1 leads to the other$/,
+  )
+  assert.deepEqual(
+    [(await resolve(promoted, { at: time(15) })).aside, (await resolve(promoted, { at: time(25), timeline: 2 })).aside],
+    [undefined, undefined],
+  )
   const before = await resolve(promoted, { at: time(5) })
   assert.equal(`${stop(before)} on ${before.timeline}`, 'a before 2000 on 1')
   await assert.rejects(resolve(promoted, { xid: '902' }), { code: 'recovery.unknown-xid' })

@@ -33,6 +33,8 @@ export interface ResolvedTarget {
   readonly reach: Reach
   /** The end of a transaction (or the restore point) that decides, where there is one. */
   readonly entry: CommitEntry | undefined
+  /** Of a time: what a timeline that was left had committed by then, and this history has not. */
+  readonly aside?: string | undefined
 }
 
 export interface ResolveParts {
@@ -185,7 +187,9 @@ class Resolver {
       if (!(await this.endedBefore(backup, { timeUs, inclusive }))) continue
       const later = await this.firstLater(backup.startLsn, this.reachOf(backup).endLsn, { timeUs, inclusive })
       if (!later) throw await this.timeNotReached(backup, target, timeUs)
-      if (later.startLsn >= backup.stopLsn) return this.done(backup, { kind: 'before', lsn: later.startLsn }, later)
+      if (later.startLsn < backup.stopLsn) continue
+      const aside = await this.passedBy(later, { timeUs, inclusive })
+      return { ...this.done(backup, { kind: 'before', lsn: later.startLsn }, later), aside }
     }
     const oldest = this.backups.at(-1)!
     if (this.parts.backup !== undefined)
@@ -280,6 +284,31 @@ class Resolver {
     return undefined
   }
 
+  /**
+   * After a recovery to a point in time the new timeline begins there, and for some time has nothing: what users saw then is on the one that was left. Undefined where
+   * that is no question, or where somebody has named the timeline.
+   */
+  private async passedBy(
+    later: CommitEntry,
+    moment: { timeUs: bigint; inclusive: boolean },
+  ): Promise<string | undefined> {
+    if (this.parts.timeline !== undefined) return undefined
+    const { wal, signal } = this.parts
+    const { spans, ranges, timeline: own } = this.history
+    const before = await this.history.lastEntry(this.firstLsn, later.startLsn)
+    const systemIdentifier = this.backups[0]!.systemIdentifier
+    for (const timeline of knownTimelines(ranges).filter((one) => one !== own)) {
+      const view = await openHistory({ wal, systemIdentifier, timeline, signal }).catch(() => undefined)
+      if (!view) continue
+      const leftLsn = spans.find((one) => one.timeline === timeline)?.endLsn ?? view.spans.at(-1)!.startLsn
+      const last = await lastBy(view, leftLsn, moment)
+      if (!last || (before && before.timeUs >= last.timeUs)) continue
+      const ours = before ? `the commit of ${formatMoment(before.timeUs)}` : 'nothing'
+      return `timeline ${timeline}, which was left, had the commit of ${formatMoment(last.timeUs)} by then; this is timeline ${own}, and ends with ${ours}: --timeline ${timeline} leads to the other`
+    }
+    return undefined
+  }
+
   /** First LSN from which everything that can be reached is known. */
   private get firstLsn(): Lsn {
     return this.backups.at(-1)!.startLsn
@@ -318,6 +347,21 @@ class Resolver {
     for await (const entry of this.history.entries(this.firstLsn)) if (wanted(entry)) found.push(entry)
     return found
   }
+}
+
+/** The last end of a transaction from there on that is not later than the moment. */
+async function lastBy(
+  view: HistoryView,
+  fromLsn: Lsn,
+  moment: { timeUs: bigint; inclusive: boolean },
+): Promise<CommitEntry | undefined> {
+  let last: CommitEntry | undefined
+  for await (const entry of view.entries(fromLsn)) {
+    if (!endsTransaction(entry) || entry.startLsn < fromLsn) continue
+    if (isLater(entry, moment)) break
+    last = entry
+  }
+  return last
 }
 
 export function endsTransaction(entry: CommitEntry): boolean {
