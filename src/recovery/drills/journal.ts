@@ -1,7 +1,8 @@
 // Loads by two witnesses. The repository's WAL says which loads were committed up to the target; the recovered journal must have each of them, and
 // none that came later.
 import type { PrivateSession } from '../server/connect.ts'
-import { endsTransaction, type ResolvedTarget } from '../target/resolve.ts'
+import { endsTransaction } from '../target/moments.ts'
+import type { ResolvedTarget } from '../target/resolve.ts'
 import { hasJournal } from './counts.ts'
 import type { Finding, JournalProof } from './evidence.ts'
 

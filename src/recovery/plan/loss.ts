@@ -5,7 +5,8 @@ import { BLOCKS_PER_SEGMENT } from '../../wal/contract.ts'
 import { formatLsn, type Lsn } from '../../wal/lsn.ts'
 import type { ReplayOutlook } from '../replay/plan-replay.ts'
 import { scratchNames } from '../server/scratch.ts'
-import { endsTransaction, type ResolvedTarget } from '../target/resolve.ts'
+import { endsTransaction } from '../target/moments.ts'
+import type { ResolvedTarget } from '../target/resolve.ts'
 import { formatMoment } from '../target/time.ts'
 
 export interface Loss {

@@ -3,10 +3,12 @@ import type { BackupSummary } from '../../repository/contract.ts'
 import type { CommitEntry } from '../../wal/contract.ts'
 import { formatLsn, type Lsn } from '../../wal/lsn.ts'
 import { withoutPageHeader } from '../../wal/segments.ts'
+import { whatAnotherHad } from './aside.ts'
 import { targetErrors as errors } from './errors.ts'
 import { timelineAt } from '../../wal/timelines.ts'
 import { liesOn, reachFrom, type Reach } from './history.ts'
 import { knownTimelines, openHistory, type HistoryView, type WalIndex } from './commit-index.ts'
+import { endsTransaction, isLater, type Moment } from './moments.ts'
 import type { TargetRequest } from './request.ts'
 import { formatMoment } from './time.ts'
 
@@ -188,7 +190,7 @@ class Resolver {
       const later = await this.firstLater(backup.startLsn, this.reachOf(backup).endLsn, { timeUs, inclusive })
       if (!later) throw await this.timeNotReached(backup, target, timeUs)
       if (later.startLsn < backup.stopLsn) continue
-      const aside = await this.passedBy(later, { timeUs, inclusive })
+      const aside = await this.asideOf(later, { timeUs, inclusive })
       return { ...this.done(backup, { kind: 'before', lsn: later.startLsn }, later), aside }
     }
     const oldest = this.backups.at(-1)!
@@ -197,11 +199,7 @@ class Resolver {
     throw errors.beforeFirst({ target, timeline: this.history.timeline, earliest: earliestOf(oldest) })
   }
 
-  private async firstLater(
-    fromLsn: Lsn,
-    untilLsn: Lsn,
-    moment: { timeUs: bigint; inclusive: boolean },
-  ): Promise<CommitEntry | undefined> {
+  private async firstLater(fromLsn: Lsn, untilLsn: Lsn, moment: Moment): Promise<CommitEntry | undefined> {
     for await (const entry of this.history.entries(fromLsn, untilLsn)) {
       if (!endsTransaction(entry) || entry.endLsn > untilLsn) continue
       if (isLater(entry, moment)) return entry
@@ -213,7 +211,7 @@ class Resolver {
    * Whether all that a backup holds was committed by the time. Known from WAL where it is at hand without a hole; else the backup itself must
    * have ended by then.
    */
-  private async endedBefore(backup: BackupSummary, moment: { timeUs: bigint; inclusive: boolean }): Promise<boolean> {
+  private async endedBefore(backup: BackupSummary, moment: Moment): Promise<boolean> {
     let last: CommitEntry | undefined
     for (let untilLsn = backup.stopLsn; ; untilLsn = last.startLsn) {
       last = await this.history.lastEntry(this.firstLsn, untilLsn)
@@ -284,29 +282,13 @@ class Resolver {
     return undefined
   }
 
-  /**
-   * After a recovery to a point in time the new timeline begins there, and for some time has nothing: what users saw then is on the one that was left. Undefined where
-   * that is no question, or where somebody has named the timeline.
-   */
-  private async passedBy(
-    later: CommitEntry,
-    moment: { timeUs: bigint; inclusive: boolean },
-  ): Promise<string | undefined> {
-    if (this.parts.timeline !== undefined) return undefined
-    const { wal, signal } = this.parts
-    const { spans, ranges, timeline: own } = this.history
-    const before = await this.history.lastEntry(this.firstLsn, later.startLsn)
-    const systemIdentifier = this.backups[0]!.systemIdentifier
-    for (const timeline of knownTimelines(ranges).filter((one) => one !== own)) {
-      const view = await openHistory({ wal, systemIdentifier, timeline, signal }).catch(() => undefined)
-      if (!view) continue
-      const leftLsn = spans.find((one) => one.timeline === timeline)?.endLsn ?? view.spans.at(-1)!.startLsn
-      const last = await lastBy(view, leftLsn, moment)
-      if (!last || (before && before.timeUs >= last.timeUs)) continue
-      const ours = before ? `the commit of ${formatMoment(before.timeUs)}` : 'nothing'
-      return `timeline ${timeline}, which was left, had the commit of ${formatMoment(last.timeUs)} by then; this is timeline ${own}, and ends with ${ours}: --timeline ${timeline} leads to the other`
-    }
-    return undefined
+  /** No question where somebody has named the timeline. */
+  private async asideOf(later: CommitEntry, moment: Moment): Promise<string | undefined> {
+    const { wal, signal, timeline } = this.parts
+    if (timeline !== undefined) return undefined
+    const { history, firstLsn } = this
+    const { systemIdentifier } = this.backups[0]!
+    return await whatAnotherHad({ wal, history, systemIdentifier, firstLsn, untilLsn: later.startLsn, moment, signal })
   }
 
   /** First LSN from which everything that can be reached is known. */
@@ -347,29 +329,6 @@ class Resolver {
     for await (const entry of this.history.entries(this.firstLsn)) if (wanted(entry)) found.push(entry)
     return found
   }
-}
-
-/** The last end of a transaction from there on that is not later than the moment. */
-async function lastBy(
-  view: HistoryView,
-  fromLsn: Lsn,
-  moment: { timeUs: bigint; inclusive: boolean },
-): Promise<CommitEntry | undefined> {
-  let last: CommitEntry | undefined
-  for await (const entry of view.entries(fromLsn)) {
-    if (!endsTransaction(entry) || entry.startLsn < fromLsn) continue
-    if (isLater(entry, moment)) break
-    last = entry
-  }
-  return last
-}
-
-export function endsTransaction(entry: CommitEntry): boolean {
-  return entry.kind === 'commit' || entry.kind === 'abort'
-}
-
-function isLater(entry: CommitEntry, moment: { timeUs: bigint; inclusive: boolean }): boolean {
-  return moment.inclusive ? entry.timeUs > moment.timeUs : entry.timeUs >= moment.timeUs
 }
 
 function pointOf(entry: CommitEntry): string {
