@@ -1,4 +1,4 @@
-// template1 made anew, as one does whose encoding was wrong: replaying that ends the session that watches the recovery, and nothing else.
+// template1 made anew, as one does whose encoding was wrong: replaying that ends the session that watches the recovery, and nothing else. And template1 closed.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
@@ -21,6 +21,18 @@ test('a recovery goes on when the database it is watched through is dropped by w
     'update t set id = 0 where id = 7',
   ])
     await server.psql(sql)
+  await world.archiveAll()
+  const truth = await contentsOf(server)
+  await using recovered = await recover(world, { latest: true })
+  assert.deepEqual(await contentsOf(recovered.asServer), truth)
+})
+
+test('a recovery starts, proves and opens a cluster whose template1 lets nobody in', async () => {
+  await using world = await openWorld({ major: ofTheDay([18, 15] as const) })
+  const { server } = world
+  await server.psql('create table t as select generate_series(1, 100) as id')
+  await server.psql('alter database template1 allow_connections false')
+  await world.take('full')
   await world.archiveAll()
   const truth = await contentsOf(server)
   await using recovered = await recover(world, { latest: true })

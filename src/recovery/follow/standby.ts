@@ -8,7 +8,7 @@ import type { Manifest } from '../../repository/contract.ts'
 import { parseLsn, type Lsn } from '../../wal/lsn.ts'
 import { followErrors as errors } from './errors.ts'
 import type { Owner } from '../restore/owner.ts'
-import { connectTo, findUser, type PrivateServer } from '../server/connect.ts'
+import { findUser, type PrivateServer, connectToAny } from '../server/connect.ts'
 import { lastComplaint } from '../server/replay.ts'
 import { stubSettings } from '../server/scratch.ts'
 import { closedDoors, logFileOf, run, type RunParts } from '../server/start.ts'
@@ -56,7 +56,7 @@ async function stateOf(
   { dataDirectory, last }: { dataDirectory: string; last: StandbyState },
 ): Promise<StandbyState> {
   try {
-    await using session = await connectTo(server, 'template1')
+    await using session = await connectToAny(server)
     const { rows } = await session.query<{ lsn: string | null; at: Date | null }>(
       `SELECT pg_catalog.pg_last_wal_replay_lsn()::text AS lsn, pg_catalog.pg_last_xact_replay_timestamp() AS at`,
     )

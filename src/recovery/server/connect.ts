@@ -40,12 +40,23 @@ export async function connectTo(server: PrivateServer, database: string): Promis
   return Object.assign(client, { [Symbol.asyncDispose]: () => client.end().catch(() => {}) })
 }
 
+/** There is none of that name; it lets nobody in. */
+const NOT_THERE = new Set(['3D000', '55000'])
+
+/** To any database: `template1` is there in every cluster, but for the moment in which it is made anew, and may be closed to everybody. */
+export async function connectToAny(server: PrivateServer): Promise<PrivateSession> {
+  return await connectTo(server, 'template1').catch((error: unknown) => {
+    if (!NOT_THERE.has(codeOf(error) ?? '')) throw error
+    return connectTo(server, 'postgres')
+  })
+}
+
 /** The first of the users who is let in. */
 export async function findUser(at: Omit<PrivateServer, 'user'>, candidates: readonly string[]): Promise<string> {
   let last: unknown
   for (const user of new Set([...candidates, 'postgres'])) {
     try {
-      await using session = await connectTo({ ...at, user }, 'template1')
+      await using session = await connectToAny({ ...at, user })
       const result = await session.query<{ super: boolean }>(
         'SELECT rolsuper AS super FROM pg_catalog.pg_roles WHERE rolname = current_user',
       )

@@ -12,7 +12,7 @@ import { parseHistory } from '../../wal/timelines.ts'
 import { serverRuns } from '../../warehouse/servers.ts'
 import { recoveryErrors as errors } from '../errors.ts'
 import type { StopPoint } from '../target/resolve.ts'
-import { connectTo, type PrivateServer, type PrivateSession } from './connect.ts'
+import { connectToAny, type PrivateServer, type PrivateSession } from './connect.ts'
 
 export interface ReplayParts {
   readonly server: PrivateServer
@@ -91,15 +91,6 @@ async function openWatch({ server }: Pick<ReplayParts, 'server'>): Promise<Watch
   return watch
 }
 
-/** `template1` is there in every cluster, but for the moment in which it is made anew. */
-async function connectToAny(server: PrivateServer): Promise<PrivateSession> {
-  return await connectTo(server, 'template1').catch((error: unknown) => {
-    if (codeOf(error) !== NO_DATABASE) throw error
-    return connectTo(server, 'postgres')
-  })
-}
-
-const NO_DATABASE = '3D000'
 /** A server that runs takes us back at once; one that ends is seen to have ended long before. */
 const RECONNECT_MS = MINUTE_MS
 

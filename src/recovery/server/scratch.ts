@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises'
 import { messageOf } from '../../base/errors.ts'
 import type { Manifest, MappedRelation } from '../../repository/contract.ts'
 import { recoveryErrors as errors } from '../errors.ts'
-import { connectTo, type PrivateServer, type PrivateSession } from './connect.ts'
+import { connectTo, type PrivateServer, type PrivateSession, connectToAny } from './connect.ts'
 
 /** Settings under which replay goes on over stubs. What it complains of is looked through afterwards. */
 export const stubSettings: Readonly<Record<string, string>> = {
@@ -99,7 +99,7 @@ async function empty(session: PrivateSession, of: { database: string; found: rea
 }
 
 async function databasesOf(server: PrivateServer): Promise<readonly { name: string; oid: number }[]> {
-  await using session = await connectTo(server, 'template1')
+  await using session = await connectToAny(server)
   const result = await session.query<{ name: string; oid: string }>(
     'select datname as name, oid::text from pg_catalog.pg_database where datallowconn order by datname',
   )

@@ -8,7 +8,7 @@ import { parseControlFile } from '../../wal/control-file.ts'
 import { recoveryErrors as errors } from '../errors.ts'
 import type { VerifyTask } from '../restore/messages.ts'
 import { RestorePool } from '../restore/pool.ts'
-import { connectTo, type PrivateServer } from './connect.ts'
+import { connectTo, type PrivateServer, connectToAny } from './connect.ts'
 
 export interface ConnectionProof {
   readonly databases: readonly string[]
@@ -50,7 +50,7 @@ export async function verifyByConnections(server: PrivateServer, options: Verify
 }
 
 async function databasesOf(server: PrivateServer): Promise<readonly string[]> {
-  await using session = await connectTo(server, 'template1')
+  await using session = await connectToAny(server)
   const result = await session.query<{ name: string }>(
     'SELECT datname AS name FROM pg_catalog.pg_database WHERE datallowconn ORDER BY datname',
   )
