@@ -2,6 +2,7 @@
 import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { messageOf } from '../../base/errors.ts'
 import type { WalArchive, WalRange } from '../../repository/contract.ts'
 import type { ChangeMap, CommitEntry, WalContents } from '../../wal/contract.ts'
 import { WalIndexer } from '../../wal/indexer.ts'
@@ -25,37 +26,50 @@ export interface OwnSegment {
   readonly startLsn: Lsn
 }
 
-/** Segments of the cluster, by timeline and position. Those that were only made ready for later use (recycled) are none. */
-export async function ownSegments(folder: string, shape: WalShape): Promise<readonly OwnSegment[]> {
-  const found: OwnSegment[] = []
-  for (const name of await readdir(folder)) {
+export interface OwnSegments {
+  /** Of the cluster, by timeline and position. Those that were only made ready for later use (recycled, or of zeros) are none. */
+  readonly segments: readonly OwnSegment[]
+  /** That bear the name of one and do not begin as one: what they held nobody can tell. */
+  readonly unreadable: readonly (OwnSegment & { readonly why: string })[]
+}
+
+export async function ownSegments(folder: string, shape: WalShape): Promise<OwnSegments> {
+  const segments: OwnSegment[] = []
+  const unreadable: (OwnSegment & { why: string })[] = []
+  for (const name of (await readdir(folder)).toSorted()) {
     const parsed = parseWalFileName(name, shape.segmentBytes)
     if (parsed?.kind !== 'segment') continue
     const { timeline, startLsn } = parsed
-    const path = join(folder, name)
-    if ((await stat(path)).size !== shape.segmentBytes || !(await isFilled(path, { ...shape, startLsn }))) continue
-    found.push({ name, path, timeline, startLsn })
+    const one = { name, path: join(folder, name), timeline, startLsn }
+    const found = await beginningOf(one.path, { ...shape, startLsn }).catch((error: unknown) => messageOf(error))
+    if (found === 'filled') segments.push(one)
+    else if (found !== 'prepared') unreadable.push({ ...one, why: found })
   }
-  return found.sort((one, other) => one.timeline - other.timeline || (one.startLsn < other.startLsn ? -1 : 1))
+  segments.sort((one, other) => one.timeline - other.timeline || (one.startLsn < other.startLsn ? -1 : 1))
+  return { segments, unreadable }
 }
 
-async function isFilled(path: string, at: WalShape & { startLsn: Lsn }): Promise<boolean> {
+/** `filled`, `prepared` for later use, or why neither can be said. Rejects where it cannot be read. */
+async function beginningOf(path: string, at: WalShape & { startLsn: Lsn }): Promise<string> {
+  const { size } = await stat(path)
+  if (size !== at.segmentBytes) return `it has ${size} bytes instead of ${at.segmentBytes}`
   await using handle = await open(path, 'r')
   const head = Buffer.alloc(LONG_HEADER_BYTES)
   await handle.read(head, 0, head.length, 0)
-  return (
-    head.readUInt16LE(0) === pageMagics[at.majorVersion] &&
-    head.readBigUInt64LE(8) === at.startLsn &&
-    head.readBigUInt64LE(24) === at.systemIdentifier
-  )
+  if (head.every((byte) => byte === 0)) return 'prepared'
+  const isOurs =
+    head.readUInt16LE(0) === pageMagics[at.majorVersion] && head.readBigUInt64LE(24) === at.systemIdentifier
+  if (!isOurs) return 'its first page is not one of this cluster'
+  // Under its new name a recycled one still begins with its old address.
+  return head.readBigUInt64LE(8) === at.startLsn ? 'filled' : 'prepared'
 }
 
 /** Those of which the repository lacks a byte, as far as names tell. */
-export function lackingOf(
-  segments: readonly OwnSegment[],
+export function lackingOf<Segment extends OwnSegment>(
+  segments: readonly Segment[],
   ranges: readonly WalRange[],
   segmentBytes: number,
-): readonly OwnSegment[] {
+): readonly Segment[] {
   return segments.filter((one) => !holds(ranges, { ...one, endLsn: one.startLsn + BigInt(segmentBytes) }))
 }
 
@@ -157,7 +171,8 @@ export class OwnWalReader {
     for (let timeline = segment.timeline; timeline > 0; timeline--) {
       const name = segmentName(timeline, startLsn, this.shape.segmentBytes)
       const path = join(this.folder, name)
-      if (await isFilled(path, { ...this.shape, startLsn }).catch(() => false)) return await readFile(path)
+      const found = await beginningOf(path, { ...this.shape, startLsn }).catch(() => undefined)
+      if (found === 'filled') return await readFile(path)
       const stored = await this.wal.segment(this.shape.systemIdentifier, name, signal).catch(() => undefined)
       if (stored && !stored.partial) return stored.bytes
     }

@@ -60,22 +60,25 @@ class Saving {
     const { shape, repository, signal } = this.parts
     await this.histories()
     const ranges = await repository.wal.ranges(shape.systemIdentifier, signal)
-    const all = await ownSegments(this.folder, shape)
-    const lacking = lackingOf(all, ranges, shape.segmentBytes)
+    const { segments, unreadable } = await ownSegments(this.folder, shape)
+    const lacking = lackingOf(segments, ranges, shape.segmentBytes)
+    for (const one of lackingOf(unreadable, ranges, shape.segmentBytes)) this.lose(one.name, one.why)
     const reader = new OwnWalReader({ shape, folder: this.folder, wal: repository.wal })
-    let stopped: { timeline: number; where: string } | undefined
+    let stopped: { timeline: number; name: string; where: string } | undefined
     for (const [at, segment] of lacking.entries()) {
       signal.throwIfAborted()
       this.parts.progress({ phase: 'saving WAL', done: at, total: lacking.length, unit: 'count', note: segment.name })
       if (stopped?.timeline === segment.timeline) {
+        // What is behind that place in it belongs to these.
+        this.loseOnce(stopped.name, `it cannot be read on ${stopped.where}`)
         this.lose(segment.name, `it follows a place that cannot be read: ${stopped.where}`)
         continue
       }
       const where = await this.one(segment, { reader, ranges })
-      if (where !== undefined) stopped = { timeline: segment.timeline, where }
+      if (where !== undefined) stopped = { timeline: segment.timeline, name: segment.name, where }
     }
     await this.partials()
-    this.checkReached(stopped?.where, ranges)
+    this.checkReached(stopped, ranges)
     return { segments: this.saved, bytes: this.bytes }
   }
 
@@ -108,13 +111,14 @@ class Saving {
   private reached: Lsn = 0n
 
   /** The server had written a checkpoint that cannot be read any more, or is gone: what followed it is lost, too. */
-  private checkReached(stopped: string | undefined, ranges: readonly WalRange[]): void {
+  private checkReached(stopped: { name: string; where: string } | undefined, ranges: readonly WalRange[]): void {
     const { until } = this.parts
     if (until === undefined) return
     const stored = ranges.findLast((one) => one.timeline === until.timeline && one.startLsn <= until.lsn)
     const reached = stored && stored.endLsn > this.reached ? stored.endLsn : this.reached
     if (reached >= until.lsn) return
-    const where = stopped ?? (reached === 0n ? 'nothing of it is there' : `it ends at ${formatLsn(reached)}`)
+    if (stopped) this.loseOnce(stopped.name, `it cannot be read on ${stopped.where}`)
+    const where = stopped?.where ?? (reached === 0n ? 'nothing of it is there' : `it ends at ${formatLsn(reached)}`)
     this.lose('pg_wal', `it cannot be read up to the last checkpoint of the server (${formatLsn(until.lsn)}): ${where}`)
   }
 
@@ -162,6 +166,10 @@ class Saving {
       if (!isWharfError(error) && !(error instanceof Error && 'code' in error)) throw error
       this.lose(name, messageOf(error))
     }
+  }
+
+  private loseOnce(file: string, why: string): void {
+    if (!this.lost.some((one) => one.file === file)) this.lose(file, why)
   }
 
   private lose(file: string, why: string): void {

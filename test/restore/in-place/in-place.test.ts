@@ -6,6 +6,8 @@ import { readFile, readlink, readdir, rm, stat, writeFile } from 'node:fs/promis
 import { join } from 'node:path'
 import { test } from 'node:test'
 
+import { lackingOf, ownSegments } from '../../../src/recovery/in-place/own-wal.ts'
+import { segmentName } from '../../../src/wal/segments.ts'
 import { seededRandom } from '../../../src/base/random.ts'
 import { readMarker } from '../../../src/recovery/restore/marker.ts'
 import { contentsOf } from '../../backup/truth.ts'
@@ -141,6 +143,31 @@ test('a segment of its WAL that contradicts the repository is put aside, named, 
   assert.ok(existsSync(join(directory, 'global', 'pg_control')), 'nothing was touched')
   await serverThatRanMeanwhile(lost)
   await checkpointWithoutWal(lost)
+})
+
+test('WAL that cannot be read is named and put aside, and so is what hangs on it', async () => {
+  await using lost = await openLost(18)
+  const { world, directory } = lost
+  const signal = new AbortController().signal
+  const wal = join(directory, 'pg_wal')
+  const { systemIdentifier, walSegmentBytes, postgresVersion } = (await world.repository.listBackups(signal))[0]!
+  const ranges = await world.repository.wal.ranges(systemIdentifier, signal)
+  const shape = { systemIdentifier, majorVersion: 18, postgresVersion, segmentBytes: walSegmentBytes }
+  const lacking = lackingOf((await ownSegments(wal, shape)).segments, ranges, walSegmentBytes)
+  const [cut, behind] = lacking
+  assert.ok(cut && behind)
+  const bytes = await readFile(cut.path)
+  bytes[30_000]! ^= 1
+  await writeFile(cut.path, bytes)
+  // One that nobody can tell anything of: where it would have gone on.
+  const strange = segmentName(1, lacking.at(-1)!.startLsn + BigInt(walSegmentBytes), walSegmentBytes)
+  await writeFile(join(wal, strange), Buffer.alloc(walSegmentBytes, 7))
+  await using recovered = await recover(world, { latest: true, inPlace: true, toDirectory: directory, set: {} })
+  const names = recovered.report.plan.inPlace!.lostWal.map((one) => one.split(' ')[0])
+  assert.deepEqual(new Set(names), new Set([strange, ...lacking.map((one) => one.name), 'pg_wal']))
+  const kept = await readdir(join(wal, 'wharf-unsaved'))
+  assert.deepEqual(new Set(kept), new Set([strange, ...lacking.map((one) => one.name)]))
+  assert.deepEqual(await readFile(join(wal, 'wharf-unsaved', cut.name)), bytes)
 })
 
 /** Somebody starts and stops the server while the question waits: what it committed is in no plan. */
