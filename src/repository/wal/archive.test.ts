@@ -186,7 +186,7 @@ test('whatever the chunks, a segment is whole, padded at its end, refused, or no
         else {
           const expected = Buffer.alloc(size)
           walAt(BigInt(size), BigInt(size + end)).copy(expected)
-          assert.deepEqual(await reading, { bytes: expected, partial: end < size })
+          assert.deepEqual(await reading, { bytes: expected, partial: end < size, endLsn: BigInt(size + end) })
         }
         const joined = (await repository.wal.ranges(SYSTEM, signal)).filter((one) => one.timeline === timeline)
         const bytes = joined.reduce((sum, one) => sum + Number(one.endLsn - one.startLsn), 0)
