@@ -211,7 +211,8 @@ export async function checkPlace({ place, layout }: PreparedRecovery, request: R
 function questionOf({ plan, place }: PreparedRecovery): string {
   const lost = place?.ownWal?.lost.length ?? 0
   const warning = lost > 0 ? `, although ${lost} ${lost === 1 ? 'file' : 'files'} of its WAL could not be stored` : ''
-  return `write backup ${plan.backup.id} over ${plan.directory} and recover it to ${plan.target.asked}${warning}?`
+  const copy = place?.cluster.isCopy === true ? ', a copy whose own WAL goes,' : ''
+  return `write backup ${plan.backup.id} over ${plan.directory}${copy} and recover it to ${plan.target.asked}${warning}?`
 }
 
 export async function startParts(

@@ -60,8 +60,10 @@ async function beginningOf(path: string, at: WalShape & { startLsn: Lsn }): Prom
   const isOurs =
     head.readUInt16LE(0) === pageMagics[at.majorVersion] && head.readBigUInt64LE(24) === at.systemIdentifier
   if (!isOurs) return 'its first page is not one of this cluster'
+  const address = head.readBigUInt64LE(8)
+  if (address === at.startLsn) return 'filled'
   // Under its new name a recycled one still begins with its old address.
-  return head.readBigUInt64LE(8) === at.startLsn ? 'filled' : 'prepared'
+  return address < at.startLsn ? 'prepared' : 'its first page has the address of a later segment'
 }
 
 /** Those of which the repository lacks a byte, as far as names tell. */

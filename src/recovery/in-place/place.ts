@@ -1,14 +1,14 @@
 // The directory of a recovery in place, looked at and its WAL stored: what plan and run need to know of it.
-import { readdir, readFile, realpath } from 'node:fs/promises'
+import { readdir, realpath } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 
 import { codeOf } from '../../base/errors.ts'
 import type { Progress } from '../../base/operation.ts'
 import type { BackupSummary, Manifest, ManifestTablespace, Repository } from '../../repository/contract.ts'
-import { historyName } from '../../wal/segments.ts'
 import { recoveryErrors as errors } from '../errors.ts'
 import type { Layout } from '../restore/layout.ts'
 import { targetFolders } from '../restore/target-folder.ts'
+import { isWarehouseNow } from './adopted.ts'
 import { inspectTarget, refuseChanged, refuseInUse, type TargetCluster } from './inspect.ts'
 import { refuseShared } from './neighbours.ts'
 import { saveOwnWal, type OwnWal } from './save-wal.ts'
@@ -30,36 +30,22 @@ export async function findPlace(parts: {
   readonly signal: AbortSignal
 }): Promise<Place> {
   const { directory, warehouse, repository, dry, progress, signal } = parts
-  const cluster = await asItIsNow(await inspectTarget(directory, warehouse), repository, signal)
-  const { systemIdentifier, control, root } = cluster
+  const found = await inspectTarget(directory, warehouse)
+  const { systemIdentifier, control, root } = found
   const own = parts.backups.filter((one) => one.warehouse === warehouse)
   const backup = own.findLast((one) => one.systemIdentifier === systemIdentifier)
   if (!backup && own.length > 0) {
     const wanted = [...new Set(own.map((one) => one.systemIdentifier))]
-    throw errors.otherCluster({ directory: cluster.directory, found: systemIdentifier, warehouse, wanted })
+    throw errors.otherCluster({ directory: found.directory, found: systemIdentifier, warehouse, wanted })
   }
-  if (!backup || cluster.isCopy) return { cluster, ownWal: undefined }
+  if (!backup) return { cluster: found, ownWal: undefined }
   const { postgresVersion, walSegmentBytes: segmentBytes } = backup
   const shape = { systemIdentifier, postgresVersion, segmentBytes, majorVersion: Math.floor(postgresVersion / 10_000) }
+  const isCopy = found.isCopy && !(await isWarehouseNow(found, { wal: repository.wal, shape, signal }))
+  const cluster = { ...found, isCopy }
+  if (isCopy) return { cluster, ownWal: undefined }
   const until = control && { timeline: control.timeline, lsn: control.checkpointLsn }
   return { cluster, ownWal: await saveOwnWal({ repository, root, shape, dry, until, progress, signal }) }
-}
-
-/**
- * A copy that was opened, and that users were moved to, is the warehouse now: the repository has its timeline, with the very history that it wrote when it was
- * opened. Its WAL is saved, and its configuration kept, as of any other.
- */
-async function asItIsNow(
-  cluster: TargetCluster,
-  repository: Pick<Repository, 'wal'>,
-  signal: AbortSignal,
-): Promise<TargetCluster> {
-  const { control, root, systemIdentifier } = cluster
-  if (!cluster.isCopy || !cluster.isOpened || control === undefined || control.timeline < 2) return cluster
-  const { timeline } = control
-  const own = await readFile(join(root, 'pg_wal', historyName(timeline)), 'utf8').catch(() => undefined)
-  if (own === undefined || own !== (await repository.wal.history(systemIdentifier, timeline, signal))) return cluster
-  return { ...cluster, isCopy: false }
 }
 
 /** Of a warehouse that was made anew under the same name, a target may lie in the other cluster. */

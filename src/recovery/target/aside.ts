@@ -27,7 +27,9 @@ export async function whatAnotherHad(parts: AsideParts): Promise<string | undefi
     const view = await openHistory({ wal, systemIdentifier, timeline, signal }).catch(() => undefined)
     if (!view) continue
     const leftLsn = spans.find((one) => one.timeline === timeline)?.endLsn ?? view.spans.at(-1)!.startLsn
-    const last = await lastBy(view, leftLsn, moment)
+    // It is a hint: WAL of a timeline that nobody goes to keeps nobody from going elsewhere.
+    const last = await lastBy(view, leftLsn, moment).catch(() => undefined)
+    signal.throwIfAborted()
     if (!last || (before && before.timeUs >= last.timeUs)) continue
     const ours = before ? `the commit of ${formatMoment(before.timeUs)}` : 'nothing'
     return `timeline ${timeline}, which was left, had the commit of ${formatMoment(last.timeUs)} by then; this is timeline ${own}, and ends with ${ours}: --timeline ${timeline} leads to the other`

@@ -6,8 +6,10 @@ import { readFile, readlink, readdir, rm, stat, writeFile } from 'node:fs/promis
 import { join } from 'node:path'
 import { test } from 'node:test'
 
+import { isWarehouseNow } from '../../../src/recovery/in-place/adopted.ts'
 import { lackingOf, ownSegments } from '../../../src/recovery/in-place/own-wal.ts'
-import { segmentName } from '../../../src/wal/segments.ts'
+import { segmentName, segmentStart } from '../../../src/wal/segments.ts'
+import { parseHistory } from '../../../src/wal/timelines.ts'
 import { seededRandom } from '../../../src/base/random.ts'
 import { readMarker } from '../../../src/recovery/restore/marker.ts'
 import { contentsOf } from '../../backup/truth.ts'
@@ -76,12 +78,41 @@ test('a copy that has become the warehouse is recovered as the warehouse is: its
   const { world } = lost
   const signal = new AbortController().signal
   const copy = await recover(world, { latest: true, set: { fsync: 'off' } })
-  await copy.psql('create table of_the_copy as select 1 as id')
   const { directory } = copy
-  // Users were moved there, and its WAL is received: the history of its timeline comes first.
-  const history = await readFile(join(directory, 'pg_wal', '00000002.history'), 'utf8')
-  const system = (await systemOf(world))!
-  await world.repository.wal.putHistory(system, 2, history, signal)
+  const file = async (name: string): Promise<Buffer> => await readFile(join(directory, 'pg_wal', name))
+  const [about] = await world.repository.listBackups(signal)
+  const { systemIdentifier, walSegmentBytes, postgresVersion } = about!
+  const history = await file('00000002.history')
+  const { switchLsn } = parseHistory(2, history.toString())[0]!
+  await copy.psql('create table of_the_copy as select 1 as id')
+  await world.repository.wal.putHistory(systemIdentifier, 2, history.toString(), signal)
+  // The warehouse itself may have opened a timeline of the same number at the same place: its records are others.
+  const startLsn = segmentStart(switchLsn, walSegmentBytes)
+  const bytes = (await file(segmentName(2, startLsn, walSegmentBytes))).subarray(0, Number(switchLsn - startLsn) + 64)
+  const isNow = async (of: Buffer): Promise<boolean> => {
+    const shape = { systemIdentifier, majorVersion: 18, postgresVersion, segmentBytes: walSegmentBytes }
+    const wal = { segment: () => Promise.resolve({ bytes: of, partial: true, endLsn: startLsn + BigInt(of.length) }) }
+    const control = { timeline: 2 }
+    return await isWarehouseNow({ root: directory, isOpened: true, control } as never, { wal, shape, signal })
+  }
+  const others = Buffer.from(bytes)
+  others[others.length - 1]! ^= 1
+  assert.deepEqual([await isNow(bytes), await isNow(others), await isNow(bytes.subarray(0, -64))], [true, false, false])
+  // Users were moved there, and its WAL is received: some of it by then.
+  await world.repository.wal.put(
+    {
+      systemIdentifier,
+      timeline: 2,
+      startLsn,
+      walSegmentBytes,
+      postgresVersion,
+      bytes,
+      changeMap: undefined,
+      commits: [],
+      problem: undefined,
+    },
+    signal,
+  )
   await copy[Symbol.asyncDispose]()
 
   await using again = await recover(world, { latest: true, inPlace: true, toDirectory: directory, set: {} })
