@@ -58,5 +58,6 @@ test('a manifest that could not be proven is taken back; where the store does no
   isAway = () => false
   assert.deepEqual((await listed()).length, 1)
   const third = await take()
-  assert.deepEqual(await listed(), [id, third])
+  // Within a second ids come in any order.
+  assert.deepEqual(new Set(await listed()), new Set([id, third]))
 })

@@ -126,9 +126,13 @@ describe(`kept loads and their replay (PostgreSQL ${major}, seed ${seed})`, () =
 
     // Its unlogged tables are back before anybody is let in.
     await using earlier = await at.recover({ beforeLoad: third, replayLoads: true })
+    // Tasks of one night run at once: that of the third may have committed before the load that is recovered to, and then it is there.
+    const [today] = await earlier.psql<{ item: string }>(
+      `select max(item) as item from wharf.load_journal where task = 'today'`,
+    )
     assert.deepEqual(whats(earlier.report.replay!).toSorted(), [
       ...[1, 2].map((day) => `nightly/orders orders-${dayOf(day)}.csv replayed`),
-      `nightly/today orders-${dayOf(2)}.csv replayed`,
+      `nightly/today ${today!.item} replayed`,
       'nightly/totals replayed',
     ])
     const days = await earlier.psql<{ days: number }>(
